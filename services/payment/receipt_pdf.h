@@ -1,0 +1,62 @@
+#ifndef ARC_SERVICES_PAYMENT_RECEIPT_PDF_H_
+#define ARC_SERVICES_PAYMENT_RECEIPT_PDF_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+// The customer's receipt as a PDF file: what `receipt_url` of a payment leads to (kiosk specification,
+// section 7.3).
+namespace arc::payment {
+
+struct ReceiptModifier {
+  std::string name;
+  // Already part of the line's unit price; printed for information when not zero.
+  int64_t price_minor = 0;
+};
+
+struct ReceiptLine {
+  std::string name;
+  int64_t quantity = 1;
+  int64_t unit_price_minor = 0;
+  std::vector<ReceiptModifier> modifiers;
+  std::string note;
+};
+
+// All amounts are minor units of `currency` (ISO 4217). Texts are UTF-8; what is not valid UTF-8 and what the
+// font has no glyph for is printed as a replacement character. Empty texts leave their row out.
+struct Receipt {
+  std::string restaurant;
+  std::string restaurant_details;  // Address, tax number; lines end with '\n'.
+  std::string order_id;
+  std::string transaction_id;
+  absl::Time paid_at;
+  std::string currency = "USD";
+  std::vector<ReceiptLine> lines;
+  int64_t subtotal_minor = 0;
+  int64_t tax_minor = 0;
+  int64_t total_minor = 0;
+  std::string card;  // "Visa •••• 4242"
+  std::string loyalty_card;
+  int64_t loyalty_points = 0;
+  std::string qr_text;  // At most 1000 bytes.
+};
+
+struct ReceiptStyle {
+  // TrueType files, embedded into the PDF with the glyphs that are used.
+  std::string font_file = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
+  std::string bold_font_file = "/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf";
+  absl::TimeZone time_zone = absl::UTCTimeZone();
+};
+
+// Renders the receipt on as many A5 pages as its lines need. The same receipt and style give the same bytes.
+// Errors: InvalidArgument for a qr_text that is too long, FailedPrecondition for a font that cannot be read,
+// Internal for what the PDF library reports. Safe from any thread.
+absl::StatusOr<std::string> RenderReceiptPdf(const Receipt& receipt, const ReceiptStyle& style);
+
+}  // namespace arc::payment
+
+#endif  // ARC_SERVICES_PAYMENT_RECEIPT_PDF_H_
