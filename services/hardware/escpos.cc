@@ -86,7 +86,7 @@ class Writer {
       std::string line = i == 0 ? std::string(first) : std::string(indent, ' ');
       line += lines[i];
       if (i == 0 && beside) {
-        line.resize(width_ - right.size(), ' ');
+        line.resize(right.empty() ? line.size() : width_ - right.size(), ' ');
         absl::StrAppend(&line, right);
       }
       Line(line);
@@ -200,12 +200,18 @@ absl::StatusOr<std::string> RenderReceipt(const Receipt& receipt, const ReceiptF
   out.Rule();
   for (const ReceiptLine& line : receipt.lines) {
     const std::string quantity = absl::StrCat(line.quantity, " x ");
-    // A product too large for int64 cannot come from a checked request; the unit price is then all that is
-    // true.
-    int64_t sum = 0;
-    if (__builtin_mul_overflow(line.quantity, line.unit_price, &sum)) sum = line.unit_price;
-    out.TwoColumns(quantity, line.name.empty() ? "Item" : line.name, amount(sum));
-    if (line.quantity > 1) out.Paragraph(absl::StrCat(amount(line.unit_price), " each"), 4);
+    std::string sum;
+    if (line.unit_price.has_value()) {
+      int64_t product = 0;
+      // A product too large for int64 cannot come from a checked request; the unit price is then all that is
+      // true.
+      const bool overflow = __builtin_mul_overflow(line.quantity, *line.unit_price, &product);
+      sum = amount(overflow ? *line.unit_price : product);
+    }
+    out.TwoColumns(quantity, line.name.empty() ? "Item" : line.name, sum);
+    if (line.quantity > 1 && line.unit_price.has_value()) {
+      out.Paragraph(absl::StrCat(amount(*line.unit_price), " each"), 4);
+    }
     for (const std::string& modifier : line.modifiers) out.Paragraph(modifier, 6, "    + ");
     if (!line.note.empty()) out.Paragraph(absl::StrCat("\"", line.note, "\""), 4);
   }

@@ -22,7 +22,7 @@ namespace arc::hardware {
 struct ReceiptLine {
   std::string name;                    // UTF-8, as on the menu. Empty prints as "Item".
   int64_t quantity = 1;                // At least 1.
-  int64_t unit_price = 0;              // Minor units, of one piece.
+  std::optional<int64_t> unit_price;   // Minor units, of one piece; none prints no amount.
   std::vector<std::string> modifiers;  // UTF-8, printed indented with "+".
   std::string note;                    // UTF-8, printed indented in quotes; empty: none.
 };
