@@ -1,0 +1,390 @@
+"""The scripts as a user meets them: real processes, real folders, and nothing left behind."""
+
+import contextlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("ARC_BUILD_DIR", REPO / "build" / "release"))
+AGENTS = {"menu", "recsys", "payment", "hardware", "orchestrator"}
+DEADLINE = 60.0
+
+
+def until(what, attempt, seconds=DEADLINE):
+    """The first true result of `attempt`; fails with what it waited for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = attempt()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
+        select.select([], [], [], 0.02)
+
+
+def get(url):
+    """(status, body) of a GET; status 0 when nothing answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+def processes_of(folder):
+    """The command lines of living processes that name the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if f"{folder}/" in words and int(path.parent.name) != os.getpid():
+                found.append(words)
+    return found
+
+
+class ScriptTest(unittest.TestCase):
+    def setUp(self):
+        self.scratch = Path(tempfile.mkdtemp(prefix="arc-fleet-test."))
+        self.folders = []
+        self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
+        self.addCleanup(self.stop_folders)
+
+    def stop_folders(self):
+        for folder in self.folders:
+            self.fleet("down", folder)
+
+    def folder(self, name):
+        self.folders.append(self.scratch / name)
+        return self.scratch / name
+
+    def fleet(self, command, folder, *words):
+        return subprocess.run(
+            [REPO / "scripts" / "fleet", command, *words, "--dir", folder],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        )
+
+    def up(self, folder, *words, build=BUILD):
+        return self.fleet("up", folder, "--build_dir", build, *words)
+
+    def assert_done(self, result):
+        self.assertEqual(result.returncode, 0, f"{result.args}\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def assert_refused(self, result, *texts):
+        self.assertEqual(result.returncode, 1, f"{result.args}\n{result.stdout}{result.stderr}")
+        for text in texts:
+            self.assertIn(text, result.stderr)
+
+    def read(self, folder):
+        return json.loads((folder / "fleet.json").read_text())
+
+    def assert_serving(self, fleet, agents=AGENTS):
+        self.assertEqual(set(fleet["agents"]), set(agents))
+        for name, agent in fleet["agents"].items():
+            self.assertEqual(get(agent["http_url"] + "/healthz")[0], 200, name)
+        self.assertEqual(get(fleet["nats_http_url"] + "/healthz")[0], 200)
+
+    def stream_states(self, fleet):
+        status, body = get(fleet["nats_http_url"] + "/jsz?acc=$G&streams=1")
+        accounts = json.loads(body).get("account_details", []) if status == 200 else []
+        return {stream["name"]: stream["state"] for account in accounts for stream in account.get("stream_detail", [])}
+
+    def stream_state(self, fleet, stream):
+        return self.stream_states(fleet)[stream]
+
+
+class TwoFleets(ScriptTest):
+    def test_side_by_side(self):
+        one, two = self.folder("one"), self.folder("two")
+        starting = [
+            subprocess.Popen(
+                [REPO / "scripts" / "fleet", "up", "--dir", folder, "--build_dir", BUILD],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )
+            for folder in (one, two)
+        ]
+        for process in starting:
+            output = process.communicate(timeout=120)[0]
+            self.assertEqual(process.returncode, 0, output)
+        first, second = self.read(one), self.read(two)
+        self.assert_serving(first)
+        self.assert_serving(second)
+        addresses = lambda fleet: {
+            address for key in ("nats_url", "nats_http_url", "nats_ws_url") for address in [fleet[key]]
+        } | {agent[key] for agent in fleet["agents"].values() for key in ("http_url", "grpc")}
+        self.assertEqual(len(addresses(first) | addresses(second)), 2 * (3 + 2 * len(AGENTS)))
+        self.assertRegex(first["nats_url"], r"^nats://127\.0\.0\.1:\d+$")
+        self.assertRegex(first["nats_ws_url"], r"^ws://127\.0\.0\.1:\d+$")
+        self.assertEqual(set(first["companions"]), {"terminal_sim", "provision"})
+        for fleet in (first, second):
+            self.assertIn("KIOSK_COMMANDS", self.stream_states(fleet))
+            for bucket in ("KV_KIOSK_MENU", "KV_KIOSK_RECSYS"):
+                self.assertGreater(self.stream_state(fleet, bucket)["messages"], 0)
+        self.assert_done(self.fleet("status", one))
+
+        # An agent that was killed is seen as dead, and comes back where it was.
+        self.assert_done(self.fleet("kill", one, "menu"))
+        status = self.fleet("status", one, "--json")
+        self.assertEqual(status.returncode, 1)
+        self.assertEqual([row["name"] for row in json.loads(status.stdout) if row["state"] == "dead"], ["menu"])
+        self.assert_refused(self.fleet("kill", one, "menu"), "dead already")
+        self.assert_done(self.fleet("restart", one, "menu"))
+        again = self.read(one)
+        self.assert_serving(again)
+        self.assertNotEqual(again["agents"]["menu"]["pid"], first["agents"]["menu"]["pid"])
+        for key in ("http_url", "grpc"):
+            self.assertEqual(again["agents"]["menu"][key], first["agents"]["menu"][key])
+        # A graceful restart of one that runs.
+        self.assert_done(self.fleet("restart", one, "payment", "terminal_sim"))
+        self.assert_serving(self.read(one))
+
+        # One more copy, and its end.
+        self.assertIn("menu-2", self.assert_done(self.fleet("start", one, "menu")))
+        self.assert_serving(self.read(one), AGENTS | {"menu-2"})
+        self.assert_done(self.fleet("stop", one, "menu-2"))
+
+        # A killed nats-server comes back on its ports; the agents find it, and the memory stream is there again.
+        self.assert_done(self.fleet("kill", one, "nats"))
+        self.assert_done(self.fleet("restart", one, "nats"))
+        again = self.read(one)
+        self.assertNotEqual(again["nats_pid"], first["nats_pid"])
+        for key in ("nats_url", "nats_http_url", "nats_ws_url"):
+            self.assertEqual(again[key], first[key])
+        until("KIOSK_COMMANDS to be made again", lambda: "KIOSK_COMMANDS" in self.stream_states(again))
+        for name in AGENTS:
+            url = again["agents"][name]["http_url"] + "/healthz"
+            until(f"{name} to be SERVING again", lambda: get(url)[0] == 200)
+
+        menu_sequence = self.stream_state(again, "KV_KIOSK_MENU")["last_seq"]
+        self.assertGreater(menu_sequence, 0)
+        # None of that touched the other fleet; nor does the end of this one.
+        self.assertIn("stopped", self.assert_done(self.fleet("down", one)))
+        self.assertEqual(processes_of(one), [])
+        self.assertFalse((one / "fleet.json").exists())
+        self.assertFalse((one / "pids").exists())
+        self.assertEqual(self.read(two), second)
+        self.assert_serving(second)
+        self.assert_done(self.fleet("status", two))
+
+        # The data outlives `down`, not `--purge`.
+        self.assert_done(self.up(one, "--agents", "menu"))
+        self.assert_serving(self.read(one), {"menu"})
+        self.assertEqual(self.stream_state(self.read(one), "KV_KIOSK_MENU")["last_seq"], menu_sequence)
+        for folder in (one, two):
+            self.assert_done(self.fleet("down", folder, "--purge"))
+            self.assertEqual(processes_of(folder), [])
+            self.assertFalse(folder.exists())
+
+
+class Refusals(ScriptTest):
+    def build_with(self, binary, script):
+        """A build folder like the real one in which one binary is a script."""
+        build = self.scratch / "build"
+        (build / "bin").mkdir(parents=True)
+        for path in (BUILD / "bin").iterdir():
+            if path.name != binary:
+                (build / "bin" / path.name).symlink_to(path)
+        if script:
+            (build / "bin" / binary).write_text(script)
+            (build / "bin" / binary).chmod(0o755)
+        return build
+
+    def assert_nothing_left(self, folder):
+        self.assertEqual(processes_of(folder), [])
+        self.assertFalse((folder / "fleet.json").exists())
+
+    def test_second_up(self):
+        folder = self.folder("fleet")
+        self.assert_done(self.up(folder, "--agents", "hardware"))
+        before = self.read(folder)
+        self.assert_refused(self.up(folder, "--agents", "hardware"), "already runs", "scripts/fleet down --dir")
+        self.assertEqual(self.read(folder), before)
+        self.assert_serving(before, {"hardware"})
+
+    def test_agent_that_dies(self):
+        folder = self.folder("fleet")
+        build = self.build_with("arc-recsys", "#!/bin/sh\necho 'recsys: no such table' >&2\nexit 3\n")
+        self.assert_refused(self.up(folder, build=build), "recsys ended while starting", "recsys: no such table")
+        self.assert_nothing_left(folder)
+
+    def test_agent_that_never_serves(self):
+        folder = self.folder("fleet")
+        build = self.build_with("arc-hardware", "#!/bin/sh\necho thinking\nexec tail -f /dev/null\n")
+        result = self.up(folder, "--ready_seconds", "5", build=build)
+        self.assert_refused(result, "waited 5 s in vain for hardware to listen", "hardware: thinking")
+        self.assert_nothing_left(folder)
+
+    def test_agent_that_ignores_sigterm(self):
+        folder = self.folder("fleet")
+        stubborn = (
+            "#!/usr/bin/env python3\n"
+            "import json, http.server, os, signal, sys, threading\n"
+            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+            "class Healthy(http.server.BaseHTTPRequestHandler):\n"
+            "    def do_GET(self):\n"
+            "        self.send_response(200)\n"
+            "        self.end_headers()\n"
+            "server = http.server.HTTPServer(('127.0.0.1', 0), Healthy)\n"
+            "ready = [word.split('=')[1] for word in sys.argv if word.startswith('--ready_file=')][0]\n"
+            "url = 'http://127.0.0.1:%d' % server.server_port\n"
+            "open(ready + '.new', 'w').write(json.dumps({'pid': os.getpid(), 'http_url': url}))\n"
+            "os.rename(ready + '.new', ready)\n"
+            "server.serve_forever()\n"
+        )
+        build = self.build_with("arc-hardware", stubborn)
+        self.assert_done(self.up(folder, "--agents", "hardware", build=build))
+        self.assertIn("did not end within 15 s of SIGTERM: killed", self.assert_done(self.fleet("down", folder)))
+        self.assert_nothing_left(folder)
+
+    def test_interrupted_up(self):
+        folder = self.folder("fleet")
+        build = self.build_with("arc-hardware", "#!/bin/sh\nexec tail -f /dev/null\n")
+        starting = subprocess.Popen(
+            [REPO / "scripts" / "fleet", "up", "--dir", folder, "--build_dir", build],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        until("the agents to be started", lambda: (folder / "pids" / "orchestrator.json").exists())
+        starting.send_signal(signal.SIGTERM)
+        errors = starting.communicate(timeout=60)[1]
+        self.assertEqual(starting.returncode, 128 + signal.SIGTERM, errors)
+        self.assertIn("stopped by SIGTERM", errors)
+        self.assert_nothing_left(folder)
+
+    def test_not_built(self):
+        folder = self.folder("fleet")
+        build = self.build_with("arc-menu", None)
+        self.assert_refused(self.up(folder, build=build), "lacks arc-menu", "cmake --build --preset release")
+        self.assert_nothing_left(folder)
+
+    def test_no_fleet_there(self):
+        folder = self.folder("nowhere")
+        for command in ("kill", "restart", "start", "stop"):
+            self.assert_refused(self.fleet(command, folder, "menu"), "no fleet under", "scripts/fleet up --dir")
+        self.assert_refused(self.fleet("status", folder), "no fleet under")
+        self.assert_done(self.fleet("down", folder))
+        self.assertFalse(folder.exists())
+
+    def test_wrong_usage(self):
+        for words in (["--agents", "waiter"], ["--copies", "menu"], ["--nats_port", "99999"], ["--menu", "/no/such"], ["--no_such"]):
+            self.assertEqual(self.up(self.scratch / "fleet", *words).returncode, 2, words)
+        self.assert_refused(self.fleet("logs", self.scratch, "waiter"), "there is no 'waiter' in a fleet")
+
+
+class Configuration(unittest.TestCase):
+    def test_container_equals_template(self):
+        folder = REPO / "deploy" / "nats"
+        values = {
+            "HOST": "0.0.0.0", "PORT": "4222", "HTTP_PORT": "8222", "WS_PORT": "8080", "STORE_DIR": "/data/nats", "EXTRA": "",
+        }
+        filled = re.sub(r"@(\w+)@", lambda match: values[match.group(1)], (folder / "nats-server.conf.in").read_text())
+        settings = lambda text: [line for line in text.splitlines() if line and not line.startswith("#")]
+        self.assertEqual(settings(filled), settings((folder / "nats-server.conf").read_text()))
+
+    def test_every_script_explains_itself(self):
+        for script in sorted((REPO / "scripts").iterdir()):
+            if script.is_file():
+                result = subprocess.run([script, "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+                self.assertEqual(result.returncode, 0, script)
+                self.assertIn("usage: scripts/" + script.name, result.stdout.replace("Usage", "usage"), script)
+                if script.name == "test":  # hands what it does not know to ctest
+                    continue
+                wrong = subprocess.run([script, "--no_such"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+                self.assertEqual(wrong.returncode, 2, script)
+
+
+class Setup(unittest.TestCase):
+    """scripts/setup against a package manager that only records what it was asked."""
+
+    def run_setup(self, installed):
+        with tempfile.TemporaryDirectory(prefix="arc-setup-test.") as scratch:
+            calls = Path(scratch, "calls")
+            for name, script in {
+                "apt-get": f'#!/bin/sh\necho "$0 $*" >>{calls}\n',
+                "apt-cache": "#!/bin/sh\nexit 0\n",
+                "sudo": '#!/bin/sh\n[ "$1" = -- ] && shift\nexec "$@"\n',
+                "flock": "#!/bin/sh\nexit 0\n",
+                "dpkg-query": "#!/bin/sh\nfor p in \"$@\"; do case \"$p\" in -*) ;; %s) ;; *) echo \"installed $p\" ;; esac; done\n"
+                % ("never" if installed else "jq|curl"),
+            }.items():
+                Path(scratch, name).write_text(script)
+                Path(scratch, name).chmod(0o755)
+            result = subprocess.run(
+                [REPO / "scripts" / "setup", "--packages_only"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=30, env={**os.environ, "PATH": f"{scratch}:{os.environ['PATH']}"},
+            )
+            return result, calls.read_text() if calls.exists() else ""
+
+    def test_nothing_missing(self):
+        result, calls = self.run_setup(installed=True)
+        self.assertEqual((result.returncode, calls), (0, ""), result.stderr)
+
+    def test_installs_what_is_missing_alone(self):
+        result, calls = self.run_setup(installed=False)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertEqual(len(calls.splitlines()), 1, calls)
+        self.assertTrue(calls.rstrip().endswith(" install --no-install-recommends curl jq"), calls)
+        self.assertIn("installing curl jq", result.stdout)
+
+
+class Run(ScriptTest):
+    def start(self, folder):
+        run = subprocess.Popen(
+            [REPO / "scripts" / "run", folder], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.addCleanup(run.stdout.close)
+        self.addCleanup(run.kill)
+        lines = []
+        for line in run.stdout:
+            lines.append(line)
+            if line.startswith("Events, until Ctrl-C"):
+                return run, "".join(lines)
+        self.fail("scripts/run ended before it was ready:\n" + "".join(lines))
+
+    def test_until_interrupted(self):
+        folder = self.folder("run")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            run, text = self.start(folder)
+            self.assertIn("run: ready\n", text)
+            fleet = self.read(folder)
+            self.assert_serving(fleet)
+            self.assertIn(f"arcctl --nats_url {fleet['nats_url']} cart add 101", text)
+            second = subprocess.run(
+                [REPO / "scripts" / "run", folder], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+            )
+            self.assert_refused(second, "running already")
+            self.assert_serving(fleet)
+            run.send_signal(number)
+            run.communicate(timeout=60)
+            self.assertEqual(run.returncode, 0)
+            self.assertEqual(processes_of(folder), [])
+            self.assertEqual(processes_of(fleet["nats_url"][len("nats://"):]), [])
+
+    def test_after_a_killed_run(self):
+        folder = self.folder("run")
+        run, _ = self.start(folder)
+        left = self.read(folder)
+        run.kill()
+        run.wait(timeout=60)
+        run, text = self.start(folder)
+        self.assertIn("the last run was killed", text)
+        self.assertNotEqual(self.read(folder)["nats_pid"], left["nats_pid"])
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=60)
+        self.assertEqual(processes_of(folder), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
