@@ -11,7 +11,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
+#include "common/status/status_macros.h"
 #include "gtest/gtest.h"
 
 namespace arc::hardware {
@@ -158,6 +160,144 @@ void FakeTcpPrinter::Serve(int fd) {
     paper_ += printed;
     changed_.notify_all();
   }
+}
+
+absl::Status FakeBucket::Reach() {
+  return away_ ? absl::UnavailableError("the bus is away") : absl::OkStatus();
+}
+
+absl::StatusOr<bus::KeyValue::Entry> FakeBucket::Get(absl::string_view key) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  RETURN_IF_ERROR(Reach());
+  const auto it = entries_.find(std::string(key));
+  if (it == entries_.end()) return absl::NotFoundError("no such key");
+  return it->second;
+}
+
+absl::StatusOr<uint64_t> FakeBucket::Put(absl::string_view key, absl::string_view value) {
+  if (on_moment) on_moment("put");
+  const std::lock_guard<std::mutex> lock(mutex_);
+  RETURN_IF_ERROR(Reach());
+  entries_[std::string(key)] = {std::string(key), std::string(value), ++revision_, false};
+  return revision_;
+}
+
+absl::StatusOr<uint64_t> FakeBucket::Create(absl::string_view key, absl::string_view value) {
+  if (on_moment) on_moment("create");
+  uint64_t revision = 0;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    RETURN_IF_ERROR(Reach());
+    if (entries_.count(std::string(key)) > 0) return absl::AlreadyExistsError("key exists");
+    entries_[std::string(key)] = {std::string(key), std::string(value), ++revision_, false};
+    revision = revision_;
+    if (std::exchange(lose_create_, false)) return absl::DeadlineExceededError("no answer");
+  }
+  if (on_moment) on_moment("created");
+  return revision;
+}
+
+absl::StatusOr<uint64_t> FakeBucket::Update(absl::string_view key, absl::string_view value,
+                                            uint64_t revision) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  RETURN_IF_ERROR(Reach());
+  const auto it = entries_.find(std::string(key));
+  if (it == entries_.end() || it->second.revision != revision) return absl::AbortedError("wrong revision");
+  it->second.value = std::string(value);
+  it->second.revision = ++revision_;
+  return revision_;
+}
+
+absl::Status FakeBucket::Delete(absl::string_view key) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  entries_.erase(std::string(key));
+  return absl::OkStatus();
+}
+
+absl::Status FakeBucket::Purge(absl::string_view key) {
+  return Delete(key);
+}
+
+absl::StatusOr<std::vector<std::string>> FakeBucket::Keys() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<std::string> keys;
+  for (const auto& [key, entry] : entries_) keys.push_back(key);
+  return keys;
+}
+
+absl::StatusOr<std::unique_ptr<bus::Subscription>> FakeBucket::Watch(absl::string_view,
+                                                                     std::function<void(const Entry&)>,
+                                                                     std::function<void()>) {
+  return absl::UnimplementedError("this bucket is not watched");
+}
+
+void FakeBucket::SetAway(bool away) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  away_ = away;
+}
+
+void FakeBucket::LoseNextCreateAnswer() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  lose_create_ = true;
+}
+
+std::map<std::string, bus::KeyValue::Entry> FakeBucket::entries() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return entries_;
+}
+
+void FakeBucket::SetEntries(std::map<std::string, Entry> entries) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  entries_ = std::move(entries);
+  revision_ = 1000;
+}
+
+PrinterState FakePrinter::State() {
+  PrinterState state;
+  state.condition = condition_;
+  if (condition_ != PrinterState::Condition::kReady) state.detail = "the test says so";
+  return state;
+}
+
+PrintResult FakePrinter::Print(absl::string_view, absl::string_view bytes) {
+  if (on_moment) on_moment("print");
+  PrintResult result;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    result.state = State();
+    result.fate = condition_ != PrinterState::Condition::kReady ? PrintResult::Fate::kNotStarted : fate_;
+    if (result.fate == PrintResult::Fate::kUncertain)
+      result.state = {PrinterState::Condition::kOffline, "cut off", false, false};
+    if (result.fate == PrintResult::Fate::kPrinted) paper_.emplace_back(bytes);
+  }
+  if (on_moment) on_moment("printed");
+  return result;
+}
+
+PrinterState FakePrinter::GetState() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++asked_;
+  return State();
+}
+
+void FakePrinter::SetCondition(PrinterState::Condition condition) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  condition_ = condition;
+}
+
+void FakePrinter::SetFate(PrintResult::Fate fate) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  fate_ = fate;
+}
+
+std::vector<std::string> FakePrinter::paper() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return paper_;
+}
+
+int FakePrinter::asked() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return asked_;
 }
 
 }  // namespace arc::hardware

@@ -4,10 +4,16 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "common/bus/bus.h"
+#include "services/hardware/printer.h"
 #include "services/hardware/unique_fd.h"
 
 namespace arc::hardware {
@@ -63,6 +69,61 @@ class FakeTcpPrinter {
   UniqueFd wake_write_;
   int port_ = 0;
   std::thread thread_;
+};
+
+// A bucket in memory that can be away, and can lose the answer to a create.
+class FakeBucket : public bus::KeyValue {
+ public:
+  absl::StatusOr<Entry> Get(absl::string_view key) override;
+  absl::StatusOr<uint64_t> Put(absl::string_view key, absl::string_view value) override;
+  absl::StatusOr<uint64_t> Create(absl::string_view key, absl::string_view value) override;
+  absl::StatusOr<uint64_t> Update(absl::string_view key, absl::string_view value, uint64_t revision) override;
+  absl::Status Delete(absl::string_view key) override;
+  absl::Status Purge(absl::string_view key) override;
+  absl::StatusOr<std::vector<std::string>> Keys() override;
+  absl::StatusOr<std::unique_ptr<bus::Subscription>> Watch(absl::string_view filter,
+                                                           std::function<void(const Entry&)> on_entry,
+                                                           std::function<void()> on_current) override;
+
+  void SetAway(bool away);
+  void LoseNextCreateAnswer();
+  std::map<std::string, Entry> entries();
+  void SetEntries(std::map<std::string, Entry> entries);
+  // Called with "create", "created" or "put" and no locks held, at the named moment.
+  std::function<void(absl::string_view moment)> on_moment;
+
+ private:
+  absl::Status Reach();
+  std::mutex mutex_;
+  std::map<std::string, Entry> entries_;
+  uint64_t revision_ = 0;
+  bool away_ = false;
+  bool lose_create_ = false;
+};
+
+// A printer without a memory, as real ones are: what is printed collects as paper.
+class FakePrinter : public Printer {
+ public:
+  PrintResult Print(absl::string_view job_id, absl::string_view bytes) override;
+  PrinterState GetState() override;
+  std::optional<bool> WasPrinted(absl::string_view) override { return std::nullopt; }
+  std::string name() const override { return "fake"; }
+
+  void SetCondition(PrinterState::Condition condition);
+  // What becomes of the next jobs, once the printer is ready.
+  void SetFate(PrintResult::Fate fate);
+  std::vector<std::string> paper();
+  int asked();
+  // Called with "print" before and "printed" after a job's bytes are on paper, without locks held.
+  std::function<void(absl::string_view moment)> on_moment;
+
+ private:
+  PrinterState State();
+  std::mutex mutex_;
+  PrinterState::Condition condition_ = PrinterState::Condition::kReady;
+  PrintResult::Fate fate_ = PrintResult::Fate::kPrinted;
+  std::vector<std::string> paper_;
+  int asked_ = 0;
 };
 
 }  // namespace arc::hardware
