@@ -48,6 +48,9 @@ struct Message {
 class Subscription {
  public:
   virtual ~Subscription() = default;
+  // Asks for nothing new, lets the callback finish what has come already, and returns after that or after
+  // `limit`.
+  virtual void Drain(absl::Duration limit) { static_cast<void>(limit); }
 };
 
 // A message taken from a durable consumer; exactly one of Ack, Nak and Term ends it. All are no-ops
@@ -57,8 +60,9 @@ class Delivery {
   virtual ~Delivery() = default;
   virtual const Message& message() const = 0;
   virtual uint64_t stream_sequence() const = 0;
-  virtual int deliveries() const = 0;      // 1 for the first
-  virtual bool last_delivery() const = 0;  // max_deliver is reached with this one
+  virtual uint64_t consumer_sequence() const = 0;  // counts this durable's deliveries, without gaps
+  virtual int deliveries() const = 0;              // 1 for the first
+  virtual bool last_delivery() const = 0;          // max_deliver is reached with this one
   virtual absl::Time stored_at() const = 0;
   virtual void Ack() = 0;
   // Publishes `reply`, then acks, on one connection, so that nothing is acked unanswered.
@@ -93,7 +97,7 @@ class Consumer : public Subscription {
  public:
   // Whether the stream and durable exist and this consumer pulls from it now. False while disconnected.
   virtual bool bound() const = 0;
-  // Pulls no more; what was delivered already may still be ended.
+  // Pulls no more; what was delivered already still comes to the callback and may be ended.
   virtual void Stop() = 0;
   virtual int in_flight() const = 0;
   // The server's count of messages that wait, as of the latest delivery; -1 when unknown.

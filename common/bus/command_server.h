@@ -13,18 +13,21 @@
 //   anything else                                    last delivery    error reply, dead letter, term
 //   (expired: Kiosk-Deadline has passed)             none             ack, counted
 //
+// A nak whose delay would end behind the deadline counts as the last delivery. What ran out of deliveries
+// without an end (its agent died) is found through the server's MAX_DELIVERIES advisory, and by looking at
+// the stream now and then for what an advisory that nobody heard has left: answered with INTERNAL, made a
+// dead letter, deleted. A reply subject that is not an inbox (one of the fleet's own subjects, or $JS...) is
+// refused as InvalidArgument.
+//
 // On the plain path every request gets its reply at once; what is invalid and asks for no reply becomes a
 // dead letter.
 #ifndef ARC_COMMON_BUS_COMMAND_SERVER_H_
 #define ARC_COMMON_BUS_COMMAND_SERVER_H_
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -66,6 +69,8 @@ struct CommandObserver {
   std::function<void(absl::string_view action)> on_delivery;
 };
 
+// Handlers of kInline run on at most two threads at once (one a path), those of kPool on many: they must be
+// thread-safe.
 class CommandServer {
  public:
   // Takes the payload and answers with the reply's payload as JSON text.
@@ -117,16 +122,8 @@ class CommandServer {
   std::vector<std::string> subjects() const;
 
  private:
-  struct Endpoint;
-  struct Stream;
-  void OnCore(Message message);
-  void OnDelivery(const std::string& durable, std::shared_ptr<Delivery> delivery);
-  void OnMaxDeliveries(const std::string& durable, const Message& advisory);
-  void Sweep(const Source& source);
-  void Run(Endpoint* endpoint, std::shared_ptr<struct Job> job);
-
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace arc::bus

@@ -1,0 +1,118 @@
+#include "common/bus/call.h"
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/messages/system.h"
+#include "common/status/status_macros.h"
+#include "common/subjects/subjects.h"
+
+namespace arc::bus {
+namespace {
+
+struct ReplyStatus {
+  std::string status;
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Optional("status", s.status, json::Range(0, 64));
+  }
+};
+
+absl::StatusOr<ParsedMessage> ReadReply(absl::StatusOr<Message> reply, absl::Time now) {
+  if (!reply.ok()) return std::move(reply).status();
+  absl::StatusOr<ParsedMessage> parsed = ParseMessage(reply->body, now);
+  if (!parsed.ok()) {
+    return MakeError(ErrorCode::kInternal,
+                     absl::StrCat("the reply is malformed: ", parsed.status().message()));
+  }
+  ASSIGN_OR_RETURN(const ReplyStatus status, DecodePayload<ReplyStatus>(*parsed));
+  if (status.status != "error") return parsed;
+  absl::StatusOr<messages::ErrorResponse> error = DecodePayload<messages::ErrorResponse>(*parsed);
+  if (!error.ok()) return MakeError(ErrorCode::kInternal, "the reply is an error without a code");
+  const std::optional<ErrorCode> code = ParseErrorCode(error->error_code);
+  if (!code.has_value()) {
+    return MakeError(ErrorCode::kInternal, absl::StrCat(error->error_code, ": ", error->error_message));
+  }
+  return MakeError(*code, error->error_message);
+}
+
+}  // namespace
+
+absl::Duration DefaultTimeout(absl::string_view subject) {
+  const std::string resolved = subjects::ResolveAlias(subject);
+  if (absl::StartsWith(resolved, "kiosk.agent.menu.") || absl::StartsWith(resolved, "kiosk.agent.recsys.")) {
+    return absl::Seconds(2);
+  }
+  if (absl::StartsWith(resolved, subjects::kPaymentProcess)) return absl::Seconds(30);
+  if (absl::StartsWith(resolved, subjects::kHardwareLed)) return absl::Seconds(1);
+  if (absl::StartsWith(resolved, subjects::kHardwarePrint)) return absl::Minutes(5);
+  return absl::Seconds(5);
+}
+
+std::string ServiceOf(absl::string_view subject) {
+  const std::string resolved = subjects::ResolveAlias(subject);
+  const std::vector<absl::string_view> tokens = absl::StrSplit(resolved, '.');
+  return tokens.size() > 2 && tokens[1] == "agent" ? std::string(tokens[2]) : "";
+}
+
+void CallRaw(Bus& bus, absl::string_view subject, absl::string_view payload, const CallContext& context,
+             std::function<void(absl::StatusOr<ParsedMessage>)> done) {
+  Clock& clock = bus.clock();
+  const Envelope envelope = MakeEnvelope(clock.Now(), context.session_id, context.trace_id);
+  Message message;
+  message.subject = context.scoped && subjects::BelongsToOneKiosk(subject)
+                        ? subjects::Scope(subject, context.kiosk_id)
+                        : std::string(subject);
+  message.body = WrapPayload(envelope, payload);
+  if (!context.kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, context.kiosk_id);
+  const std::string parent = TraceParent(envelope.trace_id);
+  if (!parent.empty()) message.headers.Set(subjects::kTraceParentHeader, parent);
+  RequestOptions options;
+  options.timeout = context.timeout > absl::ZeroDuration() ? context.timeout : DefaultTimeout(subject);
+  options.service = ServiceOf(subject);
+  options.idempotency_key = context.idempotency_key;
+  bus.Request(std::move(message), options, [&clock, done = std::move(done)](absl::StatusOr<Message> reply) {
+    done(ReadReply(std::move(reply), clock.Now()));
+  });
+}
+
+absl::StatusOr<ParsedMessage> CallRawAndWait(Bus& bus, absl::string_view subject, absl::string_view payload,
+                                             const CallContext& context) {
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::optional<absl::StatusOr<ParsedMessage>> answer;
+  };
+  auto shared = std::make_shared<Shared>();
+  CallRaw(bus, subject, payload, context, [shared](absl::StatusOr<ParsedMessage> answer) {
+    std::lock_guard<std::mutex> lock(shared->mutex);
+    shared->answer = std::move(answer);
+    shared->changed.notify_all();
+  });
+  // Request() always calls back, at its deadline at the latest.
+  std::unique_lock<std::mutex> lock(shared->mutex);
+  shared->changed.wait(lock, [&] { return shared->answer.has_value(); });
+  return *std::move(shared->answer);
+}
+
+void PublishEvent(Bus& bus, absl::string_view subject, const Envelope& envelope, absl::string_view payload,
+                  absl::string_view kiosk_id, std::function<void(absl::Status)> done) {
+  Message message;
+  message.subject = std::string(subject);
+  message.body = WrapPayload(envelope, payload);
+  message.headers.Set(subjects::kMsgIdHeader, envelope.msg_id);
+  if (!kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, kiosk_id);
+  const std::string parent = TraceParent(envelope.trace_id);
+  if (!parent.empty()) message.headers.Set(subjects::kTraceParentHeader, parent);
+  bus.PublishEvent(std::move(message), absl::Seconds(5), [done = std::move(done)](absl::Status status) {
+    if (done) done(std::move(status));
+  });
+}
+
+}  // namespace arc::bus

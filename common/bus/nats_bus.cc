@@ -1,0 +1,1358 @@
+#include "common/bus/nats_bus.h"
+
+#include <nats/nats.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/envelope/envelope.h"
+#include "common/json/json.h"
+#include "common/log/log.h"
+#include "common/status/status.h"
+#include "common/status/status_macros.h"
+#include "common/subjects/subjects.h"
+
+namespace arc::bus {
+namespace {
+
+// Kiosk specification, table 2.3.
+constexpr int64_t kReconnectWaitMs = 2000;
+constexpr int64_t kTimeoutMs = 5000;
+
+constexpr absl::Duration kRebindWait = absl::Milliseconds(200);
+constexpr absl::Duration kPullExpires = absl::Seconds(30);
+constexpr absl::Duration kPullHeartbeat = absl::Seconds(5);
+constexpr absl::Duration kPublishAttempt = absl::Seconds(1);
+constexpr absl::Duration kPublishRetryWait = absl::Milliseconds(100);
+// Requests under way up to which each is sent at once; beyond, throughput counts more than a millisecond.
+constexpr size_t kSendNowUpTo = 4;
+
+constexpr int kWrongLastSequence = 10071;
+
+absl::Status FromNats(natsStatus status, absl::string_view what) {
+  if (status == NATS_OK) return absl::OkStatus();
+  const std::string text = absl::StrCat(what, ": ", natsStatus_GetText(status));
+  switch (status) {
+    case NATS_TIMEOUT:
+      return absl::DeadlineExceededError(text);
+    case NATS_NOT_FOUND:
+      return absl::NotFoundError(text);
+    case NATS_INVALID_ARG:
+    case NATS_INVALID_SUBJECT:
+    case NATS_INVALID_QUEUE_NAME:
+    case NATS_MAX_PAYLOAD:
+    case NATS_ADDRESS_MISSING:
+      return absl::InvalidArgumentError(text);
+    case NATS_NO_RESPONDERS:
+    case NATS_CONNECTION_CLOSED:
+    case NATS_CONNECTION_DISCONNECTED:
+    case NATS_NO_SERVER:
+    case NATS_NOT_YET_CONNECTED:
+    case NATS_DRAINING:
+    case NATS_INSUFFICIENT_BUFFER:
+    case NATS_IO_ERROR:
+    case NATS_STALE_CONNECTION:
+      return absl::UnavailableError(text);
+    default:
+      return absl::InternalError(text);
+  }
+}
+
+struct MsgDestroyer {
+  void operator()(natsMsg* msg) const { natsMsg_Destroy(msg); }
+};
+using MsgPtr = std::unique_ptr<natsMsg, MsgDestroyer>;
+
+Message ToMessage(natsMsg* msg) {
+  Message message;
+  message.subject = natsMsg_GetSubject(msg);
+  if (natsMsg_GetReply(msg) != nullptr) message.reply = natsMsg_GetReply(msg);
+  message.body.assign(natsMsg_GetData(msg), static_cast<size_t>(natsMsg_GetDataLength(msg)));
+  const char** keys = nullptr;
+  int count = 0;
+  if (natsMsgHeader_Keys(msg, &keys, &count) == NATS_OK) {
+    for (int i = 0; i < count; ++i) {
+      const char* value = nullptr;
+      if (natsMsgHeader_Get(msg, keys[i], &value) == NATS_OK && value != nullptr)
+        message.headers.Set(keys[i], value);
+    }
+    std::free(const_cast<void*>(static_cast<const void*>(keys)));
+  }
+  return message;
+}
+
+bool IsPublishable(absl::string_view subject) {
+  if (subject.empty() || subject.front() == '.' || subject.back() == '.' ||
+      absl::StrContains(subject, "..")) {
+    return false;
+  }
+  return std::all_of(subject.begin(), subject.end(), [](char c) {
+    return static_cast<unsigned char>(c) > ' ' && c != '*' && c != '>' &&
+           static_cast<unsigned char>(c) != 0x7F;
+  });
+}
+
+bool IsHeaderSafe(absl::string_view text) {
+  return text.find('\r') == absl::string_view::npos && text.find('\n') == absl::string_view::npos &&
+         text.find('\0') == absl::string_view::npos;
+}
+
+absl::StatusOr<MsgPtr> ToNats(const Message& message) {
+  if (!IsPublishable(message.subject)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a subject to publish to: ", absl::CEscape(message.subject)));
+  }
+  if (!message.reply.empty() && !IsPublishable(message.reply)) {
+    return absl::InvalidArgumentError(absl::StrCat("not a reply subject: ", absl::CEscape(message.reply)));
+  }
+  natsMsg* raw = nullptr;
+  RETURN_IF_ERROR(FromNats(
+      natsMsg_Create(&raw, message.subject.c_str(), message.reply.empty() ? nullptr : message.reply.c_str(),
+                     message.body.data(), static_cast<int>(message.body.size())),
+      "message"));
+  MsgPtr msg(raw);
+  for (const auto& [name, value] : message.headers.all()) {
+    if (!IsHeaderSafe(name) || !IsHeaderSafe(value)) {
+      return absl::InvalidArgumentError(absl::StrCat("header ", absl::CEscape(name), " has a line break"));
+    }
+    RETURN_IF_ERROR(FromNats(natsMsgHeader_Set(msg.get(), name.c_str(), value.c_str()), "header"));
+  }
+  return msg;
+}
+
+// Answers of the JetStream API, as far as they are read here.
+struct ApiError {
+  int64_t code = 0;
+  int64_t err_code = 0;
+  std::string description;
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Optional("code", s.code);
+    v.Optional("err_code", s.err_code);
+    v.Optional("description", s.description);
+  }
+};
+struct ApiSequence {
+  int64_t consumer_seq = 0;
+  int64_t stream_seq = 0;
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Optional("consumer_seq", s.consumer_seq);
+    v.Optional("stream_seq", s.stream_seq);
+  }
+};
+struct ApiConsumerConfig {
+  std::string filter_subject;
+  int64_t ack_wait = 0;
+  int64_t max_deliver = -1;
+  std::string deliver_subject;
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Optional("filter_subject", s.filter_subject);
+    v.Optional("ack_wait", s.ack_wait);
+    v.Optional("max_deliver", s.max_deliver);
+    v.Optional("deliver_subject", s.deliver_subject);
+  }
+};
+struct ApiMessage {
+  std::string subject;
+  int64_t seq = 0;
+  std::string data;
+  std::string hdrs;
+  std::string time;
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Optional("subject", s.subject);
+    v.Optional("seq", s.seq);
+    v.Optional("data", s.data, json::Range(0, 64 << 20));
+    v.Optional("hdrs", s.hdrs, json::Range(0, 64 << 20));
+    v.Optional("time", s.time);
+  }
+};
+struct ApiResponse {
+  std::optional<ApiError> error;
+  std::string stream;  // of a publish
+  int64_t seq = 0;     // of a publish
+  std::optional<ApiConsumerConfig> config;
+  ApiSequence delivered;
+  ApiSequence ack_floor;
+  int64_t num_ack_pending = 0;
+  int64_t num_pending = 0;
+  int64_t num_waiting = 0;
+  std::optional<ApiMessage> message;
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Optional("error", s.error);
+    v.Optional("stream", s.stream);
+    v.Optional("seq", s.seq);
+    v.Optional("config", s.config);
+    v.Optional("delivered", s.delivered);
+    v.Optional("ack_floor", s.ack_floor);
+    v.Optional("num_ack_pending", s.num_ack_pending);
+    v.Optional("num_pending", s.num_pending);
+    v.Optional("num_waiting", s.num_waiting);
+    v.Optional("message", s.message);
+  }
+};
+
+absl::StatusOr<ApiResponse> DecodeApi(absl::string_view body) {
+  ASSIGN_OR_RETURN(ApiResponse response, json::Decode<ApiResponse>(body));
+  if (!response.error.has_value()) return response;
+  const ApiError& error = *response.error;
+  const std::string text = absl::StrCat("JetStream: ", error.description, " (", error.err_code, ")");
+  if (error.err_code == kWrongLastSequence) return absl::AbortedError(text);
+  if (error.code == 404) return absl::NotFoundError(text);
+  if (error.code == 503) return absl::UnavailableError(text);
+  if (error.code == 400) return absl::InvalidArgumentError(text);
+  return absl::InternalError(text);
+}
+
+absl::StatusOr<ConsumerInfo> ToConsumerInfo(const ApiResponse& response) {
+  if (!response.config.has_value()) return absl::InternalError("JetStream: a consumer without configuration");
+  ConsumerInfo info;
+  info.filter_subject = response.config->filter_subject;
+  info.ack_wait = absl::Nanoseconds(response.config->ack_wait);
+  info.max_deliver = static_cast<int>(response.config->max_deliver);
+  info.ack_floor_stream_seq = static_cast<uint64_t>(response.ack_floor.stream_seq);
+  info.delivered_stream_seq = static_cast<uint64_t>(response.delivered.stream_seq);
+  info.num_ack_pending = response.num_ack_pending;
+  info.num_pending = response.num_pending;
+  info.num_waiting = response.num_waiting;
+  return info;
+}
+
+// "NATS/1.0\r\nName: value\r\n...\r\n\r\n" as the API returns the headers of a stored message.
+Headers ParseHeaderBlock(absl::string_view block) {
+  Headers headers;
+  bool first = true;
+  for (absl::string_view line : absl::StrSplit(block, "\r\n", absl::SkipEmpty())) {
+    if (std::exchange(first, false)) continue;
+    const size_t colon = line.find(':');
+    if (colon == absl::string_view::npos) continue;
+    headers.Set(line.substr(0, colon), absl::StripLeadingAsciiWhitespace(line.substr(colon + 1)));
+  }
+  return headers;
+}
+
+absl::StatusOr<StoredMessage> ToStored(const ApiResponse& response) {
+  if (!response.message.has_value())
+    return absl::InternalError("JetStream: a stored message without content");
+  const ApiMessage& from = *response.message;
+  StoredMessage stored;
+  stored.sequence = static_cast<uint64_t>(from.seq);
+  stored.message.subject = from.subject;
+  std::string headers;
+  if (!absl::Base64Unescape(from.data, &stored.message.body) || !absl::Base64Unescape(from.hdrs, &headers)) {
+    return absl::InternalError("JetStream: a stored message that is not base64");
+  }
+  stored.message.headers = ParseHeaderBlock(headers);
+  absl::StatusOr<absl::Time> time = ParseTimestamp(from.time);
+  stored.stored_at = time.ok() ? *time : absl::InfinitePast();
+  return stored;
+}
+
+// What a subscription's callback shares with its owner. The mutex is held while the callback runs.
+struct SubscriptionState {
+  std::recursive_mutex mutex;
+  bool stopped = false;
+  MessageCallback callback;
+};
+
+class NatsSubscription : public Subscription {
+ public:
+  NatsSubscription(natsSubscription* sub, std::shared_ptr<SubscriptionState> state)
+      : sub_(sub), state_(std::move(state)) {}
+
+  ~NatsSubscription() override {
+    {
+      std::lock_guard<std::recursive_mutex> lock(state_->mutex);
+      state_->stopped = true;
+    }
+    natsSubscription_Unsubscribe(sub_);
+    natsSubscription_Destroy(sub_);
+  }
+
+  void Drain(absl::Duration limit) override {
+    if (natsSubscription_Drain(sub_) != NATS_OK) return;
+    natsSubscription_WaitForDrainCompletion(sub_, absl::ToInt64Milliseconds(limit));
+  }
+
+  int64_t Pending() const {
+    uint64_t pending = 0;
+    return natsSubscription_QueuedMsgs(sub_, &pending) == NATS_OK ? static_cast<int64_t>(pending) : 0;
+  }
+
+ private:
+  natsSubscription* sub_;
+  std::shared_ptr<SubscriptionState> state_;
+};
+
+void OnMessage(natsConnection*, natsSubscription*, natsMsg* msg, void* closure) {
+  const MsgPtr owned(msg);
+  SubscriptionState& state = **static_cast<std::shared_ptr<SubscriptionState>*>(closure);
+  std::lock_guard<std::recursive_mutex> lock(state.mutex);
+  if (!state.stopped) state.callback(ToMessage(msg));
+}
+
+void OnSubscriptionComplete(void* closure) {
+  delete static_cast<std::shared_ptr<SubscriptionState>*>(closure);
+}
+
+}  // namespace
+
+// Shared with the callbacks of nats.c, which may come late.
+struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
+  Clock* clock = nullptr;
+  natsConnection* direct = nullptr;    // writes at once; holds all subscriptions
+  natsConnection* buffered = nullptr;  // gathers writes
+  std::atomic<bool> direct_up{false};
+  std::atomic<bool> buffered_up{false};
+  std::atomic<uint64_t> reconnect_count{0};
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::unordered_map<uint64_t, std::shared_ptr<std::function<void(bool)>>> listeners;
+  uint64_t next_listener = 1;
+
+  // Requests under way, by the last token of their reply subject.
+  struct Pending {
+    ReplyCallback done;
+    Clock::TimerId timer = 0;
+    std::string service;
+  };
+  std::string inbox_prefix;  // "_INBOX.<uuid>."
+  std::unique_ptr<NatsSubscription> mux;
+  std::mutex pending_mutex;
+  std::unordered_map<uint64_t, Pending> pending;
+  uint64_t next_token = 1;
+
+  natsConnection* Connection(Urgency urgency) const {
+    return urgency == Urgency::kSoon && buffered_up ? buffered : direct;
+  }
+
+  void SetUp(bool up) {
+    std::vector<std::shared_ptr<std::function<void(bool)>>> to_call;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      direct_up = up;
+      changed.notify_all();
+      for (const auto& [id, listener] : listeners) to_call.push_back(listener);
+    }
+    for (const auto& listener : to_call) (*listener)(up);
+  }
+
+  absl::Status Publish(const Message& message, Urgency urgency) {
+    natsConnection* connection = Connection(urgency);
+    // Most replies and acks have no headers; natsMsg is only needed for those.
+    if (message.headers.empty()) {
+      if (!IsPublishable(message.subject) || (!message.reply.empty() && !IsPublishable(message.reply))) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("not a subject to publish to: ", absl::CEscape(message.subject)));
+      }
+      const int size = static_cast<int>(message.body.size());
+      return FromNats(
+          message.reply.empty()
+              ? natsConnection_Publish(connection, message.subject.c_str(), message.body.data(), size)
+              : natsConnection_PublishRequest(connection, message.subject.c_str(), message.reply.c_str(),
+                                              message.body.data(), size),
+          "publish");
+    }
+    ASSIGN_OR_RETURN(const MsgPtr msg, ToNats(message));
+    return FromNats(natsConnection_PublishMsg(connection, msg.get()), "publish");
+  }
+
+  absl::StatusOr<std::unique_ptr<NatsSubscription>> Subscribe(absl::string_view subject,
+                                                              absl::string_view queue,
+                                                              MessageCallback callback) {
+    auto state = std::make_shared<SubscriptionState>();
+    state->callback = std::move(callback);
+    auto* closure = new std::shared_ptr<SubscriptionState>(state);
+    natsSubscription* sub = nullptr;
+    const std::string subject_text(subject);
+    const std::string queue_text(queue);
+    const natsStatus status =
+        queue.empty() ? natsConnection_Subscribe(&sub, direct, subject_text.c_str(), OnMessage, closure)
+                      : natsConnection_QueueSubscribe(&sub, direct, subject_text.c_str(), queue_text.c_str(),
+                                                      OnMessage, closure);
+    if (status != NATS_OK) {
+      delete closure;
+      return FromNats(status, absl::StrCat("subscribe to ", subject));
+    }
+    natsSubscription_SetOnCompleteCB(sub, OnSubscriptionComplete, closure);
+    return std::make_unique<NatsSubscription>(sub, std::move(state));
+  }
+
+  // Blocking JetStream API request, on the library's own reply subscription, so that bus threads may call it.
+  absl::StatusOr<ApiResponse> Api(const Message& message) {
+    if (!direct_up) return absl::UnavailableError("not connected to NATS");
+    ASSIGN_OR_RETURN(const MsgPtr msg, ToNats(message));
+    natsMsg* raw = nullptr;
+    RETURN_IF_ERROR(FromNats(natsConnection_RequestMsg(&raw, direct, msg.get(), kTimeoutMs),
+                             absl::StrCat(message.subject)));
+    const MsgPtr reply(raw);
+    if (natsMsg_IsNoResponders(raw)) return absl::UnavailableError("JetStream is not there");
+    return DecodeApi(
+        absl::string_view(natsMsg_GetData(raw), static_cast<size_t>(natsMsg_GetDataLength(raw))));
+  }
+
+  std::string InboxFor(uint64_t token) const { return absl::StrCat(inbox_prefix, token); }
+
+  uint64_t AddPending(Pending entry) {
+    std::lock_guard<std::mutex> lock(pending_mutex);
+    const uint64_t token = next_token++;
+    pending.emplace(token, std::move(entry));
+    return token;
+  }
+
+  // Takes a request out, so that exactly one answer, timeout or failure ends it.
+  std::optional<Pending> TakePending(uint64_t token) {
+    std::lock_guard<std::mutex> lock(pending_mutex);
+    const auto it = pending.find(token);
+    if (it == pending.end()) return std::nullopt;
+    Pending entry = std::move(it->second);
+    pending.erase(it);
+    return entry;
+  }
+
+  void Finish(uint64_t token, absl::StatusOr<Message> result) {
+    std::optional<Pending> entry = TakePending(token);
+    if (!entry.has_value()) return;
+    if (entry->timer != 0) clock->Cancel(entry->timer);
+    entry->done(std::move(result));
+  }
+
+  void SetTimer(uint64_t token, absl::Duration delay, std::function<void()> callback) {
+    const Clock::TimerId timer = clock->RunAfter(delay, std::move(callback));
+    std::lock_guard<std::mutex> lock(pending_mutex);
+    const auto it = pending.find(token);
+    if (it == pending.end()) {
+      clock->Cancel(timer);
+    } else {
+      it->second.timer = timer;
+    }
+  }
+
+  void OnReply(Message message) {
+    uint64_t token = 0;
+    if (!absl::SimpleAtoi(absl::string_view(message.subject).substr(inbox_prefix.size()), &token)) return;
+    if (message.body.empty() && message.headers.Get("Status") == "503") {
+      Finish(token, MakeError(ErrorCode::kUnavailable, "nobody answers on this subject"));
+      return;
+    }
+    Finish(token, std::move(message));
+  }
+
+  void CoreRequest(Message message, absl::Duration timeout, ReplyCallback done) {
+    const uint64_t token = AddPending({std::move(done), 0, ""});
+    message.reply = InboxFor(token);
+    SetTimer(token, timeout, [weak = weak_from_this(), token, subject = message.subject] {
+      if (auto self = weak.lock()) {
+        self->Finish(token, MakeError(ErrorCode::kTimeout, absl::StrCat("no answer on ", subject)));
+      }
+    });
+    if (absl::Status status = Publish(message, Urgency::kNow); !status.ok()) Finish(token, std::move(status));
+  }
+
+  void Request(Message message, const RequestOptions& options, ReplyCallback done) {
+    const absl::Time deadline = clock->Now() + options.timeout;
+    const uint64_t token = AddPending({std::move(done), 0, options.service});
+    message.reply = InboxFor(token);
+    message.headers.Set(subjects::kReplyToHeader, message.reply);
+    message.headers.Set(subjects::kDeadlineHeader, FormatTimestamp(deadline));
+    if (!options.idempotency_key.empty()) {
+      message.headers.Set(subjects::kIdempotencyKeyHeader, options.idempotency_key);
+    }
+    const std::string subject = message.subject;
+    const auto expire = [weak = weak_from_this(), token, subject] {
+      if (auto self = weak.lock()) {
+        self->Finish(token,
+                     MakeError(ErrorCode::kTimeout, absl::StrCat("no answer on ", subject, " in time")));
+      }
+    };
+    const absl::Duration quarter = options.timeout / 4;
+    SetTimer(token, quarter,
+             [weak = weak_from_this(), token, service = options.service, rest = options.timeout - quarter,
+              expire] {
+               auto self = weak.lock();
+               if (self == nullptr) return;
+               self->SetTimer(token, rest, expire);
+               if (!service.empty() && self->direct_up) self->AskWhetherAlive(token, service, rest);
+             });
+    size_t under_way = 0;
+    {
+      std::lock_guard<std::mutex> lock(pending_mutex);
+      under_way = pending.size();
+    }
+    const Urgency urgency = under_way <= kSendNowUpTo ? Urgency::kNow : Urgency::kSoon;
+    if (absl::Status status = Publish(message, urgency); !status.ok()) Finish(token, std::move(status));
+  }
+
+  // Ends the request at once when no copy of the service is there; otherwise it waits on.
+  void AskWhetherAlive(uint64_t token, const std::string& service, absl::Duration timeout) {
+    Message ping;
+    ping.subject = absl::StrCat("$SRV.PING.", service);
+    CoreRequest(
+        std::move(ping), timeout, [weak = weak_from_this(), token, service](absl::StatusOr<Message> pong) {
+          auto self = weak.lock();
+          if (self == nullptr || pong.ok() || !absl::IsUnavailable(pong.status()) || !self->direct_up) return;
+          self->Finish(token,
+                       MakeError(ErrorCode::kUnavailable, absl::StrCat("no ", service, " agent is running")));
+        });
+  }
+
+  void PublishEvent(std::shared_ptr<const Message> message, absl::Time deadline,
+                    std::function<void(absl::Status)> done) {
+    const absl::Duration left = deadline - clock->Now();
+    Message copy = *message;
+    CoreRequest(std::move(copy), std::min(left, kPublishAttempt),
+                [weak = weak_from_this(), message, deadline, done](absl::StatusOr<Message> reply) {
+                  auto self = weak.lock();
+                  if (self == nullptr) return;
+                  absl::Status status = reply.status();
+                  if (status.ok()) status = DecodeApi(reply->body).status();
+                  // A refusal is final; silence, a missing stream and a missing server are not.
+                  if (status.ok() || absl::IsInvalidArgument(status)) {
+                    done(status);
+                    return;
+                  }
+                  if (self->clock->Now() + kPublishRetryWait >= deadline) {
+                    done(MakeError(ErrorCode::kUnavailable, absl::StrCat("not stored: ", status.message())));
+                    return;
+                  }
+                  self->clock->RunAfter(kPublishRetryWait, [weak, message, deadline, done] {
+                    if (auto again = weak.lock()) again->PublishEvent(message, deadline, done);
+                  });
+                });
+  }
+};
+
+namespace {
+
+// A closure of connection callbacks; freed when the connection is closed for good.
+struct ConnectionClosure {
+  std::function<void(bool connected, bool again)> on_change;
+};
+
+void OnConnected(natsConnection*, void* closure) {
+  static_cast<ConnectionClosure*>(closure)->on_change(true, false);
+}
+void OnReconnected(natsConnection*, void* closure) {
+  static_cast<ConnectionClosure*>(closure)->on_change(true, true);
+}
+void OnDisconnected(natsConnection*, void* closure) {
+  static_cast<ConnectionClosure*>(closure)->on_change(false, false);
+}
+void OnClosed(natsConnection*, void* closure) {
+  auto* own = static_cast<ConnectionClosure*>(closure);
+  own->on_change(false, false);
+  delete own;
+}
+void OnError(natsConnection*, natsSubscription*, natsStatus status, void*) {
+  Log(LogLevel::kWarning, "NATS reports an error", {{"error", natsStatus_GetText(status)}});
+}
+
+absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
+                                     std::function<void(bool, bool)> on_change) {
+  natsOptions* raw = nullptr;
+  RETURN_IF_ERROR(FromNats(natsOptions_Create(&raw), "options"));
+  const std::unique_ptr<natsOptions, void (*)(natsOptions*)> opts(raw, natsOptions_Destroy);
+  std::vector<std::string> urls = absl::StrSplit(options.url, ',', absl::SkipWhitespace());
+  std::vector<const char*> servers;
+  for (const std::string& url : urls) servers.push_back(url.c_str());
+  if (servers.empty()) return absl::InvalidArgumentError("the NATS URL is empty");
+  RETURN_IF_ERROR(FromNats(natsOptions_SetServers(raw, servers.data(), static_cast<int>(servers.size())),
+                           absl::StrCat("NATS URL ", options.url)));
+  const std::string name = absl::StrCat(options.name, send_asap ? "" : " (bulk)");
+  natsOptions_SetName(raw, name.c_str());
+  if (!options.user.empty()) natsOptions_SetUserInfo(raw, options.user.c_str(), options.password.c_str());
+  natsOptions_SetTimeout(raw, kTimeoutMs);
+  natsOptions_SetMaxReconnect(raw, -1);
+  natsOptions_SetReconnectWait(raw, kReconnectWaitMs);
+  natsOptions_SetSendAsap(raw, send_asap);
+  natsOptions_SetPingInterval(raw, 10000);
+  natsOptions_SetFailRequestsOnDisconnect(raw, true);
+  auto* closure = new ConnectionClosure{std::move(on_change)};
+  natsOptions_SetRetryOnFailedConnect(raw, true, OnConnected, closure);
+  natsOptions_SetReconnectedCB(raw, OnReconnected, closure);
+  natsOptions_SetDisconnectedCB(raw, OnDisconnected, closure);
+  natsOptions_SetClosedCB(raw, OnClosed, closure);
+  natsOptions_SetErrorHandler(raw, OnError, nullptr);
+  natsConnection* connection = nullptr;
+  const natsStatus status = natsConnection_Connect(&connection, raw);
+  if (status == NATS_OK) {
+    closure->on_change(true, false);
+  } else if (status != NATS_NOT_YET_CONNECTED) {
+    delete closure;
+    return FromNats(status, absl::StrCat("connect to ", options.url));
+  }
+  return connection;
+}
+
+// A delivery and its end.
+struct PullState;
+class NatsDelivery : public Delivery {
+ public:
+  NatsDelivery(std::shared_ptr<PullState> pull, Message message);
+  ~NatsDelivery() override;
+
+  const Message& message() const override { return message_; }
+  uint64_t stream_sequence() const override { return stream_sequence_; }
+  uint64_t consumer_sequence() const override { return consumer_sequence_; }
+  int deliveries() const override { return deliveries_; }
+  bool last_delivery() const override;
+  absl::Time stored_at() const override { return stored_at_; }
+  void Ack() override { End("+ACK", nullptr); }
+  void AckWithReply(const Message& reply) override { End("+ACK", &reply); }
+  void Nak(absl::Duration delay) override {
+    End(absl::StrCat("-NAK {\"delay\":", absl::ToInt64Nanoseconds(delay), "}"), nullptr);
+  }
+  void Term() override { End("+TERM", nullptr); }
+  void InProgress() override;
+
+  int64_t lag() const { return lag_; }
+
+ private:
+  void End(absl::string_view verdict, const Message* reply);
+
+  std::shared_ptr<PullState> pull_;
+  Message message_;
+  std::string ack_subject_;
+  uint64_t stream_sequence_ = 0;
+  uint64_t consumer_sequence_ = 0;
+  int deliveries_ = 1;
+  int64_t lag_ = 0;
+  absl::Time stored_at_;
+  std::atomic<bool> ended_{false};
+};
+
+}  // namespace
+
+// A bound pull consumer's state, shared with timers, API answers and deliveries.
+namespace {
+
+struct PullState : public std::enable_shared_from_this<PullState> {
+  // Kept as functions so that the state depends on the connection only through them.
+  Clock* clock = nullptr;
+  std::function<absl::Status(const Message&, Urgency)> publish;
+  std::function<void(Message, absl::Duration, ReplyCallback)> core_request;
+  std::function<bool()> connected;
+  ConsumeOptions options;
+  DeliveryCallback callback;
+  std::string inbox;
+
+  std::mutex mutex;
+  bool bound = false;
+  bool binding = false;
+  bool stopped = false;
+  uint64_t binding_number = 0;  // outdates API answers that come late
+  int requested = 0;            // asked of the server and not yet come
+  int in_flight = 0;
+  absl::Duration ack_wait = absl::Seconds(30);
+  int max_deliver = -1;
+  absl::Time last_heard;
+  int64_t lag = -1;
+  std::unordered_map<NatsDelivery*, absl::Time> unfinished;  // and when its ack_wait last started
+  std::function<int64_t()> queued = [] { return int64_t{0}; };
+
+  void Bind() {
+    uint64_t number = 0;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (stopped || binding || !connected()) return;
+      binding = true;
+      bound = false;
+      number = ++binding_number;
+    }
+    Message info;
+    info.subject = absl::StrCat("$JS.API.CONSUMER.INFO.", options.stream, ".", options.durable);
+    core_request(std::move(info), absl::Seconds(5),
+                 [weak = weak_from_this(), number](absl::StatusOr<Message> reply) {
+                   if (auto self = weak.lock()) self->OnInfo(number, std::move(reply));
+                 });
+  }
+
+  void OnInfo(uint64_t number, absl::StatusOr<Message> reply) {
+    absl::Status status = reply.status();
+    ConsumerInfo info;
+    if (status.ok()) {
+      absl::StatusOr<ApiResponse> response = DecodeApi(reply->body);
+      status = response.status();
+      if (status.ok()) {
+        absl::StatusOr<ConsumerInfo> decoded = ToConsumerInfo(*response);
+        status = decoded.status();
+        if (status.ok()) info = *decoded;
+      }
+    }
+    std::unique_lock<std::mutex> lock(mutex);
+    if (number != binding_number || stopped) return;
+    binding = false;
+    if (!status.ok()) {
+      lock.unlock();
+      RebindLater();
+      return;
+    }
+    ack_wait = info.ack_wait > absl::ZeroDuration() ? info.ack_wait : absl::Seconds(30);
+    max_deliver = info.max_deliver;
+    lag = info.num_pending;
+    bound = true;
+    requested = 0;
+    last_heard = clock->Now();
+    Pull(lock);
+  }
+
+  void RebindLater() {
+    clock->RunAfter(kRebindWait, [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->Bind();
+    });
+  }
+
+  void Unbind() {
+    std::lock_guard<std::mutex> lock(mutex);
+    bound = false;
+    binding = false;
+    ++binding_number;
+    requested = 0;
+  }
+
+  // Asks for as many as may be in flight, in few requests. Unlocks.
+  void Pull(std::unique_lock<std::mutex>& lock) {
+    const int free = options.max_in_flight - in_flight - requested;
+    const bool worth_it = requested == 0 ? free > 0 : free >= std::max(1, options.max_in_flight / 2);
+    if (!bound || stopped || !worth_it) {
+      lock.unlock();
+      return;
+    }
+    requested += free;
+    lock.unlock();
+    Message pull;
+    pull.subject = absl::StrCat("$JS.API.CONSUMER.MSG.NEXT.", options.stream, ".", options.durable);
+    pull.reply = inbox;
+    pull.body = absl::StrCat("{\"batch\":", free, ",\"expires\":", absl::ToInt64Nanoseconds(kPullExpires),
+                             ",\"idle_heartbeat\":", absl::ToInt64Nanoseconds(kPullHeartbeat), "}");
+    publish(pull, Urgency::kNow).IgnoreError();
+  }
+
+  void OnMessage(Message message) {
+    if (message.reply.empty() || !absl::StartsWith(message.reply, "$JS.ACK.")) {
+      OnStatus(message);
+      return;
+    }
+    auto delivery = std::make_shared<NatsDelivery>(shared_from_this(), std::move(message));
+    {
+      std::unique_lock<std::mutex> lock(mutex);
+      requested = std::max(0, requested - 1);
+      ++in_flight;
+      last_heard = clock->Now();
+      lag = delivery->lag();
+      unfinished.emplace(delivery.get(), last_heard);
+      Pull(lock);
+    }
+    callback(std::move(delivery));
+  }
+
+  void OnStatus(const Message& message) {
+    const std::string code = message.headers.Get("Status").value_or("");
+    std::unique_lock<std::mutex> lock(mutex);
+    last_heard = clock->Now();
+    if (code == "100" || code.empty()) return;  // idle heartbeat
+    int ended = 0;
+    const bool counted = absl::SimpleAtoi(message.headers.Get("Nats-Pending-Messages").value_or(""), &ended);
+    if (code == "408" && counted) {
+      requested = std::max(0, requested - ended);
+      Pull(lock);
+      return;
+    }
+    // The consumer or its stream is gone, or the server is going: find out what is there.
+    bound = false;
+    requested = 0;
+    lock.unlock();
+    RebindLater();
+  }
+
+  // In-progress acks for what takes long, and a new binding when the server has gone silent.
+  void Tick() {
+    std::vector<std::shared_ptr<std::string>> keep_alive;
+    std::vector<std::string> subjects;
+    bool silent = false;
+    absl::Duration next;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (stopped && unfinished.empty()) return;
+      const absl::Time now = clock->Now();
+      for (auto& [delivery, since] : unfinished) {
+        if (now - since < ack_wait / 2 - absl::Milliseconds(50)) continue;
+        delivery->InProgress();
+        since = now;
+      }
+      silent = bound && !stopped && now - last_heard > 2 * kPullHeartbeat + absl::Seconds(2);
+      if (silent) bound = false;
+      next = std::min(ack_wait / 4, absl::Seconds(5));
+    }
+    if (silent) Bind();
+    clock->RunAfter(next, [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->Tick();
+    });
+  }
+
+  void Ended(NatsDelivery* delivery) {
+    std::unique_lock<std::mutex> lock(mutex);
+    if (unfinished.erase(delivery) == 0) return;
+    --in_flight;
+    Pull(lock);
+  }
+};
+
+NatsDelivery::NatsDelivery(std::shared_ptr<PullState> pull, Message message)
+    : pull_(std::move(pull)), message_(std::move(message)) {
+  ack_subject_ = std::exchange(message_.reply, "");
+  // $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>, and with two
+  // tokens more before the stream in newer servers.
+  const std::vector<absl::string_view> tokens = absl::StrSplit(ack_subject_, '.');
+  const size_t base = tokens.size() >= 11 ? 6 : 4;
+  int64_t nanos = 0;
+  if (tokens.size() < base + 5 || !absl::SimpleAtoi(tokens[base], &deliveries_) ||
+      !absl::SimpleAtoi(tokens[base + 1], &stream_sequence_) ||
+      !absl::SimpleAtoi(tokens[base + 2], &consumer_sequence_) ||
+      !absl::SimpleAtoi(tokens[base + 3], &nanos) || !absl::SimpleAtoi(tokens[base + 4], &lag_)) {
+    Log(LogLevel::kError, "an ack subject of unknown form", {{"subject", ack_subject_}});
+  }
+  stored_at_ = absl::FromUnixNanos(nanos);
+  // On the wire a command's own reply subject is lost; the header has it (design, section 3.3).
+}
+
+// Not ended: stays unacked and is redelivered.
+NatsDelivery::~NatsDelivery() {
+  pull_->Ended(this);
+}
+
+bool NatsDelivery::last_delivery() const {
+  std::lock_guard<std::mutex> lock(pull_->mutex);
+  return pull_->max_deliver > 0 && deliveries_ >= pull_->max_deliver;
+}
+
+void NatsDelivery::End(absl::string_view verdict, const Message* reply) {
+  if (ended_.exchange(true)) return;
+  // One choice for both, so that the reply never comes behind the ack.
+  const Urgency urgency = pull_->queued() == 0 ? Urgency::kNow : Urgency::kSoon;
+  if (reply != nullptr) {
+    if (absl::Status status = pull_->publish(*reply, urgency); !status.ok()) {
+      Log(LogLevel::kWarning, "a reply could not be sent", {{"error", std::string(status.message())}});
+    }
+  }
+  Message ack;
+  ack.subject = ack_subject_;
+  ack.body = std::string(verdict);
+  pull_->publish(ack, urgency).IgnoreError();
+  pull_->Ended(this);
+}
+
+void NatsDelivery::InProgress() {
+  if (ended_) return;
+  Message ack;
+  ack.subject = ack_subject_;
+  ack.body = "+WPI";
+  pull_->publish(ack, Urgency::kNow).IgnoreError();
+}
+
+class NatsConsumer : public Consumer {
+ public:
+  NatsConsumer(std::shared_ptr<PullState> state, std::unique_ptr<NatsSubscription> inbox,
+               std::unique_ptr<Subscription> listener)
+      : state_(std::move(state)), inbox_(std::move(inbox)), listener_(std::move(listener)) {}
+
+  ~NatsConsumer() override {
+    listener_.reset();
+    Stop();
+    {
+      std::lock_guard<std::mutex> lock(state_->mutex);
+      state_->queued = [] { return int64_t{0}; };
+    }
+    inbox_.reset();
+  }
+
+  bool bound() const override {
+    std::lock_guard<std::mutex> lock(state_->mutex);
+    return state_->bound;
+  }
+  void Stop() override {
+    {
+      std::lock_guard<std::mutex> lock(state_->mutex);
+      if (state_->stopped) return;
+      state_->stopped = true;
+      state_->bound = false;
+    }
+    // Ends the requests that the server still holds for this inbox.
+    if (inbox_ != nullptr) inbox_->Drain(absl::ZeroDuration());
+  }
+  void Drain(absl::Duration limit) override {
+    Stop();
+    if (inbox_ != nullptr) inbox_->Drain(limit);
+  }
+  int in_flight() const override {
+    std::lock_guard<std::mutex> lock(state_->mutex);
+    return state_->in_flight;
+  }
+  int64_t lag() const override {
+    std::lock_guard<std::mutex> lock(state_->mutex);
+    return state_->lag;
+  }
+
+ private:
+  std::shared_ptr<PullState> state_;
+  std::unique_ptr<NatsSubscription> inbox_;
+  std::unique_ptr<Subscription> listener_;
+};
+
+class NatsWatch : public Subscription {
+ public:
+  NatsWatch(Clock* clock, kvStore* kv, std::string filter, std::function<bool()> connected,
+            std::function<void(const KeyValue::Entry&)> on_entry, std::function<void()> on_current)
+      : clock_(clock),
+        kv_(kv),
+        filter_(std::move(filter)),
+        connected_(std::move(connected)),
+        on_entry_(std::move(on_entry)),
+        on_current_(std::move(on_current)) {}
+
+  // `listener` calls Restart(); set before Start().
+  void Start(std::unique_ptr<Subscription> listener) {
+    listener_ = std::move(listener);
+    thread_ = std::thread([this] { Run(); });
+  }
+
+  ~NatsWatch() override {
+    listener_.reset();
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stopped_ = true;
+      if (watcher_ != nullptr) kvWatcher_Stop(watcher_);
+      changed_.notify_all();
+    }
+    if (thread_.joinable()) thread_.join();
+  }
+
+  void Restart() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++generation_;
+    if (watcher_ != nullptr) kvWatcher_Stop(watcher_);
+    changed_.notify_all();
+  }
+
+ private:
+  void Run() {
+    for (;;) {
+      uint64_t generation = 0;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        if (stopped_) return;
+        generation = generation_;
+      }
+      kvWatcher* watcher = nullptr;
+      const natsStatus status = connected_() ? kvStore_Watch(&watcher, kv_, filter_.c_str(), nullptr)
+                                             : NATS_CONNECTION_DISCONNECTED;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        if (status != NATS_OK) {
+          // Not there yet: again after a reconnect, or soon.
+          clock_->WaitUntil(lock, changed_, clock_->Now() + kRebindWait,
+                            [&] { return stopped_ || generation_ != generation; });
+          continue;
+        }
+        if (stopped_ || generation_ != generation) {
+          lock.unlock();
+          kvWatcher_Destroy(watcher);
+          continue;
+        }
+        watcher_ = watcher;
+      }
+      Read(watcher);
+      {
+        std::lock_guard<std::mutex> lock(mutex_);
+        watcher_ = nullptr;
+      }
+      kvWatcher_Destroy(watcher);
+    }
+  }
+
+  void Read(kvWatcher* watcher) {
+    for (;;) {
+      kvEntry* raw = nullptr;
+      const natsStatus status = kvWatcher_Next(&raw, watcher, 3600 * 1000);
+      if (status == NATS_TIMEOUT) continue;
+      if (status != NATS_OK) return;
+      if (raw == nullptr) {
+        if (on_current_) on_current_();
+        continue;
+      }
+      KeyValue::Entry entry;
+      entry.key = kvEntry_Key(raw);
+      entry.revision = kvEntry_Revision(raw);
+      entry.deleted = kvEntry_Operation(raw) != kvOp_Put;
+      if (!entry.deleted && kvEntry_ValueLen(raw) > 0) {
+        entry.value.assign(static_cast<const char*>(kvEntry_Value(raw)),
+                           static_cast<size_t>(kvEntry_ValueLen(raw)));
+      }
+      kvEntry_Destroy(raw);
+      on_entry_(entry);
+    }
+  }
+
+  Clock* clock_;
+  kvStore* kv_;
+  const std::string filter_;
+  const std::function<bool()> connected_;
+  const std::function<void(const KeyValue::Entry&)> on_entry_;
+  const std::function<void()> on_current_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopped_ = false;
+  uint64_t generation_ = 0;
+  kvWatcher* watcher_ = nullptr;
+  std::unique_ptr<Subscription> listener_;
+  std::thread thread_;
+};
+
+bool IsValidKey(absl::string_view key) {
+  if (key.empty() || key.front() == '.' || key.back() == '.') return false;
+  return std::all_of(key.begin(), key.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '=' ||
+           c == '.' || c == '/';
+  });
+}
+
+class Listener : public Subscription {
+ public:
+  explicit Listener(std::function<void()> remove) : remove_(std::move(remove)) {}
+  ~Listener() override { remove_(); }
+
+ private:
+  std::function<void()> remove_;
+};
+
+class NatsKeyValue : public KeyValue {
+ public:
+  using Api = std::function<absl::StatusOr<ApiResponse>(const Message&)>;
+  using ListenFunction = std::function<std::unique_ptr<Subscription>(std::function<void(bool)>)>;
+
+  NatsKeyValue(Clock* clock, jsCtx* js, kvStore* kv, std::string bucket, Api api,
+               std::function<bool()> connected, ListenFunction listen)
+      : clock_(clock),
+        js_(js),
+        kv_(kv),
+        bucket_(std::move(bucket)),
+        api_(std::move(api)),
+        connected_(std::move(connected)),
+        listen_(std::move(listen)) {}
+
+  ~NatsKeyValue() override {
+    kvStore_Destroy(kv_);
+    jsCtx_Destroy(js_);
+  }
+
+  absl::StatusOr<Entry> Get(absl::string_view key) override {
+    ASSIGN_OR_RETURN(Entry entry, GetWithMarkers(key));
+    if (entry.deleted) return absl::NotFoundError(absl::StrCat("no key ", key, " in ", bucket_));
+    return entry;
+  }
+
+  absl::StatusOr<uint64_t> Put(absl::string_view key, absl::string_view value) override {
+    return Write(key, value, {});
+  }
+
+  absl::StatusOr<uint64_t> Create(absl::string_view key, absl::string_view value) override {
+    absl::StatusOr<uint64_t> revision = Update(key, value, 0);
+    if (!absl::IsAborted(revision.status())) return revision;
+    // A deleted key leaves a marker, and may be created again on top of it.
+    ASSIGN_OR_RETURN(const Entry entry, GetWithMarkers(key));
+    if (entry.deleted) revision = Update(key, value, entry.revision);
+    if (!absl::IsAborted(revision.status())) return revision;
+    return absl::AlreadyExistsError(absl::StrCat("key ", key, " is in ", bucket_));
+  }
+
+  absl::StatusOr<uint64_t> Update(absl::string_view key, absl::string_view value,
+                                  uint64_t revision) override {
+    Headers headers;
+    headers.Set("Nats-Expected-Last-Subject-Sequence", absl::StrCat(revision));
+    return Write(key, value, std::move(headers));
+  }
+
+  absl::Status Delete(absl::string_view key) override {
+    Headers headers;
+    headers.Set("KV-Operation", "DEL");
+    return Write(key, "", std::move(headers)).status();
+  }
+
+  absl::Status Purge(absl::string_view key) override {
+    Headers headers;
+    headers.Set("KV-Operation", "PURGE");
+    headers.Set("Nats-Rollup", "sub");
+    return Write(key, "", std::move(headers)).status();
+  }
+
+  absl::StatusOr<std::vector<std::string>> Keys() override {
+    if (!connected_()) return absl::UnavailableError("not connected to NATS");
+    kvKeysList list;
+    std::memset(&list, 0, sizeof(list));
+    const natsStatus status = kvStore_Keys(&list, kv_, nullptr);
+    if (status == NATS_NOT_FOUND) return std::vector<std::string>();
+    RETURN_IF_ERROR(FromNats(status, absl::StrCat("keys of ", bucket_)));
+    std::vector<std::string> keys(list.Keys, list.Keys + list.Count);
+    kvKeysList_Destroy(&list);
+    return keys;
+  }
+
+  absl::StatusOr<std::unique_ptr<Subscription>> Watch(absl::string_view filter,
+                                                      std::function<void(const Entry&)> on_entry,
+                                                      std::function<void()> on_current) override {
+    auto watch = std::make_unique<NatsWatch>(clock_, kv_, std::string(filter), connected_,
+                                             std::move(on_entry), std::move(on_current));
+    NatsWatch* raw = watch.get();
+    watch->Start(listen_([raw](bool connected) {
+      if (connected) raw->Restart();
+    }));
+    return watch;
+  }
+
+ private:
+  std::string SubjectOf(absl::string_view key) const { return absl::StrCat("$KV.", bucket_, ".", key); }
+
+  absl::StatusOr<Entry> GetWithMarkers(absl::string_view key) {
+    if (!IsValidKey(key)) return absl::InvalidArgumentError(absl::StrCat("not a key: ", absl::CEscape(key)));
+    Message get;
+    get.subject = absl::StrCat("$JS.API.STREAM.MSG.GET.KV_", bucket_);
+    get.body = absl::StrCat("{\"last_by_subj\":", json::Quote(SubjectOf(key)), "}");
+    ASSIGN_OR_RETURN(const ApiResponse response, api_(get));
+    ASSIGN_OR_RETURN(StoredMessage stored, ToStored(response));
+    Entry entry;
+    entry.key = std::string(key);
+    entry.value = std::move(stored.message.body);
+    entry.revision = stored.sequence;
+    entry.deleted = stored.message.headers.Has("KV-Operation");
+    return entry;
+  }
+
+  absl::StatusOr<uint64_t> Write(absl::string_view key, absl::string_view value, Headers headers) {
+    if (!IsValidKey(key)) return absl::InvalidArgumentError(absl::StrCat("not a key: ", absl::CEscape(key)));
+    Message put;
+    put.subject = SubjectOf(key);
+    put.headers = std::move(headers);
+    put.body = std::string(value);
+    ASSIGN_OR_RETURN(const ApiResponse response, api_(put));
+    return static_cast<uint64_t>(response.seq);
+  }
+
+  Clock* clock_;
+  jsCtx* js_;
+  kvStore* kv_;
+  const std::string bucket_;
+  const Api api_;
+  const std::function<bool()> connected_;
+  const ListenFunction listen_;
+};
+
+}  // namespace
+
+NatsBus::NatsBus() : impl_(nullptr) {}
+
+absl::StatusOr<std::unique_ptr<NatsBus>> NatsBus::Connect(Clock& clock, const NatsOptions& options) {
+  auto bus = std::unique_ptr<NatsBus>(new NatsBus());
+  bus->impl_ = std::make_shared<Impl>();
+  const std::shared_ptr<Impl>& impl = bus->impl_;
+  impl->clock = &clock;
+  impl->inbox_prefix = absl::StrCat("_INBOX.", NewUuid(), ".");
+  const std::weak_ptr<Impl> weak = impl;
+  ASSIGN_OR_RETURN(impl->direct, Open(options, true, [weak](bool up, bool again) {
+                     auto self = weak.lock();
+                     if (self == nullptr) return;
+                     if (again) ++self->reconnect_count;
+                     self->SetUp(up);
+                   }));
+  ASSIGN_OR_RETURN(impl->buffered, Open(options, false, [weak](bool up, bool) {
+                     if (auto self = weak.lock()) self->buffered_up = up;
+                   }));
+  ASSIGN_OR_RETURN(impl->mux,
+                   impl->Subscribe(absl::StrCat(impl->inbox_prefix, "*"), "", [weak](Message message) {
+                     if (auto self = weak.lock()) self->OnReply(std::move(message));
+                   }));
+  return bus;
+}
+
+NatsBus::~NatsBus() {
+  if (impl_ == nullptr) return;
+  if (impl_->direct != nullptr && impl_->buffered != nullptr) Flush(absl::Seconds(1)).IgnoreError();
+  impl_->mux.reset();
+  for (natsConnection* connection : {impl_->buffered, impl_->direct}) {
+    if (connection == nullptr) continue;
+    natsConnection_Close(connection);
+    natsConnection_Destroy(connection);
+  }
+}
+
+Clock& NatsBus::clock() {
+  return *impl_->clock;
+}
+bool NatsBus::connected() const {
+  return impl_->direct_up;
+}
+uint64_t NatsBus::reconnects() const {
+  return impl_->reconnect_count;
+}
+
+absl::Status NatsBus::Publish(const Message& message, Urgency urgency) {
+  return impl_->Publish(message, urgency);
+}
+
+void NatsBus::PublishEvent(Message message, absl::Duration timeout, std::function<void(absl::Status)> done) {
+  const absl::Time deadline = impl_->clock->Now() + timeout;
+  impl_->PublishEvent(std::make_shared<const Message>(std::move(message)), deadline, std::move(done));
+}
+
+absl::StatusOr<std::unique_ptr<Subscription>> NatsBus::Subscribe(absl::string_view subject,
+                                                                 absl::string_view queue,
+                                                                 MessageCallback callback) {
+  ASSIGN_OR_RETURN(std::unique_ptr<NatsSubscription> subscription,
+                   impl_->Subscribe(subject, queue, std::move(callback)));
+  return subscription;
+}
+
+void NatsBus::Request(Message message, const RequestOptions& options, ReplyCallback done) {
+  impl_->Request(std::move(message), options, std::move(done));
+}
+
+void NatsBus::CoreRequest(Message message, absl::Duration timeout, ReplyCallback done) {
+  impl_->CoreRequest(std::move(message), timeout, std::move(done));
+}
+
+std::unique_ptr<Consumer> NatsBus::Consume(const ConsumeOptions& options, DeliveryCallback callback) {
+  auto state = std::make_shared<PullState>();
+  state->clock = impl_->clock;
+  const std::shared_ptr<Impl> impl = impl_;
+  state->publish = [impl](const Message& message, Urgency urgency) {
+    return impl->Publish(message, urgency);
+  };
+  state->core_request = [impl](Message message, absl::Duration timeout, ReplyCallback done) {
+    impl->CoreRequest(std::move(message), timeout, std::move(done));
+  };
+  state->connected = [impl] { return impl->direct_up.load(); };
+  state->options = options;
+  state->callback = std::move(callback);
+  state->inbox = absl::StrCat("_INBOX.", NewUuid());
+  const std::weak_ptr<PullState> weak = state;
+  absl::StatusOr<std::unique_ptr<NatsSubscription>> inbox =
+      impl_->Subscribe(state->inbox, "", [weak](Message message) {
+        if (auto self = weak.lock()) self->OnMessage(std::move(message));
+      });
+  if (!inbox.ok()) {
+    // Only a closed connection refuses an inbox; there will be nothing to deliver.
+    Log(LogLevel::kError, "no inbox for a consumer", {{"error", std::string(inbox.status().message())}});
+    inbox = std::unique_ptr<NatsSubscription>();
+  } else {
+    NatsSubscription* raw = inbox->get();
+    std::lock_guard<std::mutex> lock(state->mutex);
+    state->queued = [raw] { return raw->Pending(); };
+  }
+  std::unique_ptr<Subscription> listener = OnConnectionChange([weak](bool connected) {
+    auto self = weak.lock();
+    if (self == nullptr) return;
+    self->Unbind();
+    if (connected) self->Bind();
+  });
+  state->Bind();
+  state->Tick();
+  return std::make_unique<NatsConsumer>(std::move(state), *std::move(inbox), std::move(listener));
+}
+
+absl::StatusOr<ConsumerInfo> NatsBus::GetConsumerInfo(absl::string_view stream, absl::string_view durable) {
+  Message info;
+  info.subject = absl::StrCat("$JS.API.CONSUMER.INFO.", stream, ".", durable);
+  ASSIGN_OR_RETURN(const ApiResponse response, impl_->Api(info));
+  return ToConsumerInfo(response);
+}
+
+absl::StatusOr<StoredMessage> NatsBus::NextStored(absl::string_view stream, absl::string_view filter,
+                                                  uint64_t from) {
+  Message get;
+  get.subject = absl::StrCat("$JS.API.STREAM.MSG.GET.", stream);
+  get.body = absl::StrCat("{\"seq\":", from, ",\"next_by_subj\":", json::Quote(filter), "}");
+  ASSIGN_OR_RETURN(const ApiResponse response, impl_->Api(get));
+  return ToStored(response);
+}
+
+absl::StatusOr<StoredMessage> NatsBus::GetStored(absl::string_view stream, uint64_t sequence) {
+  Message get;
+  get.subject = absl::StrCat("$JS.API.STREAM.MSG.GET.", stream);
+  get.body = absl::StrCat("{\"seq\":", sequence, "}");
+  ASSIGN_OR_RETURN(const ApiResponse response, impl_->Api(get));
+  return ToStored(response);
+}
+
+absl::Status NatsBus::DeleteStored(absl::string_view stream, uint64_t sequence) {
+  Message del;
+  del.subject = absl::StrCat("$JS.API.STREAM.MSG.DELETE.", stream);
+  del.body = absl::StrCat("{\"seq\":", sequence, ",\"no_erase\":true}");
+  return impl_->Api(del).status();
+}
+
+absl::StatusOr<std::unique_ptr<KeyValue>> NatsBus::OpenBucket(absl::string_view bucket) {
+  if (!impl_->direct_up) return absl::UnavailableError("not connected to NATS");
+  jsOptions options;
+  jsOptions_Init(&options);
+  options.Wait = kTimeoutMs;
+  jsCtx* js = nullptr;
+  RETURN_IF_ERROR(FromNats(natsConnection_JetStream(&js, impl_->direct, &options), "JetStream"));
+  kvStore* kv = nullptr;
+  const std::string name(bucket);
+  const natsStatus status = js_KeyValue(&kv, js, name.c_str());
+  if (status != NATS_OK) {
+    jsCtx_Destroy(js);
+    return FromNats(status, absl::StrCat("bucket ", bucket));
+  }
+  const std::shared_ptr<Impl> impl = impl_;
+  return std::make_unique<NatsKeyValue>(
+      impl_->clock, js, kv, name, [impl](const Message& message) { return impl->Api(message); },
+      [impl] { return impl->direct_up.load(); },
+      [this](std::function<void(bool)> callback) { return OnConnectionChange(std::move(callback)); });
+}
+
+std::unique_ptr<Subscription> NatsBus::OnConnectionChange(std::function<void(bool connected)> callback) {
+  auto shared = std::make_shared<std::function<void(bool)>>(std::move(callback));
+  uint64_t id = 0;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    id = impl_->next_listener++;
+    impl_->listeners.emplace(id, shared);
+  }
+  const std::shared_ptr<Impl> impl = impl_;
+  return std::make_unique<Listener>([impl, id] {
+    std::lock_guard<std::mutex> lock(impl->mutex);
+    impl->listeners.erase(id);
+  });
+}
+
+absl::Status NatsBus::Flush(absl::Duration timeout) {
+  for (natsConnection* connection : {impl_->buffered, impl_->direct}) {
+    RETURN_IF_ERROR(
+        FromNats(natsConnection_FlushTimeout(connection, absl::ToInt64Milliseconds(timeout)), "flush"));
+  }
+  return absl::OkStatus();
+}
+
+bool NatsBus::AwaitConnected(absl::Duration timeout) {
+  std::unique_lock<std::mutex> lock(impl_->mutex);
+  return impl_->clock->WaitUntil(lock, impl_->changed, impl_->clock->Now() + timeout,
+                                 [this] { return impl_->direct_up.load(); });
+}
+
+}  // namespace arc::bus

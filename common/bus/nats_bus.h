@@ -1,0 +1,64 @@
+// The bus on a real nats-server (nats.c 3.4). Two connections: one that writes at once, for what somebody
+// waits for, and one that gathers writes for up to a millisecond, for throughput. Subscriptions stand on the
+// first.
+//
+// Reconnects as in the kiosk specification, table 2.3: every 2 s, for ever, 5 s timeout.
+#ifndef ARC_COMMON_BUS_NATS_BUS_H_
+#define ARC_COMMON_BUS_NATS_BUS_H_
+
+#include <memory>
+#include <string>
+
+#include "common/bus/bus.h"
+
+namespace arc::bus {
+
+struct NatsOptions {
+  std::string url = "nats://localhost:4222";  // several servers: separated by commas
+  std::string name;                           // shown in the server's connection list
+  std::string user;                           // empty: none
+  std::string password;
+};
+
+class NatsBus : public Bus {
+ public:
+  // Returns at once; connects, and reconnects, in the background for ever. InvalidArgument: the URL is
+  // malformed.
+  static absl::StatusOr<std::unique_ptr<NatsBus>> Connect(Clock& clock, const NatsOptions& options);
+
+  // Closes the connections. Everything made from this bus must be gone.
+  ~NatsBus() override;
+
+  Clock& clock() override;
+  bool connected() const override;
+  absl::Status Publish(const Message& message, Urgency urgency = Urgency::kNow) override;
+  void PublishEvent(Message message, absl::Duration timeout, std::function<void(absl::Status)> done) override;
+  absl::StatusOr<std::unique_ptr<Subscription>> Subscribe(absl::string_view subject, absl::string_view queue,
+                                                          MessageCallback callback) override;
+  void Request(Message message, const RequestOptions& options, ReplyCallback done) override;
+  void CoreRequest(Message message, absl::Duration timeout, ReplyCallback done) override;
+  std::unique_ptr<Consumer> Consume(const ConsumeOptions& options, DeliveryCallback callback) override;
+  absl::StatusOr<ConsumerInfo> GetConsumerInfo(absl::string_view stream, absl::string_view durable) override;
+  absl::StatusOr<StoredMessage> NextStored(absl::string_view stream, absl::string_view filter,
+                                           uint64_t from) override;
+  absl::StatusOr<StoredMessage> GetStored(absl::string_view stream, uint64_t sequence) override;
+  absl::Status DeleteStored(absl::string_view stream, uint64_t sequence) override;
+  absl::StatusOr<std::unique_ptr<KeyValue>> OpenBucket(absl::string_view bucket) override;
+  std::unique_ptr<Subscription> OnConnectionChange(std::function<void(bool connected)> callback) override;
+  uint64_t reconnects() const override;
+
+  // Waits until everything published so far has reached the server, at most `timeout`.
+  absl::Status Flush(absl::Duration timeout);
+
+  // Waits until connected, at most `timeout`.
+  bool AwaitConnected(absl::Duration timeout);
+
+ private:
+  NatsBus();
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace arc::bus
+
+#endif  // ARC_COMMON_BUS_NATS_BUS_H_
