@@ -1,0 +1,152 @@
+#include "services/arcctl/arcctl.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/bus/nats_bus.h"
+#include "common/status/status.h"
+#include "common/status/status_macros.h"
+#include "common/subjects/subjects.h"
+
+namespace arc::arcctl {
+namespace {
+
+constexpr char kDefaultUrl[] = "nats://localhost:4222";
+constexpr absl::Duration kDefaultTimeout = absl::Seconds(5);
+
+const std::vector<FlagSpec>& CommonFlags() {
+  static const auto* const kFlags = new std::vector<FlagSpec>{
+      {"nats_url", "URL",
+       "nats-server, several separated by commas (default: $ARC_NATS_URL or nats://localhost:4222)"},
+      {"nats_user", "NAME", "user of the bus (default: none)"},
+      {"nats_password_file", "FILE", "file that holds the user's password"},
+      {"kiosk_id", "K", "which kiosk (default: the one without an id of its own)"},
+      {"scoped", "", "the kiosk's subjects end in its id"},
+      {"timeout", "T", "how long to wait for the server and for answers (default: 5s)"},
+      {"json", "", "print one JSON value a result"},
+      {"help", "", "this text"},
+  };
+  return *kFlags;
+}
+
+std::vector<VerbSpec> Specs(const std::vector<VerbEntry>& verbs) {
+  std::vector<VerbSpec> specs;
+  specs.reserve(verbs.size());
+  for (const VerbEntry& verb : verbs) specs.push_back(verb.spec);
+  return specs;
+}
+
+absl::StatusOr<bus::NatsOptions> ConnectionOptions(const Arguments& arguments) {
+  bus::NatsOptions options;
+  const char* environment = std::getenv("ARC_NATS_URL");
+  options.url = arguments.Get("nats_url", environment != nullptr ? environment : kDefaultUrl);
+  options.name = "arcctl";
+  options.user = arguments.Get("nats_user");
+  if (const auto path = arguments.GetOptional("nats_password_file")) {
+    std::ifstream file(*path);
+    std::stringstream text;
+    text << file.rdbuf();
+    if (!file) return absl::NotFoundError(absl::StrCat("cannot read --nats_password_file ", *path));
+    options.password = std::string(absl::StripAsciiWhitespace(text.str()));
+  }
+  return options;
+}
+
+absl::Status RunVerb(const VerbEntry& verb, const Arguments& arguments, std::ostream& out, std::ostream& err,
+                     StopSignal& stop) {
+  ASSIGN_OR_RETURN(const absl::Duration timeout, arguments.GetDuration("timeout", kDefaultTimeout));
+  const std::string kiosk_id = arguments.Get("kiosk_id");
+  if (arguments.Has("kiosk_id") && !subjects::IsValidKioskId(kiosk_id)) {
+    return UsageError(absl::StrCat("--kiosk_id: \"", kiosk_id, "\" is not 1 to 64 letters, digits, - and _"));
+  }
+  if (arguments.Has("scoped") && kiosk_id.empty()) return UsageError("--scoped needs --kiosk_id");
+  ASSIGN_OR_RETURN(const bus::NatsOptions options, ConnectionOptions(arguments));
+  ASSIGN_OR_RETURN(const std::unique_ptr<bus::NatsBus> bus,
+                   bus::NatsBus::Connect(SystemClock::Get(), options));
+  // What stays for good waits for the server, as the agents do.
+  if (!arguments.Has("keep") && !bus->AwaitConnected(timeout)) {
+    return absl::UnavailableError(
+        absl::StrCat("no nats-server at ", options.url, " within ", absl::FormatDuration(timeout)));
+  }
+  Session session{*bus, arguments, out, err, stop, timeout, kiosk_id, arguments.Has("scoped")};
+  return verb.run(session);
+}
+
+}  // namespace
+
+bool StopSignal::Stop() {
+  std::lock_guard<std::mutex> running(action_mutex_);
+  std::function<void()> action;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = true;
+    action = action_;
+  }
+  if (!action) return false;
+  action();
+  return true;
+}
+
+bool StopSignal::stopped() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return stopped_;
+}
+
+void StopSignal::OnStop(std::function<void()> action) {
+  std::lock_guard<std::mutex> running(action_mutex_);
+  bool now = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    action_ = action;
+    now = stopped_;
+  }
+  if (now) action();
+}
+
+void StopSignal::Clear() {
+  std::lock_guard<std::mutex> running(action_mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
+  action_ = nullptr;
+}
+
+void Session::Print(absl::string_view line) const {
+  out << line << "\n" << std::flush;
+}
+
+std::string Session::SubjectOf(absl::string_view base) const {
+  return scoped ? subjects::Scope(base, kiosk_id) : std::string(base);
+}
+
+std::vector<VerbEntry> AllVerbs() {
+  std::vector<VerbEntry> verbs;
+  AddTopologyVerbs(verbs);
+  return verbs;
+}
+
+int Run(const std::vector<std::string>& words, std::ostream& out, std::ostream& err, StopSignal& stop) {
+  const std::vector<VerbEntry> verbs = AllVerbs();
+  const std::vector<VerbSpec> specs = Specs(verbs);
+  const absl::StatusOr<Arguments> arguments = ParseArguments(words, specs, CommonFlags());
+  absl::Status status = arguments.status();
+  if (arguments.ok()) {
+    if (arguments->help()) {
+      out << HelpText(arguments->verb(), specs, CommonFlags()) << std::flush;
+      return 0;
+    }
+    for (const VerbEntry& verb : verbs) {
+      if (verb.spec.name == arguments->verb()) status = RunVerb(verb, *arguments, out, err, stop);
+    }
+  }
+  if (status.ok()) return 0;
+  err << "arcctl: " << status.message() << "\n";
+  if (!IsUsageError(status)) return 1;
+  err << "`arcctl " << (arguments.ok() ? arguments->verb() + " " : "") << "--help` says how.\n";
+  return 2;
+}
+
+}  // namespace arc::arcctl

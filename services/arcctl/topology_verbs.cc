@@ -1,0 +1,97 @@
+// provision, doctor: what the bus has to have, and whether it works.
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/json/json.h"
+#include "common/provision/provision.h"
+#include "common/provision/topology.h"
+#include "common/status/status.h"
+#include "common/status/status_macros.h"
+#include "services/arcctl/arcctl.h"
+
+namespace arc::arcctl {
+namespace {
+
+// How often `provision --keep` looks without being told of a change.
+constexpr absl::Duration kKeepInterval = absl::Seconds(5);
+
+absl::StatusOr<provision::Topology> LoadTopology(const Session& session) {
+  std::string text(provision::DefaultTopologyText());
+  std::string name = "the built-in deploy/streams.json";
+  if (const auto path = session.arguments.GetOptional("file")) {
+    std::ifstream file(*path);
+    std::stringstream content;
+    content << file.rdbuf();
+    if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", *path));
+    text = content.str();
+    name = *path;
+  }
+  absl::StatusOr<provision::Topology> topology = provision::ParseTopology(text);
+  if (!topology.ok()) return Annotate(topology.status(), name);
+  if (session.kiosk_id.empty()) return topology;
+  return provision::ForKiosk(*std::move(topology), session.kiosk_id);
+}
+
+void PrintReport(const Session& session, const provision::ProvisionReport& report) {
+  if (session.json()) {
+    session.Print(json::Encode(report));
+    return;
+  }
+  for (const std::string& object : report.created) session.Print(absl::StrCat("created ", object));
+  for (const std::string& object : report.updated) session.Print(absl::StrCat("updated ", object));
+  for (const provision::Difference& difference : report.differences) {
+    session.Print(absl::StrCat("differs: ", difference.ToString()));
+  }
+  if (report.created.empty() && report.updated.empty() && report.differences.empty()) {
+    session.Print(
+        absl::StrCat("nothing to do: all ", report.unchanged.size(), " streams and consumers are there"));
+  }
+}
+
+absl::Status RunProvision(Session& session) {
+  ASSIGN_OR_RETURN(provision::Topology topology, LoadTopology(session));
+  provision::ProvisionOptions options;
+  options.timeout = session.timeout;
+  options.update = session.arguments.Has("update");
+  if (session.arguments.Has("keep")) {
+    provision::Keeper keeper(session.bus, std::move(topology), options, kKeepInterval,
+                             [&](const provision::ProvisionReport& report) { PrintReport(session, report); });
+    session.stop.OnStop([&] { keeper.Stop(); });
+    keeper.Run();
+    session.stop.Clear();
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const provision::ProvisionReport report,
+                   provision::Provision(session.bus, topology, options));
+  PrintReport(session, report);
+  if (report.ok()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      options.update ? absl::StrCat(report.differences.size(),
+                                    " settings cannot be changed in place: delete that stream or consumer "
+                                    "(its messages go with it) and provision again")
+                     : absl::StrCat(report.differences.size(),
+                                    " settings differ and were left as they are; `arcctl provision --update` "
+                                    "changes them"));
+}
+
+const FlagSpec kFileFlag = {"file", "F", "another topology than the built-in deploy/streams.json"};
+
+}  // namespace
+
+void AddTopologyVerbs(std::vector<VerbEntry>& verbs) {
+  VerbSpec provision;
+  provision.name = "provision";
+  provision.summary = "create the streams, buckets and consumers that the bus lacks";
+  provision.details =
+      "Idempotent. What exists with other settings is named field by field, left as it is, and makes the\n"
+      "exit status 1. With --kiosk_id the consumers of a kiosk with subjects of its own are created too.";
+  provision.flags = {
+      {"keep", "", "stay: repair at once whatever is lost, as memory streams are when nats-server restarts"},
+      {"update", "", "change what differs, as far as the server can"},
+      kFileFlag};
+  verbs.push_back({std::move(provision), RunProvision});
+}
+
+}  // namespace arc::arcctl
