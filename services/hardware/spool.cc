@@ -1,7 +1,6 @@
 #include "services/hardware/spool.h"
 
 #include <fcntl.h>
-#include <openssl/sha.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "common/log/log.h"
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
+#include "services/hardware/digest.h"
 #include "services/hardware/file_util.h"
 
 namespace arc::hardware {
@@ -123,10 +123,7 @@ std::string Spool::KeyOf(absl::string_view order_id) {
                        return absl::ascii_isalnum(c) || c == '-' || c == '_';
                      });
   if (plain) return std::string(order_id);
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-  SHA256(reinterpret_cast<const unsigned char*>(order_id.data()), order_id.size(), digest.data());
-  return absl::StrCat("=", absl::BytesToHexString(absl::string_view(
-                               reinterpret_cast<const char*>(digest.data()), digest.size())));
+  return absl::StrCat("=", Sha256Hex(order_id));
 }
 
 Spool::Spool(const Options& options, Printer& printer, Clock& clock, Listener listener)
