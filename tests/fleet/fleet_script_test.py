@@ -7,11 +7,13 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 import unittest
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -53,6 +55,26 @@ def processes_of(*words):
             if any(str(word) in line for word in words) and int(path.parent.name) != os.getpid():
                 found.append(line)
     return found
+
+
+def nats_request(url, subject, body):
+    """One plain request over the NATS protocol, and its reply as JSON."""
+    address = urllib.parse.urlsplit(url)
+    data = json.dumps(body).encode()
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection, connection.makefile("rb") as stream:
+        connection.sendall(
+            b'CONNECT {"verbose":false,"headers":true}\r\nSUB _INBOX.test 1\r\n'
+            + f"PUB {subject} _INBOX.test {len(data)}\r\n".encode() + data + b"\r\n"
+        )
+        for line in stream:
+            words = line.split()
+            if words[0] == b"PING":
+                connection.sendall(b"PONG\r\n")
+            elif words[0] == b"MSG":
+                return json.loads(stream.read(int(words[-1])))
+            elif words[0] == b"HMSG":
+                return json.loads(stream.read(int(words[-1]))[int(words[-2]):])
+    raise AssertionError(f"nats-server closed the connection before {subject} was answered")
 
 
 class ScriptTest(unittest.TestCase):
@@ -304,6 +326,52 @@ class Configuration(unittest.TestCase):
                     continue
                 wrong = subprocess.run([script, "--no_such"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
                 self.assertEqual(wrong.returncode, 2, script)
+
+
+class NewAgent(ScriptTest):
+    """scripts/new_agent in a copy of the repository: what it makes compiles, passes its test and answers."""
+
+    def copy_repository(self):
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=REPO, capture_output=True, check=True
+        )
+        copy = self.scratch / "repository"
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            # The other agents and tests are not needed to build this one.
+            if (REPO / name).is_file() and not re.match(r"(services|tests)/\w+/", name):
+                (copy / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(REPO / name, copy / name)
+        return copy
+
+    def run_in(self, copy, *words, status=0, timeout=900):
+        result = subprocess.run(words, cwd=copy, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+        self.assertEqual(result.returncode, status, f"{words}\n{result.stdout}{result.stderr}")
+        return result
+
+    def test_makes_an_agent_that_works(self):
+        copy = self.copy_repository()
+        before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+        for bad in ("Table", "1st", "a__b", "bus", "x-y"):
+            self.assertIn("new_agent: ", self.run_in(copy, "scripts/new_agent", bad, status=1).stderr)
+        self.assertEqual({path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}, before)
+
+        self.run_in(copy, "scripts/new_agent", "table_service")
+        self.assertIn("is there already", self.run_in(copy, "scripts/new_agent", "table_service", status=1).stderr)
+        self.run_in(copy, "scripts/build", "release", "arc-table-service", "table_service_test")
+        self.run_in(copy, "build/release/tests/table_service_test")
+
+        for binary in ("arcctl", "arc-terminal-sim"):
+            (copy / "build" / "release" / "bin" / binary).symlink_to(BUILD / "bin" / binary)
+        folder = self.folder("fleet")
+        up = ["scripts/fleet", "up", "--dir", folder, "--agents", "table_service", "--menu", "none"]
+        self.addCleanup(self.run_in, copy, "scripts/fleet", "down", "--dir", folder)
+        self.run_in(copy, *up)
+        fleet = self.read(folder)
+        self.assertEqual(set(fleet["agents"]), {"table_service"})
+        reply = nats_request(
+            fleet["nats_url"], "kiosk.agent.table_service.echo", {"payload": {"command": "echo", "text": "two coffees"}}
+        )
+        self.assertEqual(reply["payload"], {"status": "success", "text": "two coffees", "count": 1})
 
 
 class Setup(unittest.TestCase):
