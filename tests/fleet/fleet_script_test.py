@@ -272,6 +272,34 @@ class Refusals(ScriptTest):
         self.assertIn("did not end within 15 s of SIGTERM: killed", self.assert_done(self.fleet("down", folder)))
         self.assert_nothing_left(folder)
 
+    def test_agent_that_keeps_dying(self):
+        folder = self.folder("fleet")
+        broken = self.scratch / "broken"
+        real = BUILD / "bin" / "arc-hardware"
+        script = f'#!/bin/sh\n[ -e {broken} ] && echo out of order && exit 3\nexec {real} "$@"\n'
+        build = self.build_with("arc-hardware", script)
+        self.assert_done(self.up(folder, "--agents", "hardware", build=build))
+        supervisor = subprocess.Popen(
+            [REPO / "scripts" / "fleet", "supervise", "--dir", folder],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        self.addCleanup(supervisor.stdout.close)
+        self.addCleanup(supervisor.kill)
+        broken.touch()
+        os.kill(self.read(folder)["agents"]["hardware"]["pid"], signal.SIGKILL)
+        lines = []
+        for line in supervisor.stdout:
+            lines.append(line)
+            if "stays down" in line:
+                break
+        self.assertEqual(sum("starting it again" in line for line in lines), 5, "".join(lines))
+        self.assertIn("out of order", "".join(lines))
+        broken.unlink()
+        self.assert_done(self.fleet("restart", folder, "hardware"))
+        self.assert_serving(self.read(folder), {"hardware"})
+        supervisor.send_signal(signal.SIGTERM)
+        self.assertEqual(supervisor.wait(timeout=30), 128 + signal.SIGTERM)
+
     def test_interrupted_up(self):
         folder = self.folder("fleet")
         build = self.build_with("arc-hardware", "#!/bin/sh\nexec tail -f /dev/null\n")
@@ -435,9 +463,20 @@ class Run(ScriptTest):
             )
             self.assert_refused(second, "running already")
             self.assert_serving(fleet)
+
+            # An agent that dies comes back, where it was; one that was killed on purpose stays down.
+            self.assert_done(self.fleet("kill", folder, "recsys"))
+            os.kill(fleet["agents"]["menu"]["pid"], signal.SIGKILL)
+            until("menu to be started again", lambda: self.read(folder)["agents"]["menu"]["pid"] != fleet["agents"]["menu"]["pid"])
+            self.assertEqual(self.read(folder)["agents"]["menu"]["http_url"], fleet["agents"]["menu"]["http_url"])
+            states = {row["name"]: row["state"] for row in json.loads(self.fleet("status", folder, "--json").stdout)}
+            self.assertEqual((states["menu"], states["recsys"]), ("SERVING", "dead"))
+            self.assert_done(self.fleet("restart", folder, "recsys"))
             run.send_signal(number)
-            run.communicate(timeout=60)
-            self.assertEqual(run.returncode, 0)
+            output = run.communicate(timeout=60)[0]
+            self.assertEqual(run.returncode, 0, output)
+            self.assertIn("menu is back", output)
+            self.assertNotIn("recsys (pid", output)
             self.assertEqual(processes_of(f"{folder}/", fleet["nats_url"] + " "), [])
 
     def test_after_a_killed_run(self):
