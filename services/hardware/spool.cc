@@ -144,6 +144,8 @@ Spool::~Spool() {
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [this] { return waiting_ == 0; });
 }
 
 std::string Spool::PathOf(const Record& record) const {
@@ -262,11 +264,14 @@ absl::StatusOr<PrintOutcome> Spool::Print(const PrintJob& job) {
   kicked_ = true;
   changed_.notify_all();
   const uint64_t sequence = record->sequence;
+  ++waiting_;
   changed_.wait(lock, [&] {
     const bool settled_now = record->state == State::kPrinted || record->state == State::kUncertain;
     const bool waits = record->state == State::kPending && (stopping_ || record->attempts > 0);
     return record->sequence != sequence || settled_now || waits;
   });
+  --waiting_;
+  if (stopping_) changed_.notify_all();
   switch (record->state) {
     case State::kPrinted:
       return PrintOutcome{already || record->printed_elsewhere};

@@ -81,7 +81,8 @@ class Spool {
   // read is set aside as FILE.bad.
   static absl::StatusOr<std::unique_ptr<Spool>> Open(const Options& options, Printer& printer, Clock& clock,
                                                      Listener listener = {});
-  // Stops; what is pending stays in the folder. Waits for a job that is on its way to the printer.
+  // Stops; what is pending stays in the folder. Waits for a job that is on its way to the printer, and
+  // for callers inside Print(), who are answered.
   ~Spool();
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
@@ -147,6 +148,7 @@ class Spool {
   bool stopping_ = false;
   bool busy_ = false;  // A job is at the printer.
   bool kicked_ = false;
+  int waiting_ = 0;   // Callers inside Print().
   int failures_ = 0;  // Attempts in a row that did not reach the printer.
   PrinterState state_;
   absl::Time next_prune_;
