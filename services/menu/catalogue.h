@@ -1,7 +1,7 @@
 // The menu of a restaurant in memory: what a kiosk can offer, checked and ready to be read.
 //
 // A Catalogue is immutable after Create(): share it as std::shared_ptr<const Catalogue> and read it from any
-// thread. Whether an item can be had right now changes all day and is kept beside it (menu_state.h);
+// thread. Whether an item can be had right now changes all day and is kept beside it (menu_store.h);
 // MenuItem::available is only what the menu file says.
 #ifndef ARC_SERVICES_MENU_CATALOGUE_H_
 #define ARC_SERVICES_MENU_CATALOGUE_H_
@@ -13,12 +13,16 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "common/messages/menu.h"
 
 namespace arc::menu {
+
+// Ids of items that cannot be had now.
+using UnavailableIds = absl::flat_hash_set<int64_t>;
 
 // Sets of dietary properties and of allergens, one bit each.
 using Bits = uint32_t;

@@ -34,6 +34,7 @@ constexpr float kPrefix = 0.6F;
 constexpr float kCorrected = 0.6F;
 
 constexpr size_t kMaxQueryWords = 32;
+constexpr size_t kMaxCompoundBytes = 40;
 constexpr size_t kMaxPrefixTerms = 64;
 constexpr float kPopularBoost = 1.04F;
 constexpr float kWholeName = 2;  // the query is the item's name or one of its synonyms
@@ -215,7 +216,8 @@ bool SearchIndex::IsKnown(absl::string_view word) const {
 
 std::vector<std::string> SearchIndex::SplitCompound(const std::string& word) const {
   constexpr size_t kShortestPart = 3;
-  if (word.size() < 2 * kShortestPart + 1 || IsFalseCompound(word)) return {};
+  if (word.size() < 2 * kShortestPart + 1 || word.size() > kMaxCompoundBytes || IsFalseCompound(word))
+    return {};
   const auto has = [&](const std::string& part) {
     return raw_words_.contains(part) ||
            (absl::EndsWith(part, "s") && raw_words_.contains(part.substr(0, part.size() - 1)));
@@ -395,8 +397,8 @@ absl::StatusOr<SearchResult> SearchIndex::Search(const SearchQuery& query,
                                                  const UnavailableIds& unavailable) const {
   Bits dietary = 0;
   Bits excluded = 0;
-  ASSIGN_OR_RETURN(dietary, ParseDietaryFilters(query.dietary_filters, "dietary_filters"));
-  ASSIGN_OR_RETURN(excluded, ParseAllergens(query.exclude_allergens, "exclude_allergens"));
+  ASSIGN_OR_RETURN(dietary, ParseDietaryFilters(query.dietary_filters, "payload.dietary_filters"));
+  ASSIGN_OR_RETURN(excluded, ParseAllergens(query.exclude_allergens, "payload.exclude_allergens"));
   std::vector<std::string> tags;
   for (const std::string& tag : query.tags) tags.push_back(absl::StrJoin(Tokenize(tag), " "));
 

@@ -43,9 +43,6 @@ struct SearchResult {
   int64_t total_matches = 0;                     // without the limit
 };
 
-// Ids of items that cannot be had now.
-using UnavailableIds = absl::flat_hash_set<int64_t>;
-
 // One word of a query after analysis: any of its alternatives will do.
 struct QueryUnit {
   struct Alternative {
