@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "services/payment/currency.h"
+#include "services/payment/money_format.h"
 
 namespace arc::payment {
 namespace {
@@ -237,10 +237,22 @@ void DrawHeader(Canvas& c, const Receipt& receipt, const ReceiptStyle& style) {
   c.Text(c.regular(), kSmall, kMuted, kMargin, c.y(), "Order");
   c.TextRight(c.regular(), kSmall, kMuted, kRight, c.y(), "Date");
   c.Down(14);
-  c.TextRight(c.regular(), kBody, kInk, kRight, c.y(),
-              absl::FormatTime("%d %b %Y, %H:%M %Z", receipt.paid_at, style.time_zone));
-  for (const std::string& row : c.Wrap(c.bold(), 9.5F, 222, Printable(receipt.order_id))) {
-    c.Text(c.bold(), 9.5F, kInk, kMargin, c.y(), row);
+  c.TextRight(
+      c.regular(), kBody, kInk, kRight, c.y(),
+      absl::FormatTime("%d %b %Y, %H:%M %Z", absl::FromUnixMillis(receipt.paid_at_ms), style.time_zone));
+  if (!receipt.order_number.empty()) {
+    c.Down(8);
+    for (const std::string& row : c.Wrap(c.bold(), 20, 222, Printable(receipt.order_number))) {
+      c.Text(c.bold(), 20, kInk, kMargin, c.y(), row);
+      c.Down(20);
+    }
+    c.Down(-4);
+  }
+  // The number that was called out is the order's name for people; its id is small print then.
+  HPDF_Font id_font = receipt.order_number.empty() ? c.bold() : c.regular();
+  const float id_size = receipt.order_number.empty() ? kBody : kSmall;
+  for (const std::string& row : c.Wrap(id_font, id_size, 222, Printable(receipt.order_id))) {
+    c.Text(id_font, id_size, receipt.order_number.empty() ? kInk : kMuted, kMargin, c.y(), row);
     c.Down(14);
   }
   c.Down(8);
@@ -412,7 +424,7 @@ absl::StatusOr<std::string> RenderReceiptPdf(const Receipt& receipt, const Recei
   absl::StatusOr<std::unique_ptr<Canvas>> canvas = Canvas::Create(style);
   if (!canvas.ok()) return canvas.status();
   Canvas& c = **canvas;
-  SetDate(c, receipt.paid_at);
+  SetDate(c, absl::FromUnixMillis(receipt.paid_at_ms));
   HPDF_SetInfoAttr(c.pdf(), HPDF_INFO_CREATOR, "ARC Kiosk");
 
   DrawHeader(c, receipt, style);

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/json/json.h"
 
 // The customer's receipt as a PDF file: what `receipt_url` of a payment leads to (kiosk specification,
 // section 7.3).
@@ -16,6 +17,12 @@ struct ReceiptModifier {
   std::string name;
   // Already part of the line's unit price; printed for information when not zero.
   int64_t price_minor = 0;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("name", s.name);
+    v.Optional("price_minor", s.price_minor);
+  }
 };
 
 struct ReceiptLine {
@@ -24,6 +31,15 @@ struct ReceiptLine {
   int64_t unit_price_minor = 0;
   std::vector<ReceiptModifier> modifiers;
   std::string note;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("name", s.name);
+    v.Required("quantity", s.quantity);
+    v.Required("unit_price_minor", s.unit_price_minor);
+    v.Optional("modifiers", s.modifiers);
+    v.Optional("note", s.note);
+  }
 };
 
 // All amounts are minor units of `currency` (ISO 4217). Texts are UTF-8; what is not valid UTF-8 and what the
@@ -32,8 +48,9 @@ struct Receipt {
   std::string restaurant;
   std::string restaurant_details;  // Address, tax number; lines end with '\n'.
   std::string order_id;
+  std::string order_number;  // What is called out at the counter.
   std::string transaction_id;
-  absl::Time paid_at;
+  int64_t paid_at_ms = 0;  // Unix time.
   std::string currency = "USD";
   std::vector<ReceiptLine> lines;
   int64_t subtotal_minor = 0;
@@ -43,6 +60,25 @@ struct Receipt {
   std::string loyalty_card;
   int64_t loyalty_points = 0;
   std::string qr_text;  // At most 1000 bytes.
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("restaurant", s.restaurant);
+    v.Optional("restaurant_details", s.restaurant_details);
+    v.Required("order_id", s.order_id);
+    v.Optional("order_number", s.order_number);
+    v.Required("transaction_id", s.transaction_id);
+    v.Required("paid_at_ms", s.paid_at_ms);
+    v.Required("currency", s.currency);
+    v.Required("lines", s.lines);
+    v.Required("subtotal_minor", s.subtotal_minor);
+    v.Required("tax_minor", s.tax_minor);
+    v.Required("total_minor", s.total_minor);
+    v.Optional("card", s.card);
+    v.Optional("loyalty_card", s.loyalty_card);
+    v.Optional("loyalty_points", s.loyalty_points);
+    v.Optional("qr_text", s.qr_text);
+  }
 };
 
 struct ReceiptStyle {

@@ -24,7 +24,7 @@ Receipt SpecificationExample() {
   receipt.restaurant_details = "12 Crater Road, Hilo\nTax id 12-3456789";
   receipt.order_id = "order-0001";
   receipt.transaction_id = "txn-5b1f6a52-8f0c-4d3e-9a77-1f2e3d4c5b6a";
-  receipt.paid_at = absl::FromUnixSeconds(1765719000);
+  receipt.paid_at_ms = 1765719000000;
   receipt.lines = {{"Volcano Burger", 1, 1299, {{"Extra Cheese", 150}, {"No Onions", 0}}, "well done"},
                    {"Iced Cola", 2, 599, {}, ""}};
   receipt.subtotal_minor = 2497;
@@ -83,6 +83,13 @@ TEST_F(ReceiptPdfTest, ShowsEverythingThatWasPaid) {
                              HasSubstr("$0.02"), HasSubstr("$24.99"), HasSubstr("Visa •••• 4242"),
                              HasSubstr("LOYALTY123"), HasSubstr("25 points"), HasSubstr("txn-5b1f6a52")));
   EXPECT_THAT(Info(), AllOf(HasSubstr("Pages:           1"), HasSubstr("419.53 x 595.28")));
+}
+
+TEST_F(ReceiptPdfTest, ShowsTheNumberThatIsCalledOut) {
+  Receipt receipt = SpecificationExample();
+  receipt.order_number = "A 47";
+  Render(receipt);
+  EXPECT_THAT(Words(), AllOf(HasSubstr("A 47"), HasSubstr("order-0001")));
 }
 
 TEST_F(ReceiptPdfTest, TheSameReceiptGivesTheSameBytes) {

@@ -111,6 +111,7 @@ absl::Status Device::Apply(const Record& record) {
       RETURN_IF_ERROR(must_be(intent.state == State::kAuthorised && record.amount == intent.amount));
       intent.state = State::kSucceeded;
       intent.amount_captured = intent.amount;
+      intent.captured_at_ms = record.at_ms;
       break;
     case Event::kDeclined:
       RETURN_IF_ERROR(must_be(intent.state == State::kWaitingForCard));

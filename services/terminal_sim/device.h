@@ -67,7 +67,8 @@ struct Intent {
   int64_t amount_captured = 0;
   int64_t amount_refunded = 0;
   std::vector<RefundEntry> refunds;
-  int64_t expires_at_ms = 0;  // Unix time.
+  int64_t expires_at_ms = 0;  // Unix time, as the next.
+  std::optional<int64_t> captured_at_ms;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -86,6 +87,7 @@ struct Intent {
     v.Required("amount_refunded", s.amount_refunded);
     v.Required("refunds", s.refunds);
     v.Required("expires_at_ms", s.expires_at_ms);
+    v.Nullable("captured_at_ms", s.captured_at_ms);
   }
 };
 

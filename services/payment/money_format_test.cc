@@ -1,26 +1,11 @@
-#include "services/payment/currency.h"
+#include "services/payment/money_format.h"
 
 #include <limits>
 
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace arc::payment {
 namespace {
-
-using ::testing::Eq;
-using ::testing::Optional;
-
-TEST(CurrencyExponent, KnowsTheDecimalsOfEachCurrency) {
-  EXPECT_THAT(CurrencyExponent("USD"), Optional(2));
-  EXPECT_THAT(CurrencyExponent("AED"), Optional(2));
-  EXPECT_THAT(CurrencyExponent("ZMW"), Optional(2));
-  EXPECT_THAT(CurrencyExponent("JPY"), Optional(0));
-  EXPECT_THAT(CurrencyExponent("KWD"), Optional(3));
-  EXPECT_THAT(CurrencyExponent("XYZ"), Eq(std::nullopt));
-  EXPECT_THAT(CurrencyExponent("usd"), Eq(std::nullopt));
-  EXPECT_THAT(CurrencyExponent(""), Eq(std::nullopt));
-}
 
 TEST(FormatMoney, WritesAmountsAsACustomerReadsThem) {
   EXPECT_EQ(FormatMoney(2499, "USD"), "$24.99");

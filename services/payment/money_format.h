@@ -1,19 +1,14 @@
-#ifndef ARC_SERVICES_PAYMENT_CURRENCY_H_
-#define ARC_SERVICES_PAYMENT_CURRENCY_H_
+#ifndef ARC_SERVICES_PAYMENT_MONEY_FORMAT_H_
+#define ARC_SERVICES_PAYMENT_MONEY_FORMAT_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
 
-// Currencies by their ISO 4217 code. Amounts inside the fleet are int64 minor units (cents); only people and
-// messages see decimal numbers. All functions are pure and safe from any thread.
+// Amounts as people see them; minor units everywhere else (common/money). Pure functions, safe from any
+// thread.
 namespace arc::payment {
-
-// How many decimals an amount of the currency has: 2 for "USD", 0 for "JPY", 3 for "KWD". Empty for a code
-// that is not an active ISO 4217 currency; codes are upper case.
-std::optional<int> CurrencyExponent(absl::string_view code);
 
 // An amount as a customer reads it: "$24.99", "€5.00", "¥500", "CHF 12.50", "-$1.00". A currency without an
 // unmistakable sign of its own is written with its code. An unknown code is taken to have two decimals.
@@ -25,4 +20,4 @@ int64_t LoyaltyPoints(int64_t minor_units, int exponent);
 
 }  // namespace arc::payment
 
-#endif  // ARC_SERVICES_PAYMENT_CURRENCY_H_
+#endif  // ARC_SERVICES_PAYMENT_MONEY_FORMAT_H_
