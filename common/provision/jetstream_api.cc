@@ -49,6 +49,16 @@ struct PageRequest {
   }
 };
 
+struct SubjectsRequest {
+  int64_t offset = 0;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("offset", s.offset);
+    v.Constant("subjects_filter", ">");
+  }
+};
+
 struct StreamPage {
   int64_t total = 0;
   std::vector<StreamInfo> streams;
@@ -182,6 +192,27 @@ absl::StatusOr<int64_t> JetStreamApi::PurgeStream(absl::string_view name) {
   ASSIGN_OR_RETURN(const json::Document answer, Request(api, ""));
   ASSIGN_OR_RETURN(const PurgeAnswer purge, json::Decode<PurgeAnswer>(answer.root(), api));
   return purge.purged;
+}
+
+absl::StatusOr<std::map<std::string, int64_t>> JetStreamApi::CountBySubject(absl::string_view name) {
+  std::map<std::string, int64_t> counts;
+  for (;;) {
+    SubjectsRequest page;
+    page.offset = static_cast<int64_t>(counts.size());
+    ASSIGN_OR_RETURN(const json::Document answer,
+                     Request(absl::StrCat("STREAM.INFO.", name), json::Encode(page)));
+    const json::Node& root = answer.root();
+    const auto state = root.FindMember("state");
+    if (state == root.MemberEnd() || !state->value.IsObject()) return counts;
+    const auto subjects = state->value.FindMember("subjects");
+    if (subjects == state->value.MemberEnd() || !subjects->value.IsObject()) return counts;
+    const size_t before = counts.size();
+    for (auto entry = subjects->value.MemberBegin(); entry != subjects->value.MemberEnd(); ++entry) {
+      if (!entry->value.IsInt64()) continue;
+      counts[std::string(entry->name.GetString(), entry->name.GetStringLength())] = entry->value.GetInt64();
+    }
+    if (counts.size() == before) return counts;
+  }
 }
 
 absl::StatusOr<std::vector<ConsumerState>> JetStreamApi::ListConsumers(absl::string_view stream) {

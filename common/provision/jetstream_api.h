@@ -99,6 +99,9 @@ class JetStreamApi {
   // Deletes every message of the stream; how many there were.
   absl::StatusOr<int64_t> PurgeStream(absl::string_view name);
 
+  // How many messages the stream holds of each subject.
+  absl::StatusOr<std::map<std::string, int64_t>> CountBySubject(absl::string_view name);
+
   absl::StatusOr<std::vector<ConsumerState>> ListConsumers(absl::string_view stream);
   absl::StatusOr<ConsumerState> GetConsumer(absl::string_view stream, absl::string_view durable);
   // Creates the durable; on one that exists nats-server 2.9 changes what can be changed.

@@ -125,6 +125,12 @@ std::string Session::SubjectOf(absl::string_view base) const {
 std::vector<VerbEntry> AllVerbs() {
   std::vector<VerbEntry> verbs;
   AddTopologyVerbs(verbs);
+  AddStatusVerbs(verbs);
+  AddWatchVerbs(verbs);
+  AddMenuVerbs(verbs);
+  AddCustomerVerbs(verbs);
+  AddSessionVerbs(verbs);
+  AddDeadLetterVerbs(verbs);
   return verbs;
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/json/json.h"
+#include "common/provision/doctor.h"
 #include "common/provision/provision.h"
 #include "common/provision/topology.h"
 #include "common/status/status.h"
@@ -16,6 +17,7 @@ namespace {
 
 // How often `provision --keep` looks without being told of a change.
 constexpr absl::Duration kKeepInterval = absl::Seconds(5);
+constexpr int64_t kDefaultMaxLag = 1000;
 
 absl::StatusOr<provision::Topology> LoadTopology(const Session& session) {
   std::string text(provision::DefaultTopologyText());
@@ -76,6 +78,30 @@ absl::Status RunProvision(Session& session) {
                                     "changes them"));
 }
 
+absl::Status RunDoctor(Session& session) {
+  ASSIGN_OR_RETURN(const provision::Topology topology, LoadTopology(session));
+  ASSIGN_OR_RETURN(const auto max_lag, session.arguments.GetInteger("max_lag", 0, 1000000000));
+  provision::DoctorOptions options;
+  options.timeout = session.timeout;
+  options.max_lag = max_lag.value_or(kDefaultMaxLag);
+  ASSIGN_OR_RETURN(const provision::Diagnosis diagnosis, provision::Diagnose(session.bus, topology, options));
+  if (session.json()) {
+    session.Print(json::Encode(diagnosis));
+  } else {
+    for (const provision::Finding& finding : diagnosis.findings) {
+      session.Print(absl::StrCat("✗ ", finding.object, ": ", finding.problem));
+      session.Print(absl::StrCat("    ", finding.advice));
+    }
+    if (diagnosis.ok) {
+      session.Print(absl::StrCat("all well: ", diagnosis.streams, " streams, ", diagnosis.consumers,
+                                 " consumers, ", diagnosis.agents, " agents"));
+    }
+  }
+  if (diagnosis.ok) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      diagnosis.findings.size(), diagnosis.findings.size() == 1 ? " thing is wrong" : " things are wrong"));
+}
+
 const FlagSpec kFileFlag = {"file", "F", "another topology than the built-in deploy/streams.json"};
 
 }  // namespace
@@ -92,6 +118,17 @@ void AddTopologyVerbs(std::vector<VerbEntry>& verbs) {
       {"update", "", "change what differs, as far as the server can"},
       kFileFlag};
   verbs.push_back({std::move(provision), RunProvision});
+
+  VerbSpec doctor;
+  doctor.name = "doctor";
+  doctor.summary = "say what is wrong with the bus and its agents, and what to do";
+  doctor.details =
+      "Looks for missing or changed streams, buckets and consumers, requests that a stream would answer,\n"
+      "overlapping filters, acknowledgement times that are too short, consumers nobody pulls from, messages\n"
+      "that are stuck, dead letters and lag. Exit status 1 when it finds something.";
+  doctor.flags = {{"max_lag", "N", "waiting messages of one consumer that are still fine (default: 1000)"},
+                  kFileFlag};
+  verbs.push_back({std::move(doctor), RunDoctor});
 }
 
 }  // namespace arc::arcctl

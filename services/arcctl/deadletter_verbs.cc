@@ -1,0 +1,385 @@
+// deadletter list|show|replay|purge: what could not be handled (design, section 3.5).
+#include <algorithm>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/bus/call.h"
+#include "common/envelope/envelope.h"
+#include "common/json/json.h"
+#include "common/messages/system.h"
+#include "common/provision/jetstream_api.h"
+#include "common/status/status.h"
+#include "common/status/status_macros.h"
+#include "common/subjects/subjects.h"
+#include "services/arcctl/arcctl.h"
+#include "services/arcctl/table.h"
+
+namespace arc::arcctl {
+namespace {
+
+struct StoredLetter {
+  int64_t seq = 0;
+  std::string stored_at;
+  messages::DeadLetter letter;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("seq", s.seq);
+    v.Required("stored_at", s.stored_at);
+    messages::DeadLetter::Describe(s.letter, v);
+  }
+};
+
+struct ReplayResult {
+  int64_t seq = 0;
+  std::string subject;
+  bool replayed = false;
+  std::optional<json::Raw> answer;  // a command's
+  std::optional<std::string> error;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("seq", s.seq);
+    v.Required("subject", s.subject);
+    v.Required("replayed", s.replayed);
+    v.Optional("answer", s.answer);
+    v.Nullable("error", s.error);
+  }
+};
+
+struct PurgeResult {
+  int64_t purged = 0;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("purged", s.purged);
+  }
+};
+
+absl::Status NoStream(const absl::Status& status) {
+  if (!absl::IsNotFound(status)) return status;
+  return absl::NotFoundError(
+      absl::StrCat("there is no stream ", subjects::kDeadLetterStream, "; `arcctl provision` creates it"));
+}
+
+absl::StatusOr<StoredLetter> ToLetter(const bus::StoredMessage& stored) {
+  StoredLetter letter;
+  letter.seq = static_cast<int64_t>(stored.sequence);
+  letter.stored_at = FormatTimestamp(stored.stored_at);
+  absl::StatusOr<messages::DeadLetter> decoded = json::Decode<messages::DeadLetter>(stored.message.body);
+  if (!decoded.ok()) {
+    return Annotate(decoded.status(), absl::StrCat("dead letter ", stored.sequence, " cannot be read"));
+  }
+  letter.letter = *std::move(decoded);
+  return letter;
+}
+
+// Calls `visit` for every dead letter, oldest first, until it returns false. What is in the stream but is no
+// dead letter is named on stderr and passed over.
+absl::Status ForEach(Session& session, const std::function<bool(const StoredLetter&)>& visit) {
+  provision::JetStreamApi api(session.bus, session.timeout);
+  const auto stream = api.GetStream(subjects::kDeadLetterStream);
+  if (!stream.ok()) return NoStream(stream.status());
+  // Letters that come while this goes on are not part of it: a replay may make new ones.
+  const uint64_t last = static_cast<uint64_t>(stream->state.last_seq);
+  for (uint64_t next = 1; next <= last;) {
+    const auto stored = session.bus.NextStored(subjects::kDeadLetterStream,
+                                               absl::StrCat(subjects::kDeadLetterPrefix, ".>"), next);
+    if (absl::IsNotFound(stored.status())) return absl::OkStatus();
+    RETURN_IF_ERROR(stored.status());
+    if (stored->sequence > last) return absl::OkStatus();
+    next = stored->sequence + 1;
+    const auto letter = ToLetter(*stored);
+    if (!letter.ok()) {
+      session.err << "arcctl: " << letter.status().message() << "\n";
+      continue;
+    }
+    if (!visit(*letter)) return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StoredLetter> GetLetter(Session& session, const std::string& word) {
+  ASSIGN_OR_RETURN(const int64_t sequence, ParseInteger(word, "SEQ", 1, json::kMaxId));
+  const auto stored = session.bus.GetStored(subjects::kDeadLetterStream, static_cast<uint64_t>(sequence));
+  if (absl::IsNotFound(stored.status())) {
+    return absl::NotFoundError(absl::StrCat("there is no dead letter ", sequence));
+  }
+  RETURN_IF_ERROR(stored.status());
+  return ToLetter(*stored);
+}
+
+absl::Status RunList(Session& session) {
+  std::vector<std::vector<std::string>> rows = {{"seq", "time", "agent", "subject", "deliveries", "error"}};
+  RETURN_IF_ERROR(ForEach(session, [&](const StoredLetter& stored) {
+    const messages::DeadLetter& letter = stored.letter;
+    if (session.json()) {
+      session.Print(json::Encode(stored));
+    } else {
+      rows.push_back({absl::StrCat(stored.seq), stored.stored_at, letter.agent, letter.subject,
+                      absl::StrCat(letter.deliveries), absl::StrCat(letter.error_code, ": ", letter.error)});
+    }
+    return true;
+  }));
+  if (session.json()) return absl::OkStatus();
+  if (rows.size() == 1) {
+    session.Print("no dead letters");
+    return absl::OkStatus();
+  }
+  for (const std::string& line : FormatTable(rows)) session.Print(line);
+  return absl::OkStatus();
+}
+
+absl::Status RunShow(Session& session) {
+  ASSIGN_OR_RETURN(const StoredLetter stored, GetLetter(session, session.arguments.words()[0]));
+  if (session.json()) {
+    session.Print(json::Encode(stored));
+    return absl::OkStatus();
+  }
+  const messages::DeadLetter& letter = stored.letter;
+  session.Print(absl::StrCat("dead letter ", stored.seq, " of ", stored.stored_at));
+  session.Print(absl::StrCat("  subject     ", letter.subject));
+  session.Print(absl::StrCat("  error       ", letter.error_code, ": ", letter.error));
+  session.Print(absl::StrCat("  given up by ", letter.agent, " after ", letter.deliveries,
+                             letter.deliveries == 1 ? " delivery" : " deliveries"));
+  if (letter.stream.has_value()) {
+    session.Print(absl::StrCat("  from        ", *letter.stream, " > ", letter.consumer.value_or("?"),
+                               ", sequence ", letter.stream_seq.value_or(0)));
+  }
+  session.Print(absl::StrCat("  trace_id    ", letter.trace_id));
+  for (const messages::HeaderField& header : letter.headers) {
+    session.Print(absl::StrCat("  header      ", header.name, ": ", header.value));
+  }
+  session.Print(absl::StrCat("  body        ", letter.body_bytes, " bytes",
+                             letter.body_truncated ? ", of which this is the beginning" : ""));
+  std::string body = letter.body.value_or("");
+  if (letter.body_base64.has_value()) {
+    std::string bytes;
+    body = absl::Base64Unescape(*letter.body_base64, &bytes) ? absl::CHexEscape(bytes) : *letter.body_base64;
+  }
+  // Text from outside must not steer the terminal.
+  std::replace_if(
+      body.begin(), body.end(),
+      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f; },
+      ' ');
+  session.Print(body);
+  return absl::OkStatus();
+}
+
+// The message that became a dead letter, as a new one: without what belonged to its first journey.
+absl::StatusOr<bus::Message> Original(const messages::DeadLetter& letter) {
+  if (letter.body_truncated) {
+    return absl::FailedPreconditionError(absl::StrCat("only the beginning of its ", letter.body_bytes,
+                                                      " bytes was kept, so it cannot be sent again"));
+  }
+  bus::Message message;
+  message.subject = letter.subject;
+  if (letter.body_base64.has_value()) {
+    if (!absl::Base64Unescape(*letter.body_base64, &message.body)) {
+      return absl::InvalidArgumentError("its body_base64 cannot be decoded");
+    }
+  } else {
+    message.body = letter.body.value_or("");
+  }
+  for (const messages::HeaderField& header : letter.headers) {
+    if (header.name == subjects::kReplyToHeader || header.name == subjects::kDeadlineHeader ||
+        absl::StartsWithIgnoreCase(header.name, "Nats-")) {
+      continue;
+    }
+    message.headers.Set(header.name, header.value);
+  }
+  return message;
+}
+
+// Which stream a message on `subject` goes to, if any.
+const provision::StreamConfig* CapturedBy(const std::vector<provision::StreamInfo>& streams,
+                                          const std::string& subject) {
+  for (const provision::StreamInfo& stream : streams) {
+    for (const std::string& pattern : stream.config.subjects) {
+      if (subjects::Matches(pattern, subject)) return &stream.config;
+    }
+  }
+  return nullptr;
+}
+
+// Has a command handled anew by an agent, and returns its answer's payload. The plain path answers at once,
+// and what fails there makes no second dead letter.
+absl::StatusOr<json::Raw> ReplayCommand(Session& session, bus::Message message) {
+  const std::string subject = message.subject;
+  const absl::Duration timeout = std::max(session.timeout, bus::DefaultTimeout(subject));
+  const auto reply = provision::CoreRequestAndWait(session.bus, std::move(message), timeout);
+  if (reply.status().code() == absl::StatusCode::kUnavailable) {
+    return absl::UnavailableError(
+        absl::StrCat("no agent listens on ", subject, ": ", reply.status().message()));
+  }
+  if (reply.status().code() == absl::StatusCode::kDeadlineExceeded) {
+    return absl::DeadlineExceededError(absl::StrCat("no answer within ", absl::FormatDuration(timeout),
+                                                    "; it may have been handled all the same"));
+  }
+  RETURN_IF_ERROR(reply.status());
+  ASSIGN_OR_RETURN(const ParsedMessage answer, ParseMessage(reply->body, session.bus.clock().Now()));
+  const auto error = DecodePayload<messages::ErrorResponse>(answer);
+  if (error.ok()) {
+    return MakeError(ParseErrorCode(error->error_code).value_or(ErrorCode::kInternal),
+                     absl::StrCat("the agent answered ", error->error_code, ": ", error->error_message));
+  }
+  return json::Raw{json::Encode(answer.payload())};
+}
+
+absl::Status ReplayEvent(Session& session, bus::Message message) {
+  struct Waiting {
+    std::mutex mutex;
+    std::condition_variable stored;
+    std::optional<absl::Status> status;
+  };
+  auto waiting = std::make_shared<Waiting>();
+  // An id of its own: under the old one the stream would take it for a repetition.
+  message.headers.Set(subjects::kMsgIdHeader, NewUuid());
+  session.bus.PublishEvent(std::move(message), session.timeout, [waiting](absl::Status status) {
+    std::lock_guard<std::mutex> lock(waiting->mutex);
+    waiting->status = std::move(status);
+    waiting->stored.notify_all();
+  });
+  std::unique_lock<std::mutex> lock(waiting->mutex);
+  waiting->stored.wait(lock, [&] { return waiting->status.has_value(); });
+  return *waiting->status;
+}
+
+ReplayResult Replay(Session& session, const std::vector<provision::StreamInfo>& streams,
+                    const StoredLetter& stored) {
+  ReplayResult result;
+  result.seq = stored.seq;
+  result.subject = stored.letter.subject;
+  absl::Status status;
+  absl::StatusOr<bus::Message> message = Original(stored.letter);
+  if (!message.ok()) {
+    status = message.status();
+  } else if (const provision::StreamConfig* stream = CapturedBy(streams, message->subject);
+             stream == nullptr) {
+    // Nobody confirms what no stream keeps.
+    status = session.bus.Publish(*message);
+  } else if (stream->no_ack) {
+    absl::StatusOr<json::Raw> answer = ReplayCommand(session, *std::move(message));
+    if (answer.ok()) {
+      result.answer = *std::move(answer);
+    } else {
+      status = answer.status();
+    }
+  } else {
+    status = ReplayEvent(session, *std::move(message));
+  }
+  if (status.ok()) {
+    result.replayed = true;
+    status = session.bus.DeleteStored(subjects::kDeadLetterStream, static_cast<uint64_t>(stored.seq));
+    if (!status.ok()) status = Annotate(status, "sent again, but the dead letter could not be removed");
+  }
+  if (!status.ok()) result.error = std::string(status.message());
+  return result;
+}
+
+absl::Status RunReplay(Session& session) {
+  const std::string& which = session.arguments.words()[0];
+  std::vector<StoredLetter> letters;
+  if (which == "all") {
+    RETURN_IF_ERROR(ForEach(session, [&](const StoredLetter& letter) {
+      letters.push_back(letter);
+      return true;
+    }));
+  } else {
+    ASSIGN_OR_RETURN(StoredLetter letter, GetLetter(session, which));
+    letters.push_back(std::move(letter));
+  }
+  provision::JetStreamApi api(session.bus, session.timeout);
+  ASSIGN_OR_RETURN(const auto streams, api.ListStreams());
+  int failed = 0;
+  for (const StoredLetter& letter : letters) {
+    const ReplayResult result = Replay(session, streams, letter);
+    if (result.error.has_value()) ++failed;
+    if (session.json()) {
+      session.Print(json::Encode(result));
+    } else if (result.error.has_value()) {
+      session.err << "arcctl: dead letter " << result.seq << " (" << result.subject << "): " << *result.error
+                  << "\n";
+    } else {
+      session.Print(absl::StrCat("replayed ", result.seq, " on ", result.subject,
+                                 result.answer.has_value() ? absl::StrCat(": ", result.answer->text) : ""));
+    }
+  }
+  if (!session.json() && letters.empty()) session.Print("no dead letters");
+  if (failed == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(failed, " of ", letters.size(), " could not be replayed and were kept"));
+}
+
+absl::Status RunPurge(Session& session) {
+  PurgeResult result;
+  const std::string which = session.arguments.words().empty() ? "all" : session.arguments.words()[0];
+  if (which == "all") {
+    provision::JetStreamApi api(session.bus, session.timeout);
+    const auto purged = api.PurgeStream(subjects::kDeadLetterStream);
+    if (!purged.ok()) return NoStream(purged.status());
+    result.purged = *purged;
+  } else {
+    ASSIGN_OR_RETURN(const int64_t sequence, ParseInteger(which, "SEQ", 1, json::kMaxId));
+    const auto stored = session.bus.GetStored(subjects::kDeadLetterStream, static_cast<uint64_t>(sequence));
+    if (absl::IsNotFound(stored.status())) {
+      return absl::NotFoundError(absl::StrCat("there is no dead letter ", sequence));
+    }
+    RETURN_IF_ERROR(stored.status());
+    RETURN_IF_ERROR(session.bus.DeleteStored(subjects::kDeadLetterStream, static_cast<uint64_t>(sequence)));
+    result.purged = 1;
+  }
+  if (session.json()) {
+    session.Print(json::Encode(result));
+  } else {
+    session.Print(
+        absl::StrCat("deleted ", result.purged, result.purged == 1 ? " dead letter" : " dead letters"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddDeadLetterVerbs(std::vector<VerbEntry>& verbs) {
+  VerbSpec list;
+  list.name = "deadletter list";
+  list.summary = "show what could not be handled";
+  list.details = "With --json one value a dead letter.";
+  verbs.push_back({std::move(list), RunList});
+
+  VerbSpec show;
+  show.name = "deadletter show";
+  show.arguments = "SEQ";
+  show.min_arguments = show.max_arguments = 1;
+  show.summary = "show one dead letter whole";
+  verbs.push_back({std::move(show), RunShow});
+
+  VerbSpec replay;
+  replay.name = "deadletter replay";
+  replay.arguments = "SEQ|all";
+  replay.min_arguments = replay.max_arguments = 1;
+  replay.summary = "send it again, and delete it when that went well";
+  replay.details =
+      "The original headers and body go to the original subject, without the first sender's reply address "
+      "and\n"
+      "deadline. A command must be answered by an agent with success, an event be stored by its stream; "
+      "else\n"
+      "the dead letter stays and the exit status is 1. One whose body was cut cannot be replayed.";
+  verbs.push_back({std::move(replay), RunReplay});
+
+  VerbSpec purge;
+  purge.name = "deadletter purge";
+  purge.arguments = "[SEQ|all]";
+  purge.max_arguments = 1;
+  purge.summary = "delete one, or all";
+  verbs.push_back({std::move(purge), RunPurge});
+}
+
+}  // namespace arc::arcctl
