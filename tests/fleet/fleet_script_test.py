@@ -328,6 +328,9 @@ class Refusals(ScriptTest):
         self.assert_done(self.fleet("down", folder))
         self.assertFalse(folder.exists())
 
+    def test_scoped_without_a_kiosk(self):
+        self.assert_refused(self.up(self.folder("fleet"), "--scoped"), "--scoped needs --kiosk_id")
+
     def test_wrong_usage(self):
         for words in (["--agents", "waiter"], ["--copies", "menu"], ["--nats_port", "99999"], ["--menu", "/no/such"], ["--no_such"]):
             self.assertEqual(self.up(self.scratch / "fleet", *words).returncode, 2, words)
