@@ -24,8 +24,11 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/agent/flags.h"
 #include "common/agent/process_stats.h"
@@ -70,6 +73,8 @@ constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
 // Beyond --drain_timeout, for OnDrain() and the connection.
 constexpr absl::Duration kExitGrace = absl::Seconds(3);
 
+constexpr char kNotConnected[] = "not connected to nats-server";
+
 constexpr char kLatencyHelp[] = "Time from receiving a command to its outcome, in milliseconds.";
 constexpr char kRequestsHelp[] = "Commands handled, by outcome.";
 constexpr char kDeliveriesHelp[] = "Commands delivered by the stream, repeated ones included.";
@@ -109,6 +114,39 @@ LogLevel ParseLogLevel(const std::string& name) {
 int CheckedPort(absl::string_view name, int port) {
   if (port < 0 || port > 65535) Refuse(absl::StrCat("--", name, ": ", port, " is not a port (0 to 65535)"));
   return port;
+}
+
+// Whether `server` is [scheme://][user[:password]@]host[:port].
+bool IsServer(absl::string_view server) {
+  if (!absl::ConsumePrefix(&server, "nats://")) absl::ConsumePrefix(&server, "tls://");
+  if (const size_t at = server.rfind('@'); at != absl::string_view::npos) server.remove_prefix(at + 1);
+  absl::string_view host = server;
+  absl::string_view port;
+  bool has_port = false;
+  if (absl::StartsWith(server, "[")) {
+    const size_t end = server.find(']');
+    if (end == absl::string_view::npos) return false;
+    host = server.substr(1, end - 1);
+    port = server.substr(end + 1);
+    has_port = absl::ConsumePrefix(&port, ":");
+    if (!has_port && !port.empty()) return false;
+  } else if (const size_t colon = server.find(':'); colon != absl::string_view::npos) {
+    host = server.substr(0, colon);
+    port = server.substr(colon + 1);
+    has_port = true;
+  }
+  int number = 0;
+  if (has_port && (!absl::SimpleAtoi(port, &number) || number < 1 || number > 65535)) return false;
+  return !host.empty() && host.find_first_of(" \t/?#") == absl::string_view::npos;
+}
+
+std::string CheckedServers(const std::string& url) {
+  for (const absl::string_view server : absl::StrSplit(url, ',')) {
+    if (!IsServer(server)) {
+      Refuse(absl::StrCat("--nats_url: '", server, "' is not an address such as nats://localhost:4222"));
+    }
+  }
+  return url;
 }
 
 std::string ReadPassword(const std::string& file) {
@@ -285,9 +323,8 @@ struct Agent::Impl {
 
   // Waits for what the agent needs, in order; each step is tried again until it succeeds or the drain begins.
   void RunStart() {
-    if (!Until([this] {
-          return bus->connected() ? absl::OkStatus() : absl::UnavailableError("not connected to nats-server");
-        })) {
+    if (!Until(
+            [this] { return bus->connected() ? absl::OkStatus() : absl::UnavailableError(kNotConnected); })) {
       return;
     }
     for (Bucket& bucket : buckets) {
@@ -331,6 +368,7 @@ struct Agent::Impl {
       if (start_problem != status.message()) {
         start_problem = std::string(status.message());
         Log(LogLevel::kInfo, "waiting", {{"for", start_problem}});
+        Wake();
       }
       const bool connected = bus->connected();
       clock.WaitUntil(lock, changed, clock.Now() + kStartRetry,
@@ -343,17 +381,17 @@ struct Agent::Impl {
 
   std::vector<std::string> FindReasons() {
     std::vector<std::string> found;
+    const bool connected = bus->connected();
     bool is_started = false;
     bool with_sources = false;
     {
       std::lock_guard<std::mutex> lock(mutex);
       if (draining) found.push_back("draining");
-      if (!started) found.push_back(start_problem);
+      if (!connected) found.push_back(kNotConnected);
+      if (!started && start_problem != kNotConnected) found.push_back(start_problem);
       is_started = started;
       with_sources = has_sources;
     }
-    const bool connected = bus->connected();
-    if (!connected && is_started) found.push_back("not connected to nats-server");
     if (connected && with_sources && !commands->bound()) found.push_back("a command consumer is not bound");
     if (!watchdog_status.ok()) found.push_back(std::string(watchdog_status.message()));
     if (is_started) {
@@ -646,6 +684,7 @@ struct Agent::Impl {
     AddMetrics();
     last_stats = ReadProcessStats();
     last_stats_at = clock.Now();
+    CheckHealth();
     absl::Status status = Listen();
     if (status.ok()) status = WatchLoops();
     if (status.ok()) status = StartDiscovery();
@@ -720,7 +759,7 @@ Agent::Agent(Info info, int argc, char** argv) : impl_(std::make_unique<Impl>(st
   signal(SIGPIPE, SIG_IGN);
 
   bus::NatsOptions options;
-  options.url = absl::GetFlag(FLAGS_nats_url);
+  options.url = CheckedServers(absl::GetFlag(FLAGS_nats_url));
   options.name = impl_->info.name;
   options.user = absl::GetFlag(FLAGS_nats_user);
   options.password = ReadPassword(absl::GetFlag(FLAGS_nats_password_file));

@@ -441,7 +441,8 @@ TEST(AgentFlagsTest, HelpListsEveryFlagAndWrongOnesAreRefused) {
       {"--kiosk_id=a.b", "--kiosk_id: 'a.b'"},
       {"--log_level=loud", "--log_level: 'loud'"},
       {"--drain_timeout=-1s", "--drain_timeout"},
-      {"--nats_url=::", "--nats_url"},
+      {"--nats_url=::", "--nats_url: '::'"},
+      {"--nats_url=nats://a:1,nats://b:x", "'nats://b:x'"},
       {"--nats_password_file=/no/such", "/no/such"},
       {"menu", "'menu' is not a flag"},
       {"--probe", "--probe needs"}};
