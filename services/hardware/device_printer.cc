@@ -85,14 +85,16 @@ class WirePrinter : public Printer {
     if (!fd.ok()) return {PrintResult::Fate::kNotStarted, Offline(fd.status().message())};
     PrinterState state = Ask(fd->get());
     if (state.condition != Condition::kReady) return {PrintResult::Fate::kNotStarted, std::move(state)};
-    const std::string job = state.reported ? absl::StrCat(bytes, kFinishRequest) : std::string(bytes);
+    const bool ask_finish = state.reported && answers_finish_;
+    const std::string job = ask_finish ? absl::StrCat(bytes, kFinishRequest) : std::string(bytes);
     size_t sent = 0;
     const std::string error = Send(fd->get(), job, sent);
     if (!error.empty()) {
       return {sent == 0 ? PrintResult::Fate::kNotStarted : PrintResult::Fate::kUncertain,
               Offline(absl::StrCat("after ", sent, " of ", bytes.size(), " bytes: ", error))};
     }
-    return state.reported ? ConfirmByStatus(fd->get(), std::move(state)) : ConfirmByClose(fd->get());
+    if (!state.reported) return ConfirmByClose(fd->get());
+    return ask_finish ? ConfirmByFinish(fd->get(), std::move(state)) : ConfirmByStatus(fd->get());
   }
 
   PrinterState GetState() override {
@@ -127,12 +129,14 @@ class WirePrinter : public Printer {
     size_t sent = 0;
     const std::string error = Send(fd, kStatusRequest, sent);
     if (!error.empty()) return Offline(absl::StrCat("status request: ", error));
-    std::array<uint8_t, 3> answers{};
+    // Some models know the first of the three requests only; what they do not say is taken as good.
+    std::array<uint8_t, 3> answers = {0x12, 0x12, 0x12};
     for (size_t i = 0; i < answers.size(); ++i) {
       const int byte = ReadByte(fd, timeouts_.status);
       const bool mute = byte == kSilent || (byte < 0 && !IsConnection());
-      if (mute && i == 0 && !answered_before_) return PrinterState();
-      if (byte == kSilent) return Offline("the printer no longer answers status requests");
+      if (mute && i > 0) break;
+      if (mute && !answered_before_) return PrinterState();
+      if (mute) return Offline("the printer no longer answers status requests");
       if (byte < 0) return Offline("the printer closed the connection");
       answers[i] = static_cast<uint8_t>(byte);
     }
@@ -158,7 +162,7 @@ class WirePrinter : public Printer {
     return std::string();
   }
 
-  PrintResult ConfirmByStatus(int fd, PrinterState state) {
+  PrintResult ConfirmByFinish(int fd, PrinterState state) {
     const int byte = ReadByte(fd, timeouts_.finish);
     if (byte >= 0) {
       // Bits 2 and 3: the sensor sees no paper.
@@ -170,14 +174,22 @@ class WirePrinter : public Printer {
       return {PrintResult::Fate::kUncertain,
               Offline("the printer closed the connection before the receipt was finished")};
     }
-    // Either it stopped in the middle, or it is a model that knows DLE EOT but not GS r.
-    state = Ask(fd);
-    if (state.condition == Condition::kReady) return {PrintResult::Fate::kPrinted, std::move(state)};
-    return {PrintResult::Fate::kUncertain, std::move(state)};
+    // Either it stopped in the middle, or it is a model that knows DLE EOT but not GS r, which need not be
+    // waited for again.
+    const PrintResult result = ConfirmByStatus(fd);
+    if (result.fate == PrintResult::Fate::kPrinted) answers_finish_ = false;
+    return result;
+  }
+
+  PrintResult ConfirmByStatus(int fd) {
+    PrinterState state = Ask(fd);
+    const bool ready = state.condition == Condition::kReady;
+    return {ready ? PrintResult::Fate::kPrinted : PrintResult::Fate::kUncertain, std::move(state)};
   }
 
   std::mutex mutex_;
   bool answered_before_ = false;
+  bool answers_finish_ = true;
 };
 
 class TcpPrinter final : public WirePrinter {

@@ -284,6 +284,22 @@ TEST(TcpPrinterTest, PrinterThatAcceptsLateStillPrints) {
   EXPECT_EQ(device.AwaitPaper([](const std::string& p) { return p.size() >= 6; }), "hello\n");
 }
 
+TEST(TcpPrinterTest, ModelsThatKnowFewStatusRequestsPrint) {
+  FakeTcpPrinter::Behaviour behaviour;
+  behaviour.answers_details = false;
+  behaviour.answers_finish = false;
+  FakeTcpPrinter device(behaviour);
+  PrinterTimeouts timeouts = TestTimeouts();
+  timeouts.status = timeouts.finish = std::chrono::milliseconds(100);
+  auto printer = NewTcpPrinter("127.0.0.1", device.port(), timeouts);
+  for (const char* job : {"one\n", "two\n"}) {
+    const PrintResult result = printer->Print("a", job);
+    EXPECT_EQ(result.fate, Fate::kPrinted);
+    EXPECT_TRUE(result.state.reported);
+  }
+  EXPECT_EQ(device.AwaitPaper([](const std::string& p) { return p.size() >= 8; }), "one\ntwo\n");
+}
+
 TEST(TcpPrinterTest, PrinterThatUsedToAnswerAndIsSilentIsOffline) {
   FakeTcpPrinter::Behaviour behaviour;
   FakeTcpPrinter device(behaviour);

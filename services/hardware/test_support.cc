@@ -145,7 +145,9 @@ void FakeTcpPrinter::Serve(int fd) {
       if (pending.size() < 3) break;
       const bool out = pending[0] == '\x10' ? behaviour.paper_out : behaviour.paper_out_after_job;
       if (pending[0] == '\x1D') {
-        answers += out ? '\x0C' : '\x00';
+        if (behaviour.answers_finish) answers += out ? '\x0C' : '\x00';
+      } else if (pending[2] != '\x01' && !behaviour.answers_details) {
+        // Silent, as a model that knows only the first request.
       } else if (pending[2] == '\x04') {
         answers += out ? '\x72' : '\x12';
       } else {

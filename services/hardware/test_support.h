@@ -36,6 +36,8 @@ class FakeTcpPrinter {
  public:
   struct Behaviour {
     bool answers_status = true;
+    bool answers_details = true;       // DLE EOT 2 and 4, besides 1.
+    bool answers_finish = true;        // GS r.
     bool paper_out = false;            // As DLE EOT tells it.
     bool paper_out_after_job = false;  // As GS r tells it.
     bool accepting = true;             // Connections wait until this is true.
