@@ -129,17 +129,17 @@ TEST(CodecTest, TheLargestIdsAndCountsComeBack) {
 }
 
 TEST(CodecTest, AModelOfTenThousandItemsFitsIntoChunksAndAFullShardIntoOneKey) {
-  const Counts counts = RandomCounts(4, 60000, 10000);
-  const std::vector<std::string> chunks = EncodeCounts(counts, 256 * 1024);
+  const Counts counts = RandomCounts(4, 20000, 10000);
+  const std::vector<std::string> chunks = EncodeCounts(counts, 64 * 1024);
   EXPECT_GT(chunks.size(), 1u);
   EXPECT_EQ(Sum(chunks), counts);
 
   Shard shard;
-  for (int i = 0; i < 30000; ++i) {
+  for (int i = 0; i < 22000; ++i) {
     shard.Learn(MakeBasket("o" + std::to_string(i), {1 + i % 997, 1001 + i % 991, 2001 + i % 9973}, {}));
   }
   EXPECT_LE(shard.counts.pairs.size(), Shard::kMaxPairs);
-  EXPECT_EQ(shard.counts.orders, 30000);
+  EXPECT_EQ(shard.counts.orders, 22000);
   EXPECT_LT(EncodeShard(shard).size(), 700u * 1024);
 }
 

@@ -27,7 +27,9 @@ constexpr double kPairShrinkage = 20;
 constexpr double kContextWeight = 0.6;
 constexpr double kCartWeight = 1.0;
 // Added to the logarithmic score of a kind of which every guest has one already.
-constexpr double kSaturated = -1.5;
+constexpr double kSaturated = -2;
+// Added for each suggestion of the same kind in the same answer.
+constexpr double kRepeated = -0.5;
 // Belief that items of one kind are not ordered together, and of different kinds are.
 constexpr double kSameKindLift = 0.4;
 constexpr double kOtherKindLift = 1.3;
@@ -231,9 +233,7 @@ bool Suggester::Allowed(uint32_t index, const Query& query) const {
   if (query.held.contains(index)) return false;
   if ((facts.dietary & query.dietary) != query.dietary) return false;
   if ((facts.allergens & query.allergens) != 0) return false;
-  const auto available = [&](const Facts& of) {
-    return of.item->available && !query.unavailable->contains(of.item->id);
-  };
+  const auto available = [&](const Facts& of) { return !query.unavailable->contains(of.item->id); };
   if (!available(facts)) return false;
   return absl::c_all_of(facts.parts, [&](uint32_t part) { return available(facts_[part]); });
 }
@@ -481,33 +481,40 @@ absl::StatusOr<messages::SuggestResponse> Suggester::Suggest(const messages::Sug
   absl::c_sort(query.cart);
   query.cart.erase(std::unique(query.cart.begin(), query.cart.end()), query.cart.end());
 
-  std::vector<Candidate> ranked = Rank(query, model);
+  const std::vector<Candidate> ranked = Rank(query, model);
   const std::vector<uint32_t> combos = Combos(query, model);
-  // One offer in three may be a combo, and of any other kind likewise, while there is something else.
-  const size_t share = (query.limit + 2) / 3;
-
-  const size_t combo_count = std::min({combos.size(), share, query.limit});
-  std::vector<Candidate> chosen;
-  std::vector<Candidate> passed_over;
+  // One offer in three may be a combo; of other kinds two, the second only when it is clearly better.
+  const size_t combo_count = std::min({combos.size(), (query.limit + 2) / 3, query.limit});
+  const size_t most_of_kind = std::max<size_t>(1, (2 * query.limit) / 3);
+  const size_t wanted = query.limit - combo_count;
+  std::vector<const Candidate*> chosen;
+  std::vector<bool> taken(ranked.size(), false);
   absl::flat_hash_map<int, size_t> chosen_of_kind;
-  for (Candidate& candidate : ranked) {
-    if (chosen.size() + combo_count == query.limit) break;
-    size_t& of_kind = chosen_of_kind[facts_[candidate.index].kind];
-    if (of_kind < share) {
-      ++of_kind;
-      chosen.push_back(std::move(candidate));
-    } else {
-      passed_over.push_back(std::move(candidate));
+  for (const bool strict : {true, false}) {
+    while (chosen.size() < wanted) {
+      std::optional<size_t> best;
+      double best_score = 0;
+      for (size_t i = 0; i < ranked.size(); ++i) {
+        if (best.has_value() && ranked[i].score <= best_score) break;
+        if (taken[i]) continue;
+        const size_t of_kind = chosen_of_kind[facts_[ranked[i].index].kind];
+        if (strict && of_kind >= most_of_kind) continue;
+        const double score = ranked[i].score + kRepeated * static_cast<double>(of_kind);
+        if (!best.has_value() || score > best_score) {
+          best = i;
+          best_score = score;
+        }
+      }
+      if (!best.has_value()) break;
+      taken[*best] = true;
+      ++chosen_of_kind[facts_[ranked[*best].index].kind];
+      chosen.push_back(&ranked[*best]);
     }
-  }
-  for (Candidate& candidate : passed_over) {
-    if (chosen.size() + combo_count == query.limit) break;
-    chosen.push_back(std::move(candidate));
   }
 
   messages::SuggestResponse response;
   absl::flat_hash_set<std::string> said;
-  for (const Candidate& candidate : chosen) response.suggestions.push_back(Describe(candidate, query, said));
+  for (const Candidate* candidate : chosen) response.suggestions.push_back(Describe(*candidate, query, said));
   // The best item first, then what saves money.
   std::vector<messages::Suggestion> offers;
   for (size_t i = 0; i < combo_count; ++i) offers.push_back(DescribeCombo(combos[i], query));

@@ -20,8 +20,8 @@
 
 namespace arc::recsys {
 
-// Ids of items that cannot be had now.
-using UnavailableIds = absl::flat_hash_set<int64_t>;
+// Ids of items that cannot be had now: all of them, what the menu file says included (menu::MenuState).
+using menu::UnavailableIds;
 
 // Values of Suggestion::reason. Besides these: "weather_" and "time_" with the circumstance.
 inline constexpr char kReasonCombo[] = "upsell_combo";        // a combo of what is in the cart saves money
