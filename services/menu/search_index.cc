@@ -129,6 +129,7 @@ SearchIndex::SearchIndex(std::shared_ptr<const Catalogue> catalogue) : catalogue
     for (std::string& word : Tokenize(name)) raw_words_.insert(std::move(word));
   }
 
+  WordForms forms;
   facts_.reserve(items.size());
   for (size_t i = 0; i < items.size(); ++i) {
     const messages::MenuItem& item = items[i];
@@ -141,16 +142,16 @@ SearchIndex::SearchIndex(std::shared_ptr<const Catalogue> catalogue) : catalogue
       facts.names.insert(absl::StrJoin(Tokenize(synonym), " "));
     }
     Weights weights;
-    AddField({item.name}, kNameWeight, true, weights);
-    AddField(item.synonyms, kSynonymWeight, true, weights);
-    AddField(item.tags, kTagWeight, true, weights);
-    AddField({category_names[item.category]}, kCategoryWeight, false, weights);
-    AddField({item.description}, kDescriptionWeight, false, weights);
+    AddField({item.name}, kNameWeight, true, forms, weights);
+    AddField(item.synonyms, kSynonymWeight, true, forms, weights);
+    AddField(item.tags, kTagWeight, true, forms, weights);
+    AddField({category_names[item.category]}, kCategoryWeight, false, forms, weights);
+    AddField({item.description}, kDescriptionWeight, false, forms, weights);
     std::vector<std::string> parts;
     for (const int64_t id : item.combo_of) {
       if (const messages::MenuItem* part = catalogue_->Find(id)) parts.push_back(part->name);
     }
-    AddField(parts, kComboPartWeight, false, weights);
+    AddField(parts, kComboPartWeight, false, forms, weights);
     for (const std::string& tag : item.tags) {
       facts.tags.insert(absl::StrJoin(Tokenize(tag), " "));
     }
@@ -182,20 +183,26 @@ SearchIndex::SearchIndex(std::shared_ptr<const Catalogue> catalogue) : catalogue
 }
 
 void SearchIndex::AddField(absl::Span<const std::string> texts, float weight, bool join_all_pairs,
-                           Weights& weights) {
+                           WordForms& forms, Weights& weights) {
   Weights field;
-  const auto add = [&](absl::string_view word, float quality) {
-    float& best = field[Stem(word)];
+  const auto add = [&](const std::string& stem, float quality) {
+    float& best = field[stem];
     best = std::max(best, weight * quality);
   };
   for (const std::string& text : texts) {
     const std::vector<std::string> words = Tokenize(text);
     for (size_t i = 0; i < words.size(); ++i) {
-      add(words[i], kExact);
-      for (const std::string& part : SplitCompound(words[i])) add(part, kCompoundPart);
+      const auto [it, inserted] = forms.try_emplace(words[i]);
+      if (inserted) {
+        it->second.push_back(Stem(words[i]));
+        for (const std::string& part : SplitCompound(words[i])) it->second.push_back(Stem(part));
+      }
+      for (size_t form = 0; form < it->second.size(); ++form) {
+        add(it->second[form], form == 0 ? kExact : kCompoundPart);
+      }
       if (i + 1 < words.size() &&
           (join_all_pairs || SynonymsOf(absl::StrCat(words[i], " ", words[i + 1])) != nullptr)) {
-        add(absl::StrCat(words[i], words[i + 1]), kJoined);
+        add(Stem(absl::StrCat(words[i], words[i + 1])), kJoined);
       }
     }
   }

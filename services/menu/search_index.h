@@ -102,9 +102,12 @@ class SearchIndex {
   };
   // The terms of one item while the index is built.
   using Weights = absl::flat_hash_map<std::string, float>;
+  // A word's stem, then those of its parts; words repeat all over a menu.
+  using WordForms = absl::flat_hash_map<std::string, std::vector<std::string>>;
 
   // Each word of the field's texts counts once.
-  void AddField(absl::Span<const std::string> texts, float weight, bool join_all_pairs, Weights& weights);
+  void AddField(absl::Span<const std::string> texts, float weight, bool join_all_pairs, WordForms& forms,
+                Weights& weights);
   const Term* FindTerm(absl::string_view stem) const;
   // Adds the term of `stem` to `unit` unless it is there; whether the menu has it.
   bool AddTerm(absl::string_view stem, float quality, QueryUnit& unit) const;
