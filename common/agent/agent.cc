@@ -346,10 +346,7 @@ struct Agent::Impl {
   absl::Status Open(Bucket& bucket) {
     if (bucket.bucket == nullptr) {
       absl::StatusOr<std::unique_ptr<bus::KeyValue>> opened = bus->OpenBucket(bucket.name);
-      if (!opened.ok()) {
-        return absl::Status(opened.status().code(),
-                            absl::StrCat("bucket ", bucket.name, ": ", opened.status().message()));
-      }
+      if (!opened.ok()) return std::move(opened).status();
       bucket.bucket = *std::move(opened);
     }
     const absl::Status status = bucket.on_open(*bucket.bucket);
@@ -583,6 +580,16 @@ struct Agent::Impl {
   }
 
   void AddMetrics() {
+    // Series that exist from the start can be watched for their first increase.
+    for (const std::string& action : actions) {
+      for (const char* outcome : {"ok", "error"}) {
+        metrics.Increment(metric_names::kRequests, kRequestsHelp, {{"action", action}, {"outcome", outcome}},
+                          0);
+      }
+      metrics.Increment(metric_names::kDeliveries, kDeliveriesHelp, {{"action", action}}, 0);
+      metrics.Increment(metric_names::kExpired, kExpiredHelp, {{"action", action}}, 0);
+      metrics.Increment(metric_names::kDeadLetters, kDeadLettersHelp, {{"action", action}}, 0);
+    }
     metrics.Callback(metric_names::kQueueLag, kQueueLagHelp, false,
                      [this] { return static_cast<double>(commands->lag()); });
     metrics.Callback(metric_names::kInFlight, kInFlightHelp, false,

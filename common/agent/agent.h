@@ -5,16 +5,20 @@
 //   int main(int argc, char** argv) {
 //     arc::Agent agent({"menu", "arc-menu", "Menu search, details and availability"}, argc, argv);
 //     arc::menu::Menu menu;
-//     agent.UseBucket(arc::subjects::kMenuBucket, [&](arc::bus::KeyValue& bucket) { return
-//     menu.Watch(bucket); }); agent.Command<SearchRequest, SearchResponse>(arc::subjects::kMenuSearch,
-//     arc::bus::Execution::kInline,
+//     agent.UseBucket(arc::subjects::kMenuBucket,
+//                     [&](arc::bus::KeyValue& bucket) { return menu.Watch(bucket); });
+//     agent.Command<SearchRequest, SearchResponse>(
+//         arc::subjects::kMenuSearch, arc::bus::Execution::kInline,
 //         [&](const SearchRequest& r, const arc::bus::RequestContext& c) { return menu.Search(r, c); });
 //     return agent.Run();
 //   }
 //
-// Flags of every agent: --nats_url, --nats_user, --nats_password_file, --http_port, --grpc_port, --kiosk_id,
-// --scoped,
-// --ready_file, --log_level, --drain_timeout, --probe, --grpc (address to probe), --version, --help.
+// Flags of every agent: --nats_url, --nats_user, --nats_password_file, --listen_address, --http_port,
+// --grpc_port, --kiosk_id, --scoped, --ready_file, --log_level, --drain_timeout, --probe, --grpc (address to
+// probe), --version, --help. An agent may have more, defined with ABSL_FLAG in its main.cc.
+//
+// What is registered may use anything that outlives Run(): when Run() has returned, nothing is called any
+// more.
 #ifndef ARC_COMMON_AGENT_AGENT_H_
 #define ARC_COMMON_AGENT_AGENT_H_
 
@@ -70,14 +74,16 @@ class Agent {
   // lives as long as the agent.
   void UseBucket(absl::string_view bucket, std::function<absl::Status(bus::KeyValue&)> on_open);
 
-  // Runs once connected and all buckets are open, before the agent serves; tried again until it is OK.
+  // Runs once connected and all buckets are open, before the agent serves, on a thread of its own; tried
+  // again until it is OK.
   void OnStart(std::function<absl::Status()> start);
 
   // Part of health: NOT_SERVING while it is not OK; its message says why on /healthz. Called often: must be
   // quick.
   void HealthCheck(absl::string_view name, std::function<absl::Status()> check);
 
-  // Runs when the drain begins (SIGTERM), before the connection closes; may block within --drain_timeout.
+  // Runs after SIGTERM, once the commands in work have ended or --drain_timeout is over, before the
+  // connection closes. May block for 3 s beyond --drain_timeout, then the process ends with 1.
   void OnDrain(std::function<void()> drain);
 
   // `active_sessions` of the heartbeat; 0 unless set.
@@ -90,7 +96,8 @@ class Agent {
   void ReportError(absl::string_view error_type, absl::string_view message, absl::string_view severity,
                    absl::string_view action_required);
 
-  // Serves until SIGTERM or SIGINT, drains, and returns the exit status.
+  // Serves until SIGTERM or SIGINT, drains, and returns the exit status. A second signal ends the process at
+  // once with 1; so does a drain that leaves commands in work, which are then delivered to another copy.
   int Run();
 
  private:

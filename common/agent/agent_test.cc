@@ -293,6 +293,8 @@ TEST_F(AgentTest, AnswersOnBothPathsAndCounts) {
   EXPECT_THAT(metrics, Not(HasSubstr("nonsense")));
   EXPECT_THAT(metrics, HasSubstr(R"(kiosk_agent_latency_ms_count{agent="menu",action="search"} 2)"));
   EXPECT_THAT(metrics, HasSubstr(R"(kiosk_agent_deliveries_total{agent="menu",action="search"} 1)"));
+  EXPECT_THAT(metrics, HasSubstr(R"(kiosk_agent_expired_total{agent="menu",action="search"} 0)"));
+  EXPECT_THAT(metrics, HasSubstr(R"(kiosk_agent_dead_letters_total{agent="menu",action="search"} 0)"));
   for (const char* line :
        {"kiosk_agent_queue_lag{agent=\"menu\"} 0\n", "kiosk_agent_in_flight{agent=\"menu\"} 0\n",
         "kiosk_agent_nats_reconnects_total{agent=\"menu\"} 0\n", "kiosk_agent_serving{agent=\"menu\"} 1\n"}) {
