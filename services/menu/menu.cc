@@ -138,6 +138,10 @@ absl::StatusOr<messages::SetAvailabilityResponse> Menu::SetAvailability(
 
 absl::Status Menu::Health() const {
   if (!reader_.current()) return absl::UnavailableError("the bucket KIOSK_MENU has not been read yet");
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (live_ == nullptr && reader_.state() != nullptr) {
+    return absl::UnavailableError("the menu is being indexed");
+  }
   return absl::OkStatus();
 }
 
