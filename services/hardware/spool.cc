@@ -58,21 +58,21 @@ std::string ClaimKey(absl::string_view order_id) {
   return absl::StrCat("print.", Spool::KeyOf(order_id));
 }
 
-absl::Status Uncertain(absl::string_view order_id, absl::string_view detail) {
-  return MakeError(ErrorCode::kHardwareError,
-                   absl::StrCat("the receipt of order ", order_id, " may or may not be on paper (", detail,
-                                "); look at the printer and ask with reprint if it is not"));
+SpoolError Uncertain(absl::string_view order_id, absl::string_view detail) {
+  return SpoolError(ErrorCode::kHardwareError,
+                    absl::StrCat("the receipt of order ", order_id, " may or may not be on paper (", detail,
+                                 "); look at the printer and ask with reprint if it is not"));
 }
 
-absl::Status NotReady(const PrinterState& state) {
-  return MakeError(ErrorCode::kHardwareError,
-                   absl::StrCat("printer ", ConditionName(state.condition), ": ", state.detail,
-                                "; the receipt is kept and printed when the printer is back"));
+SpoolError NotReady(const PrinterState& state) {
+  return SpoolError(ErrorCode::kHardwareError,
+                    absl::StrCat("printer ", ConditionName(state.condition), ": ", state.detail,
+                                 "; the receipt is kept and printed when the printer is back"));
 }
 
-absl::Status OtherOrder(absl::string_view order_id) {
-  return MakeError(ErrorCode::kInvalidRequest, absl::StrCat("payload.order_id: order ", order_id,
-                                                            " was sent with other items or another total"));
+SpoolError OtherOrder(absl::string_view order_id) {
+  return SpoolError(ErrorCode::kInvalidRequest, absl::StrCat("payload.order_id: order ", order_id,
+                                                             " was sent with other items or another total"));
 }
 
 }  // namespace
@@ -92,8 +92,8 @@ struct Spool::Record {
 
   // In memory.
   uint64_t sequence = 0;
-  int attempts = 0;      // Since this process knows it.
-  absl::Status failure;  // Of the latest attempt, while pending.
+  int attempts = 0;                   // Since this process knows it.
+  std::optional<SpoolError> failure;  // Of the latest attempt, while pending.
   bool take_over = false;
   bool printed_elsewhere = false;
 
@@ -239,7 +239,7 @@ absl::StatusOr<PrintOutcome> Spool::Print(const PrintJob& job) {
     slot = std::move(record);
   }
   const std::shared_ptr<Record> record = slot;
-  if (record->fingerprint != job.fingerprint) return OtherOrder(job.order_id);
+  if (record->fingerprint != job.fingerprint) return OtherOrder(job.order_id).ToStatus();
 
   const bool settled = record->state == State::kPrinted || record->state == State::kUncertain;
   const bool same_reprint = !job.reprint_key.empty() && job.reprint_key == record->reprint_key;
@@ -254,7 +254,7 @@ absl::StatusOr<PrintOutcome> Spool::Print(const PrintJob& job) {
     next.claim_current = false;
     next.take_over = true;
     next.attempts = 0;
-    next.failure = absl::OkStatus();
+    next.failure.reset();
     next.sequence = next_sequence_++;
     const absl::Status saved = Save(next);
     if (!saved.ok()) return MakeError(ErrorCode::kHardwareError, absl::StrCat("spool: ", saved.message()));
@@ -276,12 +276,12 @@ absl::StatusOr<PrintOutcome> Spool::Print(const PrintJob& job) {
     case State::kPrinted:
       return PrintOutcome{already || record->printed_elsewhere};
     case State::kUncertain:
-      return Uncertain(record->order_id, record->detail);
+      return Uncertain(record->order_id, record->detail).ToStatus();
     case State::kPending:
     case State::kPrinting:
       break;
   }
-  if (!record->failure.ok()) return record->failure;
+  if (record->failure.has_value()) return record->failure->ToStatus();
   return MakeError(ErrorCode::kUnavailable, "the hardware agent is stopping");
 }
 
@@ -347,11 +347,11 @@ void Spool::Look(std::unique_lock<std::mutex>& lock) {
 }
 
 // A printer that is not ready, or a bus that is away, holds up all that wait: each of them is told the same.
-void Spool::FailPending(const absl::Status& status) {
+void Spool::FailPending(const SpoolError& error) {
   ++failures_;
   for (const auto& [key, record] : records_) {
     if (record->state != State::kPending) continue;
-    record->failure = status;
+    record->failure = error;
     ++record->attempts;
   }
   changed_.notify_all();
@@ -380,9 +380,9 @@ void Spool::Attempt(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Re
   // Asking first spares the disk while the printer is away.
   PrinterState state = printer_.GetState();
   Claim claim = Claim::kFailed;
-  absl::Status claim_status;
+  SpoolError claim_error;
   const bool ready = state.condition == PrinterState::Condition::kReady;
-  if (ready) claim = MakeClaim(job, claim_status);
+  if (ready) claim = MakeClaim(job, claim_error);
   lock.lock();
   busy_ = false;
   if (!ready) {
@@ -391,12 +391,12 @@ void Spool::Attempt(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Re
     return;
   }
   if (claim == Claim::kFailed) {
-    FailPending(claim_status);
+    FailPending(claim_error);
     return;
   }
   if (claim == Claim::kTaken) {
     // Somebody else answers for this order: nothing of it is kept here.
-    record->failure = claim_status;
+    record->failure = claim_error;
     ++record->attempts;
     unlink(PathOf(*record).c_str());
     records_.erase(KeyOf(record->order_id));
@@ -420,7 +420,7 @@ void Spool::Attempt(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Re
   const absl::Status saved = Save(*record);
   if (!saved.ok()) {
     record->state = State::kPending;
-    FailPending(MakeError(ErrorCode::kHardwareError, absl::StrCat("spool: ", saved.message())));
+    FailPending({ErrorCode::kHardwareError, absl::StrCat("spool: ", saved.message())});
     return;
   }
   busy_ = true;
@@ -477,14 +477,14 @@ void Spool::Finish(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Rec
   if (clock_.Now() >= next_prune_) Prune();
 }
 
-Spool::Claim Spool::MakeClaim(const Record& record, absl::Status& status) {
+Spool::Claim Spool::MakeClaim(const Record& record, SpoolError& error) {
   const std::string key = ClaimKey(record.order_id);
   const ClaimValue ours{record.order_id, record.claim_id, record.fingerprint, State::kPending,
                         FormatTimestamp(clock_.Now())};
   const absl::StatusOr<uint64_t> created = bucket_->Create(key, json::Encode(ours));
   if (created.ok()) return Claim::kOurs;
   const auto failed = [&](const absl::Status& why) {
-    status = MakeError(ErrorCode::kUnavailable, absl::StrCat("the print of order ", record.order_id,
+    error = SpoolError(ErrorCode::kUnavailable, absl::StrCat("the print of order ", record.order_id,
                                                              " cannot be claimed: ", why.message()));
     return Claim::kFailed;
   };
@@ -494,7 +494,7 @@ Spool::Claim Spool::MakeClaim(const Record& record, absl::Status& status) {
   const absl::StatusOr<ClaimValue> theirs = json::Decode<ClaimValue>(entry->value);
   if (theirs.ok() && theirs->claim_id == record.claim_id) return Claim::kOurs;
   if (theirs.ok() && theirs->fingerprint != record.fingerprint) {
-    status = OtherOrder(record.order_id);
+    error = OtherOrder(record.order_id);
     return Claim::kTaken;
   }
   if (record.take_over) {
@@ -504,12 +504,12 @@ Spool::Claim Spool::MakeClaim(const Record& record, absl::Status& status) {
     return Claim::kOurs;
   }
   if (theirs.ok() && theirs->state == State::kPrinted) return Claim::kPrintedElsewhere;
-  status = theirs.ok() && theirs->state == State::kPending
-               ? MakeError(ErrorCode::kHardwareError,
+  error = theirs.ok() && theirs->state == State::kPending
+              ? SpoolError(ErrorCode::kHardwareError,
                            absl::StrCat("order ", record.order_id,
                                         " is with another copy of the hardware agent since ", theirs->at,
                                         "; ask with reprint if that is gone"))
-               : Uncertain(record.order_id, "another copy of the hardware agent had it");
+              : Uncertain(record.order_id, "another copy of the hardware agent had it");
   return Claim::kTaken;
 }
 

@@ -26,6 +26,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -33,6 +34,7 @@
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
 #include "common/clock/clock.h"
+#include "common/status/status.h"
 #include "services/hardware/printer.h"
 #include "services/hardware/unique_fd.h"
 
@@ -56,6 +58,18 @@ struct PrintOutcome {
 struct SpoolCounts {
   int64_t pending = 0;  // Printing included.
   int64_t uncertain = 0;
+};
+
+// An error as it is kept for all who ask for an order. Each of them gets a Status of its own, because threads
+// that share one look like a data race to ThreadSanitizer, which cannot see into the library that counts its
+// users.
+struct SpoolError {
+  SpoolError() = default;
+  SpoolError(ErrorCode error_code, std::string text) : code(error_code), message(std::move(text)) {}
+  absl::Status ToStatus() const { return MakeError(code, message); }
+
+  ErrorCode code = ErrorCode::kInternal;
+  std::string message;
 };
 
 // Thread-safe. Printer, clock and bucket must outlive it.
@@ -122,7 +136,7 @@ class Spool {
   void Attempt(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Record>& record);
   void Finish(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Record>& record,
               const PrintResult& result);
-  void FailPending(const absl::Status& status);
+  void FailPending(const SpoolError& error);
   void SetCondition(std::unique_lock<std::mutex>& lock, const PrinterState& state);
   // Whether the bucket now says of every receipt what this spool says.
   bool SyncClaims(std::unique_lock<std::mutex>& lock);
@@ -131,7 +145,7 @@ class Spool {
   void Prune();
 
   // Without the mutex: these wait for the bus.
-  Claim MakeClaim(const Record& record, absl::Status& status);
+  Claim MakeClaim(const Record& record, SpoolError& error);
   absl::Status WriteClaim(const Record& record);
 
   const Options options_;
