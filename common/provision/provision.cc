@@ -14,9 +14,16 @@ namespace {
 
 // How soon a server that does not answer is asked again.
 constexpr absl::Duration kRetryAfter = absl::Milliseconds(20);
+// An answer that was lost with a connection must not hold up the repair that the next connection needs.
+constexpr absl::Duration kKeeperTimeout = absl::Seconds(1);
 
 void Append(std::vector<Difference> from, std::vector<Difference>& to) {
   for (Difference& difference : from) to.push_back(std::move(difference));
+}
+
+ProvisionOptions WithShortTimeout(ProvisionOptions options) {
+  options.timeout = std::min(options.timeout, kKeeperTimeout);
+  return options;
 }
 
 std::string DifferencesText(const std::vector<Difference>& differences) {
@@ -124,7 +131,7 @@ Keeper::Keeper(bus::Bus& bus, Topology topology, ProvisionOptions options, absl:
                std::function<void(const ProvisionReport&)> on_report)
     : bus_(bus),
       topology_(std::move(topology)),
-      options_(options),
+      options_(WithShortTimeout(options)),
       interval_(interval),
       on_report_(std::move(on_report)) {}
 
@@ -151,13 +158,14 @@ void Keeper::Run() {
       if (stopped_) return;
       due_ = false;
     }
+    wait = interval_;
+    // The next connection wakes this loop; a request sent now would only wait for it.
+    if (!bus_.connected()) continue;
     absl::StatusOr<ProvisionReport> report = Provision(bus_, topology_, options_);
     if (!report.ok()) {
-      // While there is no connection the next one wakes this loop.
-      wait = bus_.connected() ? kRetryAfter : interval_;
+      wait = kRetryAfter;
       continue;
     }
-    wait = interval_;
     const std::string differences = DifferencesText(report->differences);
     if (!report->created.empty() || !report->updated.empty() || differences != last_differences) {
       on_report_(*report);

@@ -1,6 +1,7 @@
 #include "services/arcctl/arguments.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "absl/strings/cord.h"
@@ -93,12 +94,14 @@ absl::StatusOr<absl::Duration> Arguments::GetDuration(absl::string_view flag,
   if (!text.has_value()) return otherwise;
   double seconds = 0;
   absl::Duration duration;
-  if (absl::SimpleAtod(*text, &seconds)) {
+  if (absl::SimpleAtod(*text, &seconds) && std::isfinite(seconds)) {
     duration = absl::Seconds(seconds);
   } else if (!absl::ParseDuration(*text, &duration)) {
     return UsageError(absl::StrCat("--", flag, ": \"", *text, "\" is not a duration such as 5s or 200ms"));
   }
-  if (!(duration > absl::ZeroDuration())) return UsageError(absl::StrCat("--", flag, " must be above 0"));
+  if (duration <= absl::ZeroDuration() || duration == absl::InfiniteDuration()) {
+    return UsageError(absl::StrCat("--", flag, " must be above 0 and have an end"));
+  }
   return duration;
 }
 

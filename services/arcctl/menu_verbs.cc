@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/bus/call.h"
 #include "common/json/json.h"
 #include "common/messages/menu.h"
@@ -16,6 +17,7 @@
 #include "services/arcctl/table.h"
 #include "services/menu/menu_file.h"
 #include "services/menu/menu_store.h"
+#include "services/recsys/store.h"
 
 namespace arc::arcctl {
 namespace {
@@ -30,6 +32,19 @@ struct MenuImported {
     v.Required("generation", s.generation);
     v.Required("items", s.items);
     v.Required("categories", s.categories);
+  }
+};
+
+struct HistoryImported {
+  int64_t orders = 0;  // in the file
+  int64_t added = 0;   // of those, not known before
+  int64_t total = 0;   // imported orders now in the bucket
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("orders", s.orders);
+    v.Required("added", s.added);
+    v.Required("total", s.total);
   }
 };
 
@@ -159,6 +174,28 @@ absl::Status RunMenuList(Session& session) {
   return absl::OkStatus();
 }
 
+absl::Status RunRecsysImport(Session& session) {
+  const std::string& path = session.arguments.words()[0];
+  ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<bus::KeyValue> bucket, OpenBucket(session, subjects::kRecsysBucket));
+  const absl::StatusOr<recsys::HistoryImport> result = recsys::ImportHistory(*bucket, text);
+  if (absl::IsInvalidArgument(result.status())) {
+    for (absl::string_view problem :
+         absl::StrSplit(result.status().message(), '\n', absl::SkipWhitespace())) {
+      session.err << path << ": " << problem << "\n";
+    }
+    return absl::InvalidArgumentError(absl::StrCat(path, " is no order history; nothing was imported"));
+  }
+  RETURN_IF_ERROR(result.status());
+  if (session.json()) {
+    session.Print(json::Encode(HistoryImported{result->orders, result->added, result->total}));
+  } else {
+    session.Print(absl::StrCat("imported ", result->added, " of ", result->orders, " orders, ", result->total,
+                               " altogether"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void AddMenuVerbs(std::vector<VerbEntry>& verbs) {
@@ -201,6 +238,17 @@ void AddMenuVerbs(std::vector<VerbEntry>& verbs) {
   list.summary = "show the whole menu by category";
   list.flags = {{"category", "ID", "only this category"}};
   verbs.push_back({std::move(list), RunMenuList});
+
+  VerbSpec history;
+  history.name = "recsys import";
+  history.arguments = "FILE";
+  history.min_arguments = history.max_arguments = 1;
+  history.summary = "add past orders to what recommendations are learned from";
+  history.details =
+      "FILE holds one order a line as JSON. Orders that are known already are not counted again; a file "
+      "with\n"
+      "a mistake is refused whole, and every mistake is named.";
+  verbs.push_back({std::move(history), RunRecsysImport});
 }
 
 }  // namespace arc::arcctl

@@ -1,0 +1,537 @@
+// The verbs against a real nats-server, with stand-ins for the agents.
+#include "services/arcctl/arcctl.h"
+
+#include <signal.h>
+
+#include <fstream>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/bus/dead_letter.h"
+#include "common/bus/nats_bus.h"
+#include "common/clock/clock.h"
+#include "common/envelope/envelope.h"
+#include "common/json/json.h"
+#include "common/messages/input.h"
+#include "common/provision/jetstream_api.h"
+#include "common/status/status.h"
+#include "common/status/status_matchers.h"
+#include "common/subjects/subjects.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/await.h"
+#include "tests/support/nats_server.h"
+#include "tests/support/process.h"
+
+namespace arc::arcctl {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+using testing_support::Await;
+using testing_support::NatsServer;
+using testing_support::Process;
+using testing_support::Signal;
+using testing_support::TempDir;
+
+constexpr absl::Duration kLimit = absl::Seconds(20);
+
+struct Ended {
+  int status = -1;
+  std::string out;
+  std::string err;
+};
+
+Ended RunArcctl(const std::vector<std::string>& words) {
+  std::ostringstream out;
+  std::ostringstream err;
+  StopSignal stop;
+  Ended ended;
+  ended.status = Run(words, out, err, stop);
+  ended.out = out.str();
+  ended.err = err.str();
+  return ended;
+}
+
+std::vector<std::string> Lines(const std::string& text) {
+  return absl::StrSplit(text, '\n', absl::SkipEmpty());
+}
+
+class ArcctlTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    bus::NatsOptions options;
+    options.url = server_.url();
+    options.name = "test";
+    auto bus = bus::NatsBus::Connect(SystemClock::Get(), options);
+    ASSERT_THAT(bus, IsOk());
+    bus_ = *std::move(bus);
+    ASSERT_TRUE(bus_->AwaitConnected(kLimit));
+  }
+
+  Ended Arcctl(std::vector<std::string> words) {
+    words.insert(words.begin(), absl::StrCat("--nats_url=", server_.url()));
+    return RunArcctl(words);
+  }
+
+  // Answers every message on `subject` with what `answer` makes of it.
+  void Serve(const std::string& subject, std::function<std::string(const bus::Message&)> answer) {
+    auto subscription = bus_->Subscribe(subject, "", [this, answer](bus::Message message) {
+      bus::Message reply;
+      reply.subject = message.reply;
+      reply.body = answer(message);
+      if (!reply.subject.empty()) {
+        EXPECT_THAT(bus_->Publish(reply), IsOk());
+      }
+      signal_.Set([&] { received_.push_back(std::move(message)); });
+    });
+    ASSERT_THAT(subscription, IsOk());
+    subscriptions_.push_back(*std::move(subscription));
+    ASSERT_THAT(bus_->Flush(kLimit), IsOk());
+  }
+
+  void PublishScreen(const std::string& subject, const std::string& kiosk_id, const std::string& layout,
+                     const std::string& data) {
+    bus::Message message;
+    message.subject = subject;
+    if (!kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, kiosk_id);
+    message.body =
+        WrapPayload(MakeEnvelope(SystemClock::Get().Now(), "s"),
+                    absl::StrCat(R"({"event":"ui_update","layout_mode":")", layout,
+                                 R"(","theme_override":null,"components":[{"type":"ItemGrid","data":)", data,
+                                 R"(}],"suggested_actions":[]})"));
+    EXPECT_THAT(bus_->Publish(message), IsOk());
+  }
+
+  void PublishLetter(const std::string& subject, const std::string& body, const bus::Headers& headers = {}) {
+    bus::DeadLetterSource source;
+    source.agent = "arc-menu";
+    source.stream = "KIOSK_COMMANDS";
+    source.consumer = "menu-agent-consumer";
+    source.deliveries = 3;
+    bus::Message message;
+    message.subject = subject;
+    message.body = body;
+    message.headers = headers;
+    Signal stored;
+    bool done = false;
+    bus::PublishDeadLetter(*bus_, source, message,
+                           MakeError(ErrorCode::kInvalidRequest, "payload.query: too long"),
+                           [&](absl::Status status) {
+                             EXPECT_THAT(status, IsOk());
+                             stored.Set([&] { done = true; });
+                           });
+    ASSERT_TRUE(stored.Await("the dead letter is stored", kLimit, [&] { return done; }));
+  }
+
+  int64_t MessagesIn(const std::string& stream) {
+    const auto info = provision::JetStreamApi(*bus_).GetStream(stream);
+    EXPECT_THAT(info, IsOk());
+    return info.ok() ? info->state.messages : -1;
+  }
+
+  NatsServer server_;
+  Signal signal_;
+  std::vector<bus::Message> received_;
+  std::unique_ptr<bus::NatsBus> bus_;
+  std::vector<std::unique_ptr<bus::Subscription>> subscriptions_;
+};
+
+class ProvisionedTest : public ArcctlTest {
+ protected:
+  void SetUp() override {
+    ArcctlTest::SetUp();
+    server_.Provision();
+  }
+};
+
+TEST(ArcctlUsage, WrongUsageIs2AndNeedsNoServer) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {}, {"fly"}, {"touch"}, {"touch", "start", "--colour"}, {"menu"}, {"cart", "add"}}) {
+    const Ended ended = RunArcctl(words);
+    EXPECT_EQ(ended.status, 2);
+    EXPECT_THAT(ended.err, HasSubstr("--help"));
+    EXPECT_THAT(ended.out, IsEmpty());
+  }
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"status", "--scoped"}, {"status", "--kiosk_id", "a.b"}, {"status", "--timeout", "soon"}}) {
+    EXPECT_EQ(RunArcctl(words).status, 2) << words[1];
+  }
+  const Ended help = RunArcctl({"--help"});
+  EXPECT_EQ(help.status, 0);
+  EXPECT_THAT(help.out, AllOf(HasSubstr("provision"), HasSubstr("deadletter replay SEQ|all")));
+}
+
+TEST(ArcctlUsage, WithoutAServerItSaysWhere) {
+  const Ended ended = RunArcctl({"status", "--nats_url", "nats://127.0.0.1:1", "--timeout", "200ms"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.err, HasSubstr("no nats-server at nats://127.0.0.1:1 within 200ms"));
+}
+
+TEST_F(ArcctlTest, ProvisionIsIdempotentAndNamesDifferences) {
+  const Ended first = Arcctl({"provision"});
+  EXPECT_EQ(first.status, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("created consumer KIOSK_COMMANDS > payment-agent-consumer"));
+  const Ended second = Arcctl({"provision"});
+  EXPECT_EQ(second.status, 0) << second.err;
+  EXPECT_THAT(second.out, StartsWith("nothing to do"));
+
+  provision::JetStreamApi api(*bus_);
+  auto stream = api.GetStream("KIOSK_EVENTS");
+  ASSERT_THAT(stream, IsOk());
+  stream->config.max_msgs = 7;
+  ASSERT_THAT(api.UpdateStream(stream->config), IsOk());
+  const Ended differs = Arcctl({"provision"});
+  EXPECT_EQ(differs.status, 1);
+  EXPECT_THAT(differs.out, HasSubstr("differs: stream KIOSK_EVENTS: max_msgs is 7, should be 100000"));
+  EXPECT_THAT(differs.err, HasSubstr("--update"));
+  EXPECT_EQ(Arcctl({"provision", "--update"}).status, 0);
+  EXPECT_EQ(Arcctl({"provision"}).status, 0);
+}
+
+TEST_F(ArcctlTest, ProvisionTakesAnotherFile) {
+  TempDir dir;
+  const std::string path = dir.File("streams.json");
+  std::ofstream(path)
+      << R"({"streams":[{"name":"X","subjects":["x.>"],"retention":"limits","storage":"memory"}]})";
+  const Ended ended = Arcctl({"provision", "--file", path, "--json"});
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  EXPECT_EQ(ended.out, "{\"created\":[\"stream X\"],\"updated\":[],\"unchanged\":[],\"differences\":[]}\n");
+  std::ofstream(path)
+      << R"({"streams":[{"name":"X","subject":["x.>"],"retention":"limits","storage":"memory"}]})";
+  const Ended wrong = Arcctl({"provision", "--file", path});
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_THAT(wrong.err, HasSubstr("streams[0].subjects: is required"));
+}
+
+TEST_F(ArcctlTest, ProvisionKeepRestoresTheBusAfterKill9AndEndsCleanlyOnCtrlC) {
+  auto keep = Process::Start({absl::StrCat(ARC_BIN_DIR, "/arcctl"), "provision", "--keep",
+                              absl::StrCat("--nats_url=", server_.url())});
+  ASSERT_THAT(keep, IsOk());
+  provision::JetStreamApi api(*bus_, absl::Seconds(1));
+  const auto provisioned = [&] { return api.GetConsumer("KIOSK_COMMANDS", "payment-agent-consumer").ok(); };
+  ASSERT_TRUE(Await("the bus is provisioned", kLimit, provisioned));
+  server_.Kill();
+  server_.Restart();
+  ASSERT_TRUE(Await("the memory stream is back", kLimit, provisioned));
+  (*keep)->Send(SIGINT);
+  EXPECT_EQ((*keep)->WaitExit(kLimit), 0) << (*keep)->Stderr();
+  EXPECT_THAT((*keep)->Stderr(), IsEmpty());
+}
+
+TEST_F(ProvisionedTest, DoctorSaysWhatIsWrong) {
+  const Ended ended = Arcctl({"doctor", "--json"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.out,
+              AllOf(StartsWith("{\"ok\":false"), HasSubstr("start the agent menu: no copy of it runs")));
+  const Ended text = Arcctl({"doctor"});
+  EXPECT_EQ(text.status, 1);
+  EXPECT_THAT(text.out, HasSubstr("KIOSK_COMMANDS > menu-agent-consumer: nobody pulls from it"));
+}
+
+TEST_F(ProvisionedTest, StatusShowsCopiesAndTheirWork) {
+  for (const char* id : {"one", "two"}) {
+    Serve("$SRV.STATS", [id](const bus::Message&) {
+      return absl::StrCat(
+          R"({"type":"io.nats.micro.v1.stats_response","name":"menu","id":")", id,
+          R"(","version":"0.1.0","endpoints":[{"name":"search","subject":"kiosk.agent.menu.search",)",
+          R"("num_requests":10,"num_errors":1,"last_error":"oops","processing_time":20000000}]})");
+    });
+  }
+  const Ended json = Arcctl({"status", "--json"});
+  EXPECT_EQ(json.status, 0) << json.err;
+  EXPECT_THAT(
+      json.out,
+      StartsWith(R"({"agents":[{"name":"menu","copies":2,"requests":20,"errors":2,"average_ms":2.0)"));
+  const Ended text = Arcctl({"status"});
+  EXPECT_THAT(text.out, AllOf(HasSubstr("menu"), HasSubstr("2.00"), HasSubstr("orchestrator-input-consumer"),
+                              HasSubstr("KIOSK_DEADLETTER")));
+}
+
+TEST_F(ProvisionedTest, AnInputIsStoredAndItsFinalScreenShown) {
+  Serve("kiosk.input.>", [this](const bus::Message&) {
+    // Another kiosk's screen, then one that says that it is not final.
+    PublishScreen("kiosk.ui.update", "kiosk-002", "error", "{}");
+    PublishScreen("kiosk.ui.update", "kiosk-001", "hero_grid", R"({"title":"first","loading":true})");
+    PublishScreen("kiosk.ui.update", "kiosk-001", "hero_grid", R"({"title":"final","loading":false})");
+    return std::string();
+  });
+  const Ended ended = Arcctl({"touch", "search", "--query", "burger"});
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  EXPECT_THAT(Lines(ended.out), ElementsAre("[hero_grid]", "  ItemGrid: final"));
+  const auto stored = bus_->NextStored("KIOSK_EVENTS", "kiosk.input.>", 1);
+  ASSERT_THAT(stored, IsOk());
+  EXPECT_EQ(stored->message.subject, "kiosk.input.touch");
+  const auto parsed = ParseMessage(stored->message.body, SystemClock::Get().Now());
+  ASSERT_THAT(parsed, IsOk());
+  const auto touch = DecodePayload<messages::Touch>(*parsed);
+  ASSERT_THAT(touch, IsOk());
+  EXPECT_EQ(touch->action, messages::TouchAction::kSearch);
+  EXPECT_EQ(touch->query, "burger");
+  EXPECT_EQ(stored->message.headers.Get(subjects::kMsgIdHeader), parsed->envelope.msg_id);
+
+  const Ended json = Arcctl({"cart", "add", "101", "2", "--customization", "Extra Cheese", "--json"});
+  EXPECT_EQ(json.status, 0) << json.err;
+  EXPECT_THAT(json.out, AllOf(HasSubstr("\"stored\":true"), HasSubstr("\"title\":\"final\""),
+                              HasSubstr("\"settled\":true")));
+}
+
+TEST_F(ProvisionedTest, AScopedKioskHasSubjectsOfItsOwn) {
+  Serve("kiosk.input.>", [this](const bus::Message& message) {
+    EXPECT_EQ(message.subject, "kiosk.input.text.kiosk-007");
+    PublishScreen("kiosk.ui.update", "", "attract", "{}");
+    PublishScreen("kiosk.ui.update.kiosk-007", "", "cart", "{}");
+    return std::string();
+  });
+  const Ended ended = Arcctl({"say", "two", "burgers", "--kiosk_id=kiosk-007", "--scoped"});
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  EXPECT_THAT(Lines(ended.out), ElementsAre("[cart]", "  ItemGrid"));
+}
+
+TEST_F(ProvisionedTest, ATapWaitsForTheEndOfThePayment) {
+  Serve("kiosk.input.card", [this](const bus::Message&) {
+    PublishScreen("kiosk.ui.update", "", "paying", "{}");
+    PublishScreen("kiosk.ui.update", "", "paid", "{}");
+    return std::string();
+  });
+  const Ended ended = Arcctl({"tap", "tok_visa"});
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  EXPECT_THAT(ended.out, StartsWith("[paid]"));
+}
+
+TEST_F(ProvisionedTest, WithoutAnOrchestratorTheInputIsStoredAndThatIsSaid) {
+  const Ended ended = Arcctl({"touch", "start", "--timeout", "200ms"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.err, HasSubstr("the input is stored, but no screen came of it within 200ms"));
+  EXPECT_EQ(MessagesIn("KIOSK_EVENTS"), 1);
+  const Ended no_wait = Arcctl({"person", "detected", "--party", "3"});
+  EXPECT_EQ(no_wait.status, 0) << no_wait.err;
+  EXPECT_EQ(MessagesIn("KIOSK_EVENTS"), 2);
+}
+
+TEST_F(ArcctlTest, AnInputThatNoStreamStoresIsAFailure) {
+  const Ended ended = Arcctl({"touch", "start", "--no_wait"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.err, HasSubstr("was not stored"));
+}
+
+TEST_F(ProvisionedTest, InputsAreCheckedBeforeTheyAreSent) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"touch", "fly"},
+                                             {"touch", "select_item"},
+                                             {"touch", "search"},
+                                             {"cart", "add", "x"},
+                                             {"cart", "add", "1", "100"},
+                                             {"cart", "update_qty", "1"},
+                                             {"cart", "eat", "1"},
+                                             {"say", std::string(5000, 'a')},
+                                             {"person", "gone"}}) {
+    EXPECT_EQ(Arcctl(words).status, 2) << words[0] << " " << words[1].substr(0, 20);
+  }
+  EXPECT_EQ(MessagesIn("KIOSK_EVENTS"), 0);
+}
+
+TEST_F(ProvisionedTest, WatchShowsEventsOfBothFamilies) {
+  Ended ended;
+  std::thread watch([&] { ended = Arcctl({"watch", "--count", "3", "--json", "--timeout", "20s"}); });
+  // Until it listens nothing is lost: the same events go out again and again.
+  std::thread publish;
+  bus::Message event;
+  event.subject = "kiosk.input.touch.kiosk-007";
+  event.body = R"({"payload":{"event":"touch","action":"start"}})";
+  bus::Message error;
+  error.subject = "system.service.error";
+  error.body = R"({"service":"arc-menu"})";
+  Signal over;
+  bool done = false;
+  publish = std::thread([&] {
+    Await("watch ends", kLimit, [&] {
+      EXPECT_THAT(bus_->Publish(event), IsOk());
+      EXPECT_THAT(bus_->Publish(error), IsOk());
+      bool now = false;
+      over.Read([&] { now = done; });
+      return now;
+    });
+  });
+  watch.join();
+  over.Set([&] { done = true; });
+  publish.join();
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  const std::vector<std::string> lines = Lines(ended.out);
+  ASSERT_THAT(lines, SizeIs(3));
+  const std::set<std::string> kinds(lines.begin(), lines.end());
+  EXPECT_THAT(kinds, ElementsAre(R"({"subject":"kiosk.input.touch.kiosk-007","kiosk_id":"kiosk-007",)"
+                                 R"("payload":{"event":"touch","action":"start"}})",
+                                 R"({"subject":"system.service.error","service":"arc-menu"})"));
+}
+
+TEST_F(ProvisionedTest, WatchSaysWhenTooFewEventsCame) {
+  const Ended ended = Arcctl({"watch", "--count", "1", "--timeout", "100ms"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.err, HasSubstr("only 0 of 1 events within 100ms"));
+  EXPECT_EQ(Arcctl({"watch", "--timeout", "100ms"}).status, 0);
+}
+
+TEST_F(ProvisionedTest, MenuImportTakesAllOrNothing) {
+  TempDir dir;
+  const std::string path = dir.File("bad.json");
+  std::ofstream(path) << "{\"currency\":\"USD\",\"categories\":[{\"id\":\"a\",\"name\":\"A\"}],\n"
+                         "\"items\":[{\"id\":1,\"name\":\"x\",\"category\":\"a\",\"price\":1},\n"
+                         "{\"id\":1,\"name\":\"y\",\"category\":\"a\",\"price\":-1}]}";
+  const Ended bad = Arcctl({"menu", "import", path});
+  EXPECT_EQ(bad.status, 1);
+  EXPECT_THAT(bad.err, AllOf(HasSubstr(absl::StrCat(path, ":3: items[1].id")), HasSubstr("items[1].price"),
+                             HasSubstr("2 problems; nothing was imported")));
+  EXPECT_EQ(MessagesIn("KV_KIOSK_MENU"), 0);
+  const Ended good = Arcctl({"menu", "import", absl::StrCat(ARC_SOURCE_DIR, "/deploy/demo/menu.json")});
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_THAT(good.out, StartsWith("imported 80 items in 8 categories"));
+  EXPECT_GT(MessagesIn("KV_KIOSK_MENU"), 0);
+  EXPECT_EQ(Arcctl({"menu", "import", dir.File("none")}).status, 1);
+}
+
+TEST_F(ProvisionedTest, RecsysImportNamesBadLines) {
+  TempDir dir;
+  const std::string path = dir.File("history.jsonl");
+  std::ofstream(path)
+      << R"({"order_id":"o1","at":"2025-12-14T13:30:00.000Z","items":[{"item_id":101,"quantity":1}]})"
+      << "\n{\"order_id\":\"o2\"}\n";
+  const Ended bad = Arcctl({"recsys", "import", path});
+  EXPECT_EQ(bad.status, 1);
+  EXPECT_THAT(bad.err, HasSubstr("line 2"));
+  std::ofstream(path)
+      << R"({"order_id":"o1","at":"2025-12-14T13:30:00.000Z","items":[{"item_id":101,"quantity":1}]})"
+      << "\n";
+  const Ended good = Arcctl({"recsys", "import", path, "--json"});
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_EQ(good.out, "{\"orders\":1,\"added\":1,\"total\":1}\n");
+  EXPECT_EQ(Arcctl({"recsys", "import", path, "--json"}).out, "{\"orders\":1,\"added\":0,\"total\":1}\n");
+}
+
+TEST_F(ProvisionedTest, ACommandWithoutItsAgentFailsAtOnce) {
+  const Ended ended = Arcctl({"menu", "86", "101", "--timeout", "10s"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.err, HasSubstr("no menu agent is running"));
+}
+
+TEST_F(ProvisionedTest, SessionsShowsWhatTheOrchestratorKeeps) {
+  EXPECT_THAT(Arcctl({"sessions"}).out, HasSubstr("no kiosk has been used yet"));
+  auto bucket = bus_->OpenBucket(subjects::kSessionsBucket);
+  ASSERT_THAT(bucket, IsOk());
+  ASSERT_THAT(
+      (*bucket)->Put("kiosk.kiosk-007",
+                     R"({"schema":1,"kiosk_id":"kiosk-007","scoped":true,"state":"cart","session_id":"s1",)"
+                     R"("started_ms":1765720800000,"last_activity_ms":1765720801500,"currency":"USD",)"
+                     R"("exponent":2,"cart":[{"name":"Volcano Burger","quantity":2,"unit_price":1449}]})"),
+      IsOk());
+  const Ended json = Arcctl({"sessions", "--json"});
+  EXPECT_EQ(json.status, 0) << json.err;
+  EXPECT_EQ(
+      json.out,
+      R"({"kiosk_id":"kiosk-007","scoped":true,"state":"cart","session_id":"s1",)"
+      R"("started":"2025-12-14T14:00:00.000Z","last_activity":"2025-12-14T14:00:01.500Z","items":2,"total":28.98,)"
+      R"("currency":"USD","order_id":null,"order_number":null,"payment_open":false,"payment_unknown":false})"
+      "\n");
+  EXPECT_THAT(Arcctl({"sessions"}).out, AllOf(HasSubstr("kiosk-007"), HasSubstr("28.98 USD")));
+}
+
+class DeadLetterTest : public ProvisionedTest {};
+
+TEST_F(DeadLetterTest, ListShowAndPurge) {
+  EXPECT_THAT(Arcctl({"deadletter", "list"}).out, HasSubstr("no dead letters"));
+  PublishLetter("kiosk.agent.menu.search", R"({"payload":{"query":"a"}})");
+  PublishLetter("kiosk.input.touch", std::string("\xff\x00\x1b", 3));
+  const std::vector<std::string> list = Lines(Arcctl({"deadletter", "list", "--json"}).out);
+  ASSERT_THAT(list, SizeIs(2));
+  EXPECT_THAT(list[0],
+              AllOf(StartsWith("{\"seq\":1,"), HasSubstr("\"subject\":\"kiosk.agent.menu.search\"")));
+  EXPECT_THAT(Arcctl({"deadletter", "list"}).out,
+              AllOf(HasSubstr("kiosk.input.touch"), HasSubstr("INVALID_REQUEST: payload.query: too long")));
+  const Ended show = Arcctl({"deadletter", "show", "2"});
+  EXPECT_EQ(show.status, 0) << show.err;
+  EXPECT_THAT(show.out, HasSubstr("\\xff\\x00\\x1b"));
+  EXPECT_EQ(Arcctl({"deadletter", "show", "9"}).status, 1);
+  EXPECT_EQ(Arcctl({"deadletter", "show", "x"}).status, 2);
+  EXPECT_EQ(Arcctl({"deadletter", "purge", "1", "--json"}).out, "{\"purged\":1}\n");
+  EXPECT_EQ(Arcctl({"deadletter", "purge", "1"}).status, 1);
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 1);
+  EXPECT_EQ(Arcctl({"deadletter", "purge", "--json"}).out, "{\"purged\":1}\n");
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 0);
+}
+
+TEST_F(DeadLetterTest, ReplayOfAnEventStoresItAnew) {
+  bus::Headers headers;
+  headers.Set(subjects::kMsgIdHeader, "m1");
+  headers.Set(subjects::kKioskIdHeader, "kiosk-002");
+  headers.Set(subjects::kDeadlineHeader, "2025-12-14T14:00:00.000Z");
+  const std::string body = R"({"msg_id":"m1","payload":{"event":"touch","action":"start"}})";
+  PublishLetter("kiosk.input.touch", body, headers);
+  const Ended ended = Arcctl({"deadletter", "replay", "1"});
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  const auto stored = bus_->NextStored("KIOSK_EVENTS", "kiosk.input.touch", 1);
+  ASSERT_THAT(stored, IsOk());
+  EXPECT_EQ(stored->message.body, body);
+  EXPECT_EQ(stored->message.headers.Get(subjects::kKioskIdHeader), "kiosk-002");
+  EXPECT_FALSE(stored->message.headers.Has(subjects::kDeadlineHeader));
+  EXPECT_NE(stored->message.headers.Get(subjects::kMsgIdHeader), "m1");
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 0);
+}
+
+TEST_F(DeadLetterTest, ReplayOfACommandNeedsAnAgentThatSucceeds) {
+  bus::Headers headers;
+  headers.Set(subjects::kReplyToHeader, "_INBOX.gone");
+  headers.Set(subjects::kIdempotencyKeyHeader, "key-1");
+  PublishLetter("kiosk.agent.menu.search", R"({"payload":{"query":"a"}})", headers);
+  const Ended nobody = Arcctl({"deadletter", "replay", "1"});
+  EXPECT_EQ(nobody.status, 1);
+  EXPECT_THAT(nobody.err, HasSubstr("no menu agent is running"));
+  EXPECT_EQ(MessagesIn("KIOSK_COMMANDS"), 0);
+
+  std::string answer =
+      R"({"payload":{"status":"error","error_code":"MENU_NOT_FOUND","error_message":"none","retryable":false}})";
+  Serve("$SRV.PING.menu", [](const bus::Message&) { return std::string("{}"); });
+  Serve("kiosk.agent.menu.search", [&](const bus::Message& message) {
+    EXPECT_FALSE(message.headers.Has(subjects::kReplyToHeader));
+    EXPECT_EQ(message.headers.Get(subjects::kIdempotencyKeyHeader), "key-1");
+    std::string now;
+    signal_.Read([&] { now = answer; });
+    return now;
+  });
+  const Ended refused = Arcctl({"deadletter", "replay", "1"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("the agent answered MENU_NOT_FOUND: none"));
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 1);
+
+  signal_.Set([&] { answer = R"({"payload":{"status":"success","items":[],"total_matches":0}})"; });
+  const Ended done = Arcctl({"deadletter", "replay", "all", "--json"});
+  EXPECT_EQ(done.status, 0) << done.err;
+  EXPECT_EQ(done.out, R"({"seq":1,"subject":"kiosk.agent.menu.search","replayed":true,)"
+                      R"("answer":{"status":"success","items":[],"total_matches":0},"error":null})"
+                      "\n");
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 0);
+}
+
+TEST_F(DeadLetterTest, ATruncatedOneIsRefusedAndKept) {
+  PublishLetter("kiosk.input.text",
+                absl::StrCat(R"({"payload":{"text":")", std::string(1000000, 'a'), R"("}})"));
+  const Ended ended = Arcctl({"deadletter", "replay", "all"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("only the beginning of its 1000025 bytes was kept"),
+                               HasSubstr("1 of 1 could not be replayed and were kept")));
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 1);
+}
+
+}  // namespace
+}  // namespace arc::arcctl
