@@ -37,10 +37,16 @@ std::string Ledger::KeyOf(const std::string& order_id) {
   return key;
 }
 
-absl::Status Ledger::Start() {
-  ASSIGN_OR_RETURN(watch_, bucket_.Watch(
+absl::Status Ledger::Start(bus::KeyValue& bucket) {
+  ASSIGN_OR_RETURN(watch_, bucket.Watch(
                                ">", [this](const bus::KeyValue::Entry& entry) { OnEntry(entry); }, [] {}));
+  bucket_ = &bucket;
   return absl::OkStatus();
+}
+
+absl::StatusOr<bus::KeyValue*> Ledger::bucket() const {
+  if (bus::KeyValue* bucket = bucket_) return bucket;
+  return absl::UnavailableError("the bucket is not open yet");
 }
 
 void Ledger::OnEntry(const bus::KeyValue::Entry& entry) {
@@ -67,7 +73,8 @@ void Ledger::OnEntry(const bus::KeyValue::Entry& entry) {
 }
 
 absl::StatusOr<VersionedRecord> Ledger::Get(const std::string& order_id) {
-  ASSIGN_OR_RETURN(const bus::KeyValue::Entry entry, bucket_.Get(KeyOf(order_id)));
+  ASSIGN_OR_RETURN(bus::KeyValue * bucket, this->bucket());
+  ASSIGN_OR_RETURN(const bus::KeyValue::Entry entry, bucket->Get(KeyOf(order_id)));
   if (entry.deleted) return absl::NotFoundError(absl::StrCat("there is no payment for order ", order_id));
   absl::StatusOr<PaymentRecord> record = json::Decode<PaymentRecord>(entry.value);
   if (!record.ok()) {
@@ -78,13 +85,15 @@ absl::StatusOr<VersionedRecord> Ledger::Get(const std::string& order_id) {
 }
 
 absl::StatusOr<VersionedRecord> Ledger::Create(const PaymentRecord& record) {
-  ASSIGN_OR_RETURN(const uint64_t revision, bucket_.Create(KeyOf(record.order_id), json::Encode(record)));
+  ASSIGN_OR_RETURN(bus::KeyValue * bucket, this->bucket());
+  ASSIGN_OR_RETURN(const uint64_t revision, bucket->Create(KeyOf(record.order_id), json::Encode(record)));
   return VersionedRecord{record, revision};
 }
 
 absl::StatusOr<VersionedRecord> Ledger::Update(const PaymentRecord& record, uint64_t revision) {
+  ASSIGN_OR_RETURN(bus::KeyValue * bucket, this->bucket());
   ASSIGN_OR_RETURN(const uint64_t next,
-                   bucket_.Update(KeyOf(record.order_id), json::Encode(record), revision));
+                   bucket->Update(KeyOf(record.order_id), json::Encode(record), revision));
   return VersionedRecord{record, next};
 }
 

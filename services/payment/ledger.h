@@ -1,6 +1,7 @@
 #ifndef ARC_SERVICES_PAYMENT_LEDGER_H_
 #define ARC_SERVICES_PAYMENT_LEDGER_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -139,11 +140,11 @@ struct VersionedRecord {
 // bus::KeyValue; DataLoss for a record that cannot be read.
 class Ledger {
  public:
-  // `bucket` outlives the ledger.
-  Ledger(bus::KeyValue& bucket, Clock& clock) : bucket_(bucket), clock_(clock) {}
+  explicit Ledger(Clock& clock) : clock_(clock) {}
 
-  // Watches the bucket from now on. Call once, before anything else.
-  absl::Status Start();
+  // Works on `bucket`, which outlives the ledger, and watches it from now on. May be tried again when it
+  // fails; until it has succeeded every call is Unavailable.
+  absl::Status Start(bus::KeyValue& bucket);
 
   absl::StatusOr<VersionedRecord> Get(const std::string& order_id);                        // NotFound
   absl::StatusOr<VersionedRecord> Create(const PaymentRecord& record);                     // AlreadyExists
@@ -181,7 +182,9 @@ class Ledger {
   };
   void OnEntry(const bus::KeyValue::Entry& entry);
 
-  bus::KeyValue& bucket_;
+  absl::StatusOr<bus::KeyValue*> bucket() const;
+
+  std::atomic<bus::KeyValue*> bucket_{nullptr};
   Clock& clock_;
   std::mutex mutex_;
   std::condition_variable changed_;

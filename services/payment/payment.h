@@ -45,6 +45,9 @@
 // takes it over with its own deadline.
 namespace arc::payment {
 
+// Counter: outcome is "success", "failed", "cancelled" or "unknown".
+inline constexpr char kPaymentsMetric[] = "kiosk_payments_total";
+
 class Payment {
  public:
   struct Options {
@@ -172,7 +175,7 @@ class Payment {
   std::atomic<int> active_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
-  absl::Status terminal_health_;
+  absl::Status terminal_health_ = absl::UnavailableError("the card terminal has not answered yet");
   std::thread rounds_;
 };
 

@@ -17,6 +17,7 @@
 #include "common/subjects/subjects.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/payment/http_terminal.h"
 #include "services/terminal_sim/device.h"
 
 namespace arc::payment {
@@ -194,9 +195,10 @@ class PaymentTest : public ::testing::Test {
     EXPECT_THAT(receipts, IsOk());
     copy.payments = std::make_unique<LossyBucket>(*std::move(payments), lose_create_answer_);
     copy.receipts_bucket = *std::move(receipts);
-    copy.ledger = std::make_unique<Ledger>(*copy.payments, clock_);
-    EXPECT_THAT(copy.ledger->Start(), IsOk());
-    copy.receipts = std::make_unique<Receipts>(*copy.receipts_bucket, Receipts::Options());
+    copy.ledger = std::make_unique<Ledger>(clock_);
+    EXPECT_THAT(copy.ledger->Start(*copy.payments), IsOk());
+    copy.receipts = std::make_unique<Receipts>(Receipts::Options());
+    copy.receipts->Start(*copy.receipts_bucket);
     Payment::Options options;
     options.instance_id = instance_id;
     auto payment = Payment::Create(std::move(options), *terminal_, *copy.ledger, *copy.receipts, clock_);
@@ -787,14 +789,9 @@ TEST(Ledger, KeysAreLegibleAndUnambiguous) {
 
 TEST(PaymentCreate, RefusesACurrencyThatDoesNotExist) {
   ManualClock clock;
-  bus::MemoryBus bus(clock);
-  bus.ProvisionDefault();
-  auto bucket = bus.OpenBucket(subjects::kPaymentsBucket);
-  ASSERT_THAT(bucket, IsOk());
-  Ledger ledger(**bucket, clock);
-  Receipts receipts(**bucket, Receipts::Options());
-  terminal_sim::Device* none = nullptr;
-  TestTerminal terminal(*none, clock);
+  Ledger ledger(clock);
+  Receipts receipts{Receipts::Options()};
+  HttpTerminal terminal("http://127.0.0.1:1", clock);
   Payment::Options options;
   options.currency = "XYZ";
   EXPECT_THAT(Payment::Create(options, terminal, ledger, receipts, clock),

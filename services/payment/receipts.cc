@@ -63,12 +63,16 @@ absl::Status Receipts::Store(const PaymentRecord& payment) {
                         ? absl::StrCat("Order ", payment.order_id, "\nTransaction ", payment.transaction_id,
                                        "\nTotal ", FormatMoney(payment.total_minor, payment.currency))
                         : absl::StrCat(options_.public_url, PathOf(payment.transaction_id));
-  return bucket_.Put(payment.transaction_id, json::Encode(receipt)).status();
+  bus::KeyValue* bucket = bucket_;
+  if (bucket == nullptr) return absl::UnavailableError("the bucket of receipts is not open yet");
+  return bucket->Put(payment.transaction_id, json::Encode(receipt)).status();
 }
 
 HttpResponse Receipts::Serve(const HttpRequest& request) {
   HttpResponse response;
-  const absl::StatusOr<bus::KeyValue::Entry> entry = bucket_.Get(request.match);
+  bus::KeyValue* bucket = bucket_;
+  const absl::StatusOr<bus::KeyValue::Entry> entry =
+      bucket == nullptr ? absl::UnavailableError("the bucket is not open yet") : bucket->Get(request.match);
   if (absl::IsNotFound(entry.status()) || (entry.ok() && entry->deleted)) {
     response.status = 404;
     response.body = "There is no such receipt.\n";

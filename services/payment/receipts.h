@@ -1,7 +1,9 @@
 #ifndef ARC_SERVICES_PAYMENT_RECEIPTS_H_
 #define ARC_SERVICES_PAYMENT_RECEIPTS_H_
 
+#include <atomic>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -27,8 +29,10 @@ class Receipts {
   // The pattern of the path that Serve() answers; its group is the transaction id.
   static constexpr char kPathPattern[] = "/receipts/([0-9A-Za-z-]{1,64})\\.pdf";
 
-  // `bucket` outlives this.
-  Receipts(bus::KeyValue& bucket, Options options) : bucket_(bucket), options_(std::move(options)) {}
+  explicit Receipts(Options options) : options_(std::move(options)) {}
+
+  // Works on `bucket`, which outlives this; until then every call is Unavailable.
+  void Start(bus::KeyValue& bucket) { bucket_ = &bucket; }
 
   // "/receipts/<transaction_id>.pdf": `receipt_url` of the kiosk specification, section 7.3.
   static std::string PathOf(absl::string_view transaction_id);
@@ -44,7 +48,7 @@ class Receipts {
   HttpResponse Serve(const HttpRequest& request);
 
  private:
-  bus::KeyValue& bucket_;
+  std::atomic<bus::KeyValue*> bucket_{nullptr};
   const Options options_;
 };
 

@@ -9,15 +9,18 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
+#include "common/agent/flags.h"
+#include "common/bus/nats_bus.h"
+#include "common/log/log.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
 #include "services/terminal_sim/device.h"
 #include "services/terminal_sim/http_api.h"
 #include "services/terminal_sim/journal.h"
+#include "services/terminal_sim/tap_listener.h"
 
+ABSL_FLAG(bool, help, false, "Print this.");
 ABSL_FLAG(std::string, http_host, "127.0.0.1", "Address to listen on.");
 ABSL_FLAG(int, http_port, 0, "Port to listen on; 0 takes a free one.");
 ABSL_FLAG(std::string, journal, "",
@@ -79,9 +82,21 @@ absl::Status Run(const sigset_t& stop_signals) {
   ASSIGN_OR_RETURN(std::unique_ptr<HttpApi> api,
                    HttpApi::Start(device.get(), host, absl::GetFlag(FLAGS_http_port)));
 
+  // The device serves while the bus is away, and takes cards once it is there.
+  std::unique_ptr<bus::NatsBus> bus;
+  std::unique_ptr<TapListener> listener;
+  if (const std::string url = absl::GetFlag(FLAGS_nats_url); !url.empty()) {
+    bus::NatsOptions nats;
+    nats.url = url;
+    nats.name = "arc-terminal-sim";
+    ASSIGN_OR_RETURN(bus, bus::NatsBus::Connect(SystemClock::Get(), nats));
+    ASSIGN_OR_RETURN(listener, TapListener::Start(*bus, *device));
+    if (!bus->AwaitConnected(absl::Seconds(5))) Log(LogLevel::kWarning, "no bus yet", {{"nats_url", url}});
+  }
+
   const Ready ready{getpid(),
                     absl::StrCat("http://", host == "0.0.0.0" ? "127.0.0.1" : host, ":", api->port())};
-  std::cerr << "arc-terminal-sim listens on " << ready.http_url << std::endl;
+  Log(LogLevel::kInfo, "listening", {{"http_url", ready.http_url}});
   if (const std::string path = absl::GetFlag(FLAGS_ready_file); !path.empty()) {
     RETURN_IF_ERROR(WriteReadyFile(path, ready));
   }
@@ -94,10 +109,18 @@ absl::Status Run(const sigset_t& stop_signals) {
 }  // namespace arc::terminal_sim
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
-      "A card terminal's stand-in: takes payment intents over HTTP and taps from NATS, and keeps a journal.\n"
-      "  arc-terminal-sim --journal=FILE [--http_port=N] [--nats_url=URL]");
-  absl::ParseCommandLine(argc, argv);
+  arc::InitLog("arc-terminal-sim", arc::LogLevel::kInfo);
+  const auto rest = arc::ParseFlags({argv + 1, argv + argc});
+  if (absl::GetFlag(FLAGS_help)) {
+    std::cout
+        << "arc-terminal-sim: a card terminal's stand-in; intents over HTTP, cards from NATS, a journal\n\n"
+        << arc::DescribeFlags();
+    return 0;
+  }
+  if (!rest.ok() || !rest->empty()) {
+    std::cerr << "arc-terminal-sim: " << (rest.ok() ? "takes flags only" : rest.status().message()) << "\n";
+    return 2;
+  }
   // Blocked before any thread starts, so that the main thread alone takes them.
   sigset_t stop_signals;
   sigemptyset(&stop_signals);
@@ -107,6 +130,6 @@ int main(int argc, char** argv) {
 
   const absl::Status status = arc::terminal_sim::Run(stop_signals);
   if (status.ok()) return 0;
-  std::cerr << "arc-terminal-sim: " << status.message() << std::endl;
+  std::cerr << "arc-terminal-sim: " << status.message() << "\n";
   return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
 }
