@@ -92,13 +92,16 @@ void Recsys::OnMenu(const std::shared_ptr<const menu::MenuState>& state) {
 }
 
 absl::StatusOr<messages::SuggestResponse> Recsys::Suggest(const messages::SuggestRequest& request) const {
+  // Answers of a copy that has just started must not differ from the others'.
+  if (!model_.current()) return MakeError(ErrorCode::kUnavailable, "the learned model is being read");
+  const bool no_menu = menu_.current() && menu_.state() == nullptr;
   std::shared_ptr<const Live> live;
   {
     std::lock_guard<std::mutex> lock(menu_mutex_);
     live = live_;
   }
   if (live == nullptr) {
-    if (!menu_.current()) return MakeError(ErrorCode::kUnavailable, "the menu is being read");
+    if (!no_menu) return MakeError(ErrorCode::kUnavailable, "the menu is being read");
     return MakeError(ErrorCode::kMenuNotFound, "no menu has been imported yet");
   }
   return live->suggester->Suggest(request, *live->state->unavailable, model_.model());

@@ -44,7 +44,8 @@ class Recsys {
   // Takes no more orders and waits until those at hand are written or handed back.
   void StopLearning();
 
-  // See Suggester::Suggest(). MENU_NOT_FOUND until a menu has been imported.
+  // See Suggester::Suggest(). UNAVAILABLE until the buckets have been read, MENU_NOT_FOUND until a menu has
+  // been imported.
   absl::StatusOr<messages::SuggestResponse> Suggest(const messages::SuggestRequest& request) const;
 
   // OK once menu and model have been read, and while orders are being learned from.
