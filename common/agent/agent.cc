@@ -257,6 +257,7 @@ struct Agent::Impl {
   Watchdog watchdog{kWatchdogLimit};
 
   std::vector<std::function<absl::Status()>> on_start;
+  std::vector<std::function<void()>> on_drain_begin;
   std::vector<std::function<void()>> on_drain;
   std::vector<std::pair<std::string, std::function<absl::Status()>>> health_checks;
   std::function<int64_t()> active_sessions;
@@ -659,6 +660,7 @@ struct Agent::Impl {
     changed.notify_all();
     CheckHealth();
     starter.join();
+    for (const auto& begin : on_drain_begin) begin();
     const bool finished = commands->Drain(std::max(absl::ZeroDuration(), deadline - clock.Now()));
     if (!finished) {
       Log(LogLevel::kWarning, "commands in work did not end in time",
@@ -825,6 +827,10 @@ void Agent::OnStart(std::function<absl::Status()> start) {
 
 void Agent::HealthCheck(absl::string_view name, std::function<absl::Status()> check) {
   impl_->health_checks.emplace_back(std::string(name), std::move(check));
+}
+
+void Agent::OnDrainBegin(std::function<void()> begin) {
+  impl_->on_drain_begin.push_back(std::move(begin));
 }
 
 void Agent::OnDrain(std::function<void()> drain) {

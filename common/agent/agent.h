@@ -82,6 +82,10 @@ class Agent {
   // quick.
   void HealthCheck(absl::string_view name, std::function<absl::Status()> check);
 
+  // Runs after SIGTERM, before the commands in work are waited for: tells handlers that wait, for a card say,
+  // to end. Must not block.
+  void OnDrainBegin(std::function<void()> begin);
+
   // Runs after SIGTERM, once the commands in work have ended or --drain_timeout is over, before the
   // connection closes. May block for 3 s beyond --drain_timeout, then the process ends with 1.
   void OnDrain(std::function<void()> drain);

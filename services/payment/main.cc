@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
     p.Start();
     return absl::OkStatus();
   });
-  agent.OnDrain([&] { p.Drain(); });
+  agent.OnDrainBegin([&] { p.Drain(); });
   agent.HealthCheck("terminal", [&] { return p.TerminalHealth(); });
   agent.SetActiveSessions([&] { return int64_t{p.active()}; });
   agent.SetMetadata("terminal", absl::GetFlag(FLAGS_terminal_url));
