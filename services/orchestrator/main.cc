@@ -1,0 +1,54 @@
+// arc-orchestrator: reads kiosk.input.>, kiosk.vision.> and kiosk.voice.>, calls the command agents, writes
+// kiosk.ui.update and kiosk.session.*; keeps every kiosk's session in the bucket KIOSK_SESSIONS.
+#include <cmath>
+#include <string>
+
+#include "absl/flags/flag.h"
+#include "absl/time/time.h"
+#include "common/agent/agent.h"
+#include "common/messages/ui.h"
+#include "common/subjects/subjects.h"
+#include "services/orchestrator/orchestrator.h"
+
+ABSL_FLAG(double, tax_rate, 0, "tax on top of the menu's prices, as a fraction: 0.0825 is 8.25 %");
+ABSL_FLAG(absl::Duration, idle_warning, absl::Seconds(45),
+          "without a touch or a word until the screen warns");
+ABSL_FLAG(absl::Duration, idle_timeout, absl::Seconds(60),
+          "without a touch or a word until the session ends");
+ABSL_FLAG(absl::Duration, person_left_grace, absl::Seconds(8), "until the session of somebody who left ends");
+ABSL_FLAG(absl::Duration, paid_timeout, absl::Seconds(15), "how long the order number is shown");
+ABSL_FLAG(std::string, weather, "", "hot, mild, cold or rainy, for suggestions; empty: unknown");
+ABSL_FLAG(std::string, time_zone, "", "of the restaurant, such as Europe/Berlin; empty: the machine's");
+ABSL_FLAG(int, max_kiosks, 2000, "most kiosks that are served at once");
+
+int main(int argc, char** argv) {
+  arc::Agent agent({"orchestrator", "arc-orchestrator", "Sessions, carts and screens of all kiosks"}, argc,
+                   argv);
+  arc::orchestrator::Options options;
+  options.instance_id = agent.instance_id();
+  options.default_kiosk_id = agent.kiosk_id();
+  options.max_kiosks = absl::GetFlag(FLAGS_max_kiosks);
+  options.session.tax_ppm = std::llround(absl::GetFlag(FLAGS_tax_rate) * 1e6);
+  options.session.idle_warning = absl::GetFlag(FLAGS_idle_warning);
+  options.session.idle_timeout = absl::GetFlag(FLAGS_idle_timeout);
+  options.session.person_left_grace = absl::GetFlag(FLAGS_person_left_grace);
+  options.session.paid_timeout = absl::GetFlag(FLAGS_paid_timeout);
+  options.session.weather = absl::GetFlag(FLAGS_weather);
+  options.session.time_zone = absl::LocalTimeZone();
+  if (const std::string zone = absl::GetFlag(FLAGS_time_zone); !zone.empty()) {
+    absl::LoadTimeZone(zone, &options.session.time_zone);
+  }
+
+  arc::orchestrator::Orchestrator orchestrator(agent.bus(), options);
+  agent.UseBucket(arc::subjects::kSessionsBucket,
+                  [&](arc::bus::KeyValue& bucket) { return orchestrator.Start(bucket); });
+  agent.Command<arc::messages::SnapshotRequest, arc::messages::SnapshotResponse>(
+      arc::subjects::kOrchestratorSnapshot, arc::bus::Execution::kPool,
+      [&](const arc::messages::SnapshotRequest& request, const arc::bus::RequestContext& context) {
+        return orchestrator.Snapshot(request, context);
+      });
+  agent.HealthCheck("lead", [&] { return orchestrator.Health(); });
+  agent.SetActiveSessions([&] { return orchestrator.active_sessions(); });
+  agent.OnDrain([&] { orchestrator.Stop(); });
+  return agent.Run();
+}

@@ -1,0 +1,945 @@
+#include "services/orchestrator/session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <random>
+#include <set>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/messages/hardware.h"
+#include "common/status/status_matchers.h"
+#include "services/orchestrator/screen.h"
+
+namespace arc::orchestrator {
+namespace {
+
+using messages::CartActionKind;
+using messages::IntentType;
+using messages::PaymentStatus;
+using messages::TouchAction;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr char kSeed[] = "6f1f2a52-7f0e-4b7a-9d5b-0d7b7f3c1a11";
+
+// A restaurant and its customers: the state machine with agents that answer as told, on a clock that moves by
+// hand. Commands wait in the outbox until Answer...() is called.
+class Kiosk {
+ public:
+  explicit Kiosk(Config config = {}) : machine_(std::move(config)) {
+    messages::ListResponse list;
+    list.currency = "USD";
+    list.categories = {
+        {"burgers", "Burgers", {{101, "Volcano Burger", {1299, 2}, "/img/volcano.png", {"popular"}, true}}},
+        {"drinks", "Drinks", {{201, "Iced Cola", {599, 2}, "", {}, true}}}};
+    menu_ = *MenuView::FromList(list, now_);
+    Item burger;
+    burger.id = 101;
+    burger.name = "Volcano Burger";
+    burger.price = {1299, 2};
+    burger.allergens = {"gluten", "dairy"};
+    burger.customizations = {{"Extra Cheese", {15, 1}}, {"No Onions", {0, 0}}};
+    items_[101] = burger;
+    Item cola;
+    cola.id = 201;
+    cola.name = "Iced Cola";
+    cola.price = {599, 2};
+    items_[201] = cola;
+    state_ = machine_.NewKiosk("kiosk-001", kSeed, 0, now_);
+  }
+
+  Transition Send(InputBody body, Origin origin) {
+    Input input;
+    origin.stored_at = now_;
+    if (origin.trace_id.empty()) origin.trace_id = "trace";
+    input.origin = origin;
+    input.body = std::move(body);
+    return Apply(input);
+  }
+
+  // An event of its own sequence and message id.
+  Transition Send(InputBody body, Source source = Source::kInput) {
+    Origin origin;
+    origin.sequence = ++sequence_;
+    origin.msg_id = absl::StrCat("m", sequence_);
+    origin.source = source;
+    return Send(std::move(body), origin);
+  }
+
+  Transition Touch(TouchAction action, const std::function<void(messages::Touch&)>& fill = {}) {
+    messages::Touch touch;
+    touch.action = action;
+    if (fill) fill(touch);
+    return Send(touch);
+  }
+
+  Transition Cart(CartActionKind action, int64_t item_id, std::optional<int64_t> quantity = std::nullopt,
+                  std::vector<std::string> customizations = {}) {
+    messages::CartAction cart;
+    cart.action = action;
+    cart.item_id = item_id;
+    cart.quantity = quantity;
+    cart.customizations = std::move(customizations);
+    return Send(cart);
+  }
+
+  Transition Intend(IntentType type, std::vector<messages::IntentItem> items = {}) {
+    messages::Intent intent;
+    intent.intent_type = type;
+    intent.entities.items = std::move(items);
+    return Send(intent, Source::kVoice);
+  }
+
+  // Lets time pass in the steps in which the driver would.
+  void Wait(absl::Duration duration) {
+    const absl::Time until = now_ + duration;
+    for (int ticks = 0; ticks < 10000; ++ticks) {
+      const absl::Time next = machine_.NextTick(state_);
+      if (next > until) break;
+      now_ = std::max(now_, next);
+      Apply({Tick{}, std::nullopt, {}});
+    }
+    now_ = until;
+  }
+
+  const Effect* Find(EffectKind kind) const {
+    for (const Effect& effect : state_.outbox) {
+      if (effect.kind == kind) return &effect;
+    }
+    return nullptr;
+  }
+  bool Has(EffectKind kind) const { return Find(kind) != nullptr; }
+
+  Transition Result(CommandResult result) { return Apply({std::move(result), std::nullopt, {}}); }
+
+  Transition AnswerPayment(EffectKind kind, PaymentStatus status, absl::string_view error_code = "") {
+    const Effect* effect = Find(kind);
+    EXPECT_NE(effect, nullptr) << "no such command is outstanding";
+    if (effect == nullptr) return {};
+    CommandResult result;
+    result.effect_id = effect->id;
+    messages::PaymentOutcome outcome;
+    outcome.status = status;
+    if (status == PaymentStatus::kSuccess) {
+      outcome.transaction_id = "txn-1";
+      outcome.amount_charged = Decimal::FromMinor(state_.order.total, 2);
+    }
+    if (!error_code.empty()) outcome.error_code = std::string(error_code);
+    result.payment = outcome;
+    return Result(std::move(result));
+  }
+
+  Transition FailCommand(EffectKind kind, ErrorCode code) {
+    const Effect* effect = Find(kind);
+    EXPECT_NE(effect, nullptr) << "no such command is outstanding";
+    if (effect == nullptr) return {};
+    CommandResult result;
+    result.effect_id = effect->id;
+    result.status = MakeError(code, "as the test says");
+    return Result(std::move(result));
+  }
+
+  // Answers every read that is outstanding, as the agents would, and takes what completes by itself.
+  void Settle() {
+    for (;;) {
+      std::vector<int64_t> done;
+      CommandResult result;
+      for (const Effect& effect : state_.outbox) {
+        if (CompletesByItself(effect.kind)) {
+          done.push_back(effect.id);
+          if (effect.kind == EffectKind::kOrderCompleted) completed_.insert(effect.msg_id);
+          continue;
+        }
+        if (result.effect_id != 0) continue;
+        if (effect.kind == EffectKind::kMenuDetails) {
+          const auto item = items_.find(effect.item_id);
+          if (item == items_.end()) {
+            result.status = MakeError(ErrorCode::kMenuNotFound, "no such item");
+          } else if (!item->second.available) {
+            result.status = MakeError(ErrorCode::kItemOutOfStock, "sold out");
+          } else {
+            result.details = DetailsAnswer{item->second};
+          }
+        } else if (effect.kind == EffectKind::kMenuSearch) {
+          result.search = messages::SearchResponse{{{101, "Volcano Burger", {1299, 2}, "", {}, true}}, 1};
+        } else if (effect.kind == EffectKind::kSuggest) {
+          result.suggest =
+              messages::SuggestResponse{{{201, "Iced Cola", "Cool down!", "goes_with", {599, 2}}}};
+        } else if (effect.kind == EffectKind::kPrint) {
+          ++prints_[effect.order_id];
+        } else if (effect.kind != EffectKind::kMenuList) {
+          continue;
+        }
+        result.effect_id = effect.id;
+      }
+      CompleteEffects(done, state_);
+      if (result.effect_id == 0) return;
+      Result(std::move(result));
+    }
+  }
+
+  // A session with one burger in the cart, at the paying screen.
+  void ToPaying() {
+    Touch(TouchAction::kStart);
+    Cart(CartActionKind::kAdd, 101, 1);
+    Settle();
+    Touch(TouchAction::kCheckout);
+    Settle();
+    Touch(TouchAction::kConfirmPayment);
+    ASSERT_EQ(state_.state, SessionState::kPaying);
+  }
+  void ToPaid() {
+    ToPaying();
+    AnswerPayment(EffectKind::kPaymentProcess, PaymentStatus::kSuccess);
+    ASSERT_EQ(state_.state, SessionState::kPaid);
+  }
+  void ToUnknown() {
+    ToPaying();
+    FailCommand(EffectKind::kPaymentProcess, ErrorCode::kTimeout);
+    FailCommand(EffectKind::kPaymentStatus, ErrorCode::kPaymentUnknown);
+    ASSERT_EQ(state_.state, SessionState::kError);
+  }
+
+  // A crash: only what was encoded survives.
+  void Restart() {
+    absl::StatusOr<KioskState> read = json::Decode<KioskState>(json::Encode(state_));
+    ASSERT_THAT(read, IsOk());
+    state_ = *std::move(read);
+    Apply({Recover{state_.epoch + 1}, std::nullopt, {}});
+  }
+
+  Transition Apply(const Input& input) {
+    Transition transition = machine_.Step(state_, input, menu_, now_);
+    state_ = transition.state;
+    return transition;
+  }
+
+  std::vector<std::string> Notices() const {
+    std::vector<std::string> codes;
+    for (const Message& message : state_.messages) codes.push_back(message.code);
+    return codes;
+  }
+  std::vector<std::string> Components() const {
+    std::vector<std::string> types;
+    for (const messages::UiComponent& component : state_.ui.components) types.push_back(component.type);
+    return types;
+  }
+  int Count(const Transition& transition, EffectKind kind) const {
+    return static_cast<int>(
+        absl::c_count_if(transition.effects, [&](const Effect& e) { return e.kind == kind; }));
+  }
+
+  SessionMachine machine_;
+  absl::Time now_ = absl::FromUnixSeconds(1765720800);
+  MenuView menu_;
+  std::map<int64_t, Item> items_;
+  KioskState state_;
+  int64_t sequence_ = 0;
+  std::set<std::string> completed_;
+  std::map<std::string, int> prints_;
+};
+
+// Every state as a function that brings a kiosk there.
+void To(Kiosk& kiosk, SessionState state) {
+  switch (state) {
+    case SessionState::kAttract:
+      return;
+    case SessionState::kBrowsing:
+      kiosk.Touch(TouchAction::kStart);
+      kiosk.Cart(CartActionKind::kAdd, 101, 1);
+      break;
+    case SessionState::kDetails:
+      kiosk.Cart(CartActionKind::kAdd, 101, 1);
+      kiosk.Settle();
+      kiosk.Touch(TouchAction::kSelectItem, [](auto& t) { t.item_id = 201; });
+      break;
+    case SessionState::kCart:
+      kiosk.Cart(CartActionKind::kAdd, 101, 1);
+      kiosk.Touch(TouchAction::kShowCart);
+      break;
+    case SessionState::kCheckout:
+      kiosk.Cart(CartActionKind::kAdd, 101, 1);
+      kiosk.Touch(TouchAction::kCheckout);
+      break;
+    case SessionState::kPaying:
+      kiosk.ToPaying();
+      break;
+    case SessionState::kPaid:
+      kiosk.ToPaid();
+      break;
+    case SessionState::kError:
+      kiosk.ToUnknown();
+      break;
+  }
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.state, state);
+}
+
+using S = SessionState;
+using A = TouchAction;
+
+struct Row {
+  S from;
+  A action;
+  S to;
+};
+
+class TransitionTable : public ::testing::TestWithParam<Row> {};
+
+TEST_P(TransitionTable, LeadsThereAndAlwaysAnswersWithAScreen) {
+  const Row row = GetParam();
+  Kiosk kiosk;
+  ASSERT_NO_FATAL_FAILURE(To(kiosk, row.from));
+  const Transition transition = kiosk.Touch(row.action, [](messages::Touch& touch) {
+    touch.item_id = 201;
+    touch.category = "drinks";
+    touch.query = "cola";
+    touch.label = "no such label";
+  });
+  EXPECT_EQ(transition.disposition, Disposition::kApplied);
+  EXPECT_EQ(kiosk.Count(transition, EffectKind::kUiUpdate), 1);
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.state, row.to);
+  EXPECT_EQ(kiosk.state_.session_id.empty(), row.to == S::kAttract);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryStateAndAction, TransitionTable,
+    ::testing::Values(
+        Row{S::kAttract, A::kStart, S::kBrowsing}, Row{S::kAttract, A::kSelectItem, S::kDetails},
+        Row{S::kAttract, A::kBrowseCategory, S::kBrowsing}, Row{S::kAttract, A::kSearch, S::kBrowsing},
+        Row{S::kAttract, A::kShowCart, S::kCart}, Row{S::kAttract, A::kCustomize, S::kDetails},
+        Row{S::kAttract, A::kCheckout, S::kAttract}, Row{S::kAttract, A::kConfirmPayment, S::kAttract},
+        Row{S::kAttract, A::kCancelOrder, S::kAttract}, Row{S::kAttract, A::kBack, S::kAttract},
+        Row{S::kAttract, A::kSuggestedAction, S::kAttract}, Row{S::kAttract, A::kKeepGoing, S::kAttract},
+        Row{S::kAttract, A::kDone, S::kAttract},
+
+        Row{S::kBrowsing, A::kStart, S::kBrowsing}, Row{S::kBrowsing, A::kSelectItem, S::kDetails},
+        Row{S::kBrowsing, A::kBrowseCategory, S::kBrowsing}, Row{S::kBrowsing, A::kSearch, S::kBrowsing},
+        Row{S::kBrowsing, A::kShowCart, S::kCart}, Row{S::kBrowsing, A::kCustomize, S::kDetails},
+        Row{S::kBrowsing, A::kCheckout, S::kCheckout}, Row{S::kBrowsing, A::kConfirmPayment, S::kBrowsing},
+        Row{S::kBrowsing, A::kCancelOrder, S::kAttract}, Row{S::kBrowsing, A::kBack, S::kBrowsing},
+        Row{S::kBrowsing, A::kSuggestedAction, S::kBrowsing}, Row{S::kBrowsing, A::kKeepGoing, S::kBrowsing},
+        Row{S::kBrowsing, A::kDone, S::kBrowsing},
+
+        Row{S::kDetails, A::kStart, S::kBrowsing}, Row{S::kDetails, A::kSelectItem, S::kDetails},
+        Row{S::kDetails, A::kBrowseCategory, S::kBrowsing}, Row{S::kDetails, A::kSearch, S::kBrowsing},
+        Row{S::kDetails, A::kShowCart, S::kCart}, Row{S::kDetails, A::kCustomize, S::kDetails},
+        Row{S::kDetails, A::kCheckout, S::kCheckout}, Row{S::kDetails, A::kConfirmPayment, S::kDetails},
+        Row{S::kDetails, A::kCancelOrder, S::kAttract}, Row{S::kDetails, A::kBack, S::kBrowsing},
+        Row{S::kDetails, A::kSuggestedAction, S::kDetails}, Row{S::kDetails, A::kKeepGoing, S::kDetails},
+        Row{S::kDetails, A::kDone, S::kDetails},
+
+        Row{S::kCart, A::kStart, S::kBrowsing}, Row{S::kCart, A::kSelectItem, S::kDetails},
+        Row{S::kCart, A::kBrowseCategory, S::kBrowsing}, Row{S::kCart, A::kSearch, S::kBrowsing},
+        Row{S::kCart, A::kShowCart, S::kCart}, Row{S::kCart, A::kCustomize, S::kDetails},
+        Row{S::kCart, A::kCheckout, S::kCheckout}, Row{S::kCart, A::kConfirmPayment, S::kCart},
+        Row{S::kCart, A::kCancelOrder, S::kAttract}, Row{S::kCart, A::kBack, S::kBrowsing},
+        Row{S::kCart, A::kSuggestedAction, S::kCart}, Row{S::kCart, A::kKeepGoing, S::kCart},
+        Row{S::kCart, A::kDone, S::kCart}));
+
+INSTANTIATE_TEST_SUITE_P(
+    EveryStateAndActionOfPaying, TransitionTable,
+    ::testing::Values(
+        Row{S::kCheckout, A::kStart, S::kBrowsing}, Row{S::kCheckout, A::kSelectItem, S::kDetails},
+        Row{S::kCheckout, A::kBrowseCategory, S::kBrowsing}, Row{S::kCheckout, A::kSearch, S::kBrowsing},
+        Row{S::kCheckout, A::kShowCart, S::kCart}, Row{S::kCheckout, A::kCustomize, S::kDetails},
+        Row{S::kCheckout, A::kCheckout, S::kCheckout}, Row{S::kCheckout, A::kConfirmPayment, S::kPaying},
+        Row{S::kCheckout, A::kCancelOrder, S::kAttract}, Row{S::kCheckout, A::kBack, S::kCart},
+        Row{S::kCheckout, A::kSuggestedAction, S::kCheckout}, Row{S::kCheckout, A::kKeepGoing, S::kCheckout},
+        Row{S::kCheckout, A::kDone, S::kCheckout},
+
+        Row{S::kPaying, A::kStart, S::kPaying}, Row{S::kPaying, A::kSelectItem, S::kPaying},
+        Row{S::kPaying, A::kBrowseCategory, S::kPaying}, Row{S::kPaying, A::kSearch, S::kPaying},
+        Row{S::kPaying, A::kShowCart, S::kPaying}, Row{S::kPaying, A::kCustomize, S::kPaying},
+        Row{S::kPaying, A::kCheckout, S::kPaying}, Row{S::kPaying, A::kConfirmPayment, S::kPaying},
+        Row{S::kPaying, A::kCancelOrder, S::kPaying}, Row{S::kPaying, A::kBack, S::kPaying},
+        Row{S::kPaying, A::kSuggestedAction, S::kPaying}, Row{S::kPaying, A::kKeepGoing, S::kPaying},
+        Row{S::kPaying, A::kDone, S::kPaying},
+
+        Row{S::kPaid, A::kStart, S::kBrowsing}, Row{S::kPaid, A::kSelectItem, S::kPaid},
+        Row{S::kPaid, A::kBrowseCategory, S::kPaid}, Row{S::kPaid, A::kSearch, S::kPaid},
+        Row{S::kPaid, A::kShowCart, S::kPaid}, Row{S::kPaid, A::kCustomize, S::kPaid},
+        Row{S::kPaid, A::kCheckout, S::kPaid}, Row{S::kPaid, A::kConfirmPayment, S::kPaid},
+        Row{S::kPaid, A::kCancelOrder, S::kPaid}, Row{S::kPaid, A::kBack, S::kPaid},
+        Row{S::kPaid, A::kSuggestedAction, S::kPaid}, Row{S::kPaid, A::kKeepGoing, S::kPaid},
+        Row{S::kPaid, A::kDone, S::kAttract},
+
+        Row{S::kError, A::kStart, S::kError}, Row{S::kError, A::kSelectItem, S::kError},
+        Row{S::kError, A::kBrowseCategory, S::kError}, Row{S::kError, A::kSearch, S::kError},
+        Row{S::kError, A::kShowCart, S::kError}, Row{S::kError, A::kCustomize, S::kError},
+        Row{S::kError, A::kCheckout, S::kError}, Row{S::kError, A::kConfirmPayment, S::kError},
+        Row{S::kError, A::kCancelOrder, S::kError}, Row{S::kError, A::kBack, S::kError},
+        Row{S::kError, A::kSuggestedAction, S::kError}, Row{S::kError, A::kKeepGoing, S::kError},
+        Row{S::kError, A::kDone, S::kError}));
+
+TEST(Session, PersonDetectedStartsOneAndPublishesInOrder) {
+  Kiosk kiosk;
+  messages::PersonDetected person;
+  person.estimated_party_size = 2;
+  const Transition transition = kiosk.Send(person, Source::kVision);
+  ASSERT_EQ(transition.effects.size(), 2);
+  EXPECT_EQ(transition.effects[0].kind, EffectKind::kSessionStarted);
+  EXPECT_EQ(transition.effects[1].kind, EffectKind::kUiUpdate);
+  EXPECT_EQ(kiosk.state_.ui.layout_mode, "hero_grid");
+  EXPECT_THAT(kiosk.Components(), ElementsAre("CategoryBar", "HeroItem", "ItemGrid", "CartSummary"));
+  EXPECT_EQ(kiosk.state_.party_size, 2);
+}
+
+TEST(Session, CartPricesComeFromTheMenu) {
+  Kiosk kiosk;
+  const Transition first = kiosk.Cart(CartActionKind::kAdd, 101, 2, {"No Onions", "Extra Cheese"});
+  EXPECT_EQ(kiosk.Count(first, EffectKind::kUiUpdate), 1);
+  EXPECT_TRUE(kiosk.state_.cart.empty()) << "nothing is in the cart before the menu has been asked";
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.cart.size(), 1);
+  EXPECT_EQ(kiosk.state_.cart[0].unit_price, 1449);
+  EXPECT_THAT(kiosk.state_.cart[0].customizations, ElementsAre("Extra Cheese", "No Onions"));
+  EXPECT_EQ(TotalsOf(kiosk.state_.cart, 0).total, 2898);
+}
+
+TEST(Session, TaxIsRoundedHalfUp) {
+  EXPECT_EQ(TotalsOf({CartLine{1, 1, "x", "", 50, 1, {}, ""}}, 50000).tax, 3);
+  EXPECT_EQ(TotalsOf({CartLine{1, 1, "x", "", 1299, 1, {}, ""}}, 82500).tax, 107);
+  EXPECT_EQ(TotalsOf({CartLine{1, 1, "x", "", 49, 1, {}, ""}}, 10000).tax, 0);
+}
+
+TEST(Session, SoldOutAndUnknownAndWrongCustomisationsAreSaidAndNotAdded) {
+  Kiosk kiosk;
+  kiosk.items_[201].available = false;
+  kiosk.Cart(CartActionKind::kAdd, 201);
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("ITEM_OUT_OF_STOCK"));
+  EXPECT_THAT(kiosk.Components(), Contains("Notice"));
+  kiosk.Cart(CartActionKind::kAdd, 999);
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("MENU_NOT_FOUND"));
+  kiosk.Cart(CartActionKind::kAdd, 101, 1, {"Gold Leaf"});
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("INVALID_CUSTOMIZATION"));
+  kiosk.Cart(CartActionKind::kAdd, 101);
+  kiosk.FailCommand(EffectKind::kMenuDetails, ErrorCode::kTimeout);
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("TIMEOUT"));
+  EXPECT_TRUE(kiosk.state_.cart.empty());
+}
+
+TEST(Session, ActionsOnTheCartKeepTheirOrderThoughTheMenuIsSlow) {
+  Kiosk kiosk;
+  kiosk.Cart(CartActionKind::kAdd, 101, 1);
+  kiosk.Cart(CartActionKind::kUpdateQty, 101, 3);
+  kiosk.Cart(CartActionKind::kAdd, 201, 2);
+  kiosk.Cart(CartActionKind::kRemove, 201, 1);
+  kiosk.Touch(TouchAction::kCheckout);
+  kiosk.Touch(TouchAction::kConfirmPayment);
+  EXPECT_TRUE(kiosk.state_.cart.empty());
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.state, SessionState::kPaying);
+  EXPECT_EQ(kiosk.state_.order.total, 3 * 1299 + 599);
+}
+
+TEST(Session, EqualLinesAreOneAndLimitsHold) {
+  Kiosk kiosk;
+  kiosk.Cart(CartActionKind::kAdd, 101, 60);
+  kiosk.Cart(CartActionKind::kAdd, 101, 60);
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.cart.size(), 1);
+  EXPECT_EQ(kiosk.state_.cart[0].quantity, 60);
+  EXPECT_THAT(kiosk.Notices(), Contains("CART_FULL"));
+  kiosk.Cart(CartActionKind::kUpdateQty, 101, 0);
+  kiosk.Settle();
+  EXPECT_TRUE(kiosk.state_.cart.empty());
+}
+
+TEST(Session, SoldOutInTheCartIsSaidAtCheckoutAndHoldsUpTheConfirmation) {
+  Kiosk kiosk;
+  kiosk.Cart(CartActionKind::kAdd, 101);
+  kiosk.Cart(CartActionKind::kAdd, 201);
+  kiosk.Settle();
+  kiosk.items_[201].available = false;
+  kiosk.items_[101].price = {1399, 2};
+  kiosk.Touch(TouchAction::kCheckout);
+  EXPECT_EQ(kiosk.state_.ui.layout_mode, "checkout") << "the screen does not wait for the menu";
+  kiosk.Touch(TouchAction::kConfirmPayment);
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.state, SessionState::kCheckout) << "the customer has to see the new total first";
+  EXPECT_THAT(kiosk.Notices(), Contains("ITEM_OUT_OF_STOCK"));
+  EXPECT_THAT(kiosk.Notices(), Contains("PRICE_CHANGED"));
+  ASSERT_EQ(kiosk.state_.cart.size(), 1);
+  kiosk.Touch(TouchAction::kConfirmPayment);
+  EXPECT_EQ(kiosk.state_.order.total, 1399);
+}
+
+TEST(Session, StaleAnswersDoNotChangeANewerScreen) {
+  Kiosk kiosk;
+  kiosk.Touch(TouchAction::kSearch, [](auto& t) { t.query = "cola"; });
+  const Effect search = *kiosk.Find(EffectKind::kMenuSearch);
+  kiosk.Touch(TouchAction::kSearch, [](auto& t) { t.query = "burger"; });
+  CommandResult result;
+  result.effect_id = search.id;
+  result.search = messages::SearchResponse{{{201, "Iced Cola", {599, 2}, "", {}, true}}, 1};
+  const Transition stale = kiosk.Result(result);
+  EXPECT_TRUE(stale.effects.empty());
+  EXPECT_TRUE(kiosk.state_.view.results.empty());
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.view.results.size(), 1);
+  EXPECT_EQ(kiosk.state_.view.results[0].id, 101);
+}
+
+TEST(Session, AnInputIsAppliedOnce) {
+  Kiosk kiosk;
+  messages::CartAction add;
+  add.item_id = 101;
+  Origin origin;
+  origin.sequence = 5;
+  origin.msg_id = "once";
+  kiosk.Send(add, origin);
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.Send(add, origin).disposition, Disposition::kDuplicate) << "delivered again";
+  origin.sequence = 6;
+  EXPECT_EQ(kiosk.Send(add, origin).disposition, Disposition::kDuplicate) << "stored twice by its sender";
+  EXPECT_TRUE(kiosk.state_.steps.empty());
+  kiosk.now_ += absl::Minutes(11);
+  origin.sequence = 7;
+  EXPECT_EQ(kiosk.Send(add, origin).disposition, Disposition::kApplied) << "the same id on another day";
+  origin.sequence = 1;
+  origin.msg_id = "new stream";
+  kiosk.now_ += absl::Seconds(1);
+  EXPECT_EQ(kiosk.Send(add, origin).disposition, Disposition::kApplied) << "the stream was made anew";
+}
+
+TEST(Session, AnEndedSessionsLateInputIsAnsweredAndNotApplied) {
+  Kiosk kiosk;
+  kiosk.Touch(TouchAction::kStart);
+  Origin late;
+  late.session_id = kiosk.state_.session_id;
+  kiosk.Touch(TouchAction::kCancelOrder);
+  messages::CartAction add;
+  add.item_id = 101;
+  late.sequence = ++kiosk.sequence_;
+  const Transition transition = kiosk.Send(add, late);
+  EXPECT_EQ(transition.disposition, Disposition::kLate);
+  EXPECT_EQ(kiosk.Count(transition, EffectKind::kUiUpdate), 1);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kAttract);
+}
+
+TEST(Session, IdleIsWarnedOfThenEnds) {
+  Kiosk kiosk;
+  kiosk.Touch(TouchAction::kStart);
+  kiosk.Wait(absl::Seconds(45));
+  EXPECT_THAT(kiosk.Components(), Contains("IdleWarning"));
+  EXPECT_THAT(kiosk.state_.ui.suggested_actions, Contains("Keep going"));
+  kiosk.Touch(TouchAction::kKeepGoing);
+  EXPECT_THAT(kiosk.Components(), Not(Contains("IdleWarning")));
+  kiosk.Wait(absl::Seconds(59));
+  EXPECT_EQ(kiosk.state_.state, SessionState::kBrowsing);
+  kiosk.Wait(absl::Seconds(1));
+  EXPECT_EQ(kiosk.state_.state, SessionState::kAttract);
+  const Effect* ended = kiosk.Find(EffectKind::kSessionEnded);
+  ASSERT_NE(ended, nullptr);
+  EXPECT_EQ(ended->payload, R"({"event":"session_ended","reason":"timeout","duration_seconds":105.0})");
+}
+
+TEST(Session, APersonWhoLeftMayComeBack) {
+  Kiosk kiosk;
+  kiosk.Send(messages::PersonDetected{}, Source::kVision);
+  kiosk.Send(messages::PersonLeft{}, Source::kVision);
+  kiosk.Wait(absl::Seconds(7));
+  kiosk.Send(messages::PersonDetected{}, Source::kVision);
+  kiosk.Wait(absl::Seconds(7));
+  EXPECT_EQ(kiosk.state_.state, SessionState::kBrowsing);
+  kiosk.Send(messages::PersonLeft{}, Source::kVision);
+  kiosk.Wait(absl::Seconds(8));
+  EXPECT_EQ(kiosk.state_.state, SessionState::kAttract);
+}
+
+TEST(Payment, PaidMeansCompletedLedReceiptAndOrderNumber) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  const Effect* process = kiosk.Find(EffectKind::kPaymentProcess);
+  ASSERT_NE(process, nullptr);
+  EXPECT_EQ(process->idempotency_key, absl::StrCat(kiosk.state_.order.order_id, ":1"));
+  const Transition paid = kiosk.AnswerPayment(EffectKind::kPaymentProcess, PaymentStatus::kSuccess);
+  EXPECT_EQ(kiosk.Count(paid, EffectKind::kOrderCompleted), 1);
+  EXPECT_EQ(kiosk.Count(paid, EffectKind::kPrint), 1);
+  EXPECT_EQ(kiosk.Count(paid, EffectKind::kLed), 1);
+  EXPECT_THAT(kiosk.Components(), ElementsAre("OrderNumber", "Receipt"));
+  EXPECT_EQ(kiosk.state_.order.order_number, "A1");
+  kiosk.FailCommand(EffectKind::kPrint, ErrorCode::kHardwareError);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kPaid) << "no paper does not undo a payment";
+  EXPECT_THAT(kiosk.Components(), Contains("Notice"));
+  kiosk.Wait(absl::Seconds(15));
+  EXPECT_EQ(kiosk.state_.state, SessionState::kAttract);
+  EXPECT_THAT(kiosk.Find(EffectKind::kSessionEnded)->payload, HasSubstr("\"completed\""));
+}
+
+TEST(Payment, DeclinedIsTriedAgainAsTheSameOrderAndAChangedCartIsAnother) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  const std::string order_id = kiosk.state_.order.order_id;
+  kiosk.AnswerPayment(EffectKind::kPaymentProcess, PaymentStatus::kFailed, "PAYMENT_DECLINED");
+  EXPECT_EQ(kiosk.state_.state, SessionState::kCheckout);
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("PAYMENT_DECLINED"));
+  kiosk.Touch(TouchAction::kConfirmPayment);
+  EXPECT_EQ(kiosk.state_.order.order_id, order_id);
+  EXPECT_EQ(kiosk.Find(EffectKind::kPaymentProcess)->idempotency_key, order_id + ":2");
+  kiosk.AnswerPayment(EffectKind::kPaymentProcess, PaymentStatus::kFailed, "PAYMENT_DECLINED");
+  kiosk.Cart(CartActionKind::kAdd, 201);
+  kiosk.Settle();
+  kiosk.Touch(TouchAction::kConfirmPayment);
+  EXPECT_NE(kiosk.state_.order.order_id, order_id);
+  EXPECT_EQ(kiosk.state_.order.attempt, 1);
+}
+
+TEST(Payment, ALostAnswerIsAskedForAndNeverChargedAgain) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  kiosk.FailCommand(EffectKind::kPaymentProcess, ErrorCode::kTimeout);
+  EXPECT_FALSE(kiosk.Has(EffectKind::kPaymentProcess));
+  kiosk.AnswerPayment(EffectKind::kPaymentStatus, PaymentStatus::kPending);
+  kiosk.Wait(absl::Seconds(1));
+  kiosk.AnswerPayment(EffectKind::kPaymentStatus, PaymentStatus::kSuccess);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kPaid);
+}
+
+TEST(Payment, ANeverSeenRequestIsSentAgainUnderItsOrderId) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  const std::string key = kiosk.Find(EffectKind::kPaymentProcess)->idempotency_key;
+  kiosk.Restart();
+  EXPECT_FALSE(kiosk.Has(EffectKind::kPaymentProcess)) << "the status comes first";
+  kiosk.AnswerPayment(EffectKind::kPaymentStatus, PaymentStatus::kNone);
+  ASSERT_TRUE(kiosk.Has(EffectKind::kPaymentProcess));
+  EXPECT_EQ(kiosk.Find(EffectKind::kPaymentProcess)->idempotency_key, key);
+}
+
+TEST(Payment, AnUnreachableAgentEndsInAnErrorScreenThatResolvesItself) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  kiosk.FailCommand(EffectKind::kPaymentProcess, ErrorCode::kUnavailable);
+  for (int i = 0; i < 16 && kiosk.state_.state == SessionState::kPaying; ++i) {
+    kiosk.FailCommand(EffectKind::kPaymentStatus, ErrorCode::kUnavailable);
+    kiosk.Wait(absl::Seconds(1));
+  }
+  EXPECT_EQ(kiosk.state_.state, SessionState::kError);
+  EXPECT_THAT(kiosk.Components(), Contains("ErrorMessage"));
+  kiosk.now_ += absl::Seconds(20);  // the request's deadline has passed: nobody starts it any more
+  kiosk.AnswerPayment(EffectKind::kPaymentStatus, PaymentStatus::kNone);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kCheckout);
+  EXPECT_EQ(kiosk.state_.cart.size(), 1);
+}
+
+TEST(Payment, AnUnknownOutcomeIsAskedForAfterTheSessionHasEnded) {
+  Kiosk kiosk;
+  kiosk.ToUnknown();
+  const std::string order_id = kiosk.state_.order.order_id;
+  const std::string session_id = kiosk.state_.session_id;
+  for (int i = 0; i < 30 && kiosk.state_.state == SessionState::kError; ++i) {
+    kiosk.Wait(absl::Seconds(3));
+    if (kiosk.Has(EffectKind::kPaymentStatus)) {
+      kiosk.FailCommand(EffectKind::kPaymentStatus, ErrorCode::kPaymentUnknown);
+    }
+  }
+  ASSERT_EQ(kiosk.state_.state, SessionState::kAttract);
+  ASSERT_EQ(kiosk.state_.background.size(), 1);
+  kiosk.Restart();
+  kiosk.AnswerPayment(EffectKind::kPaymentStatus, PaymentStatus::kSuccess);
+  EXPECT_TRUE(kiosk.state_.background.empty());
+  const Effect* completed = kiosk.Find(EffectKind::kOrderCompleted);
+  ASSERT_NE(completed, nullptr);
+  EXPECT_EQ(completed->order_id, order_id);
+  EXPECT_EQ(completed->session_id, session_id);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kAttract);
+}
+
+TEST(Payment, CancellingAsksThePaymentFirst) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  kiosk.Touch(TouchAction::kCancelOrder);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kPaying);
+  kiosk.AnswerPayment(EffectKind::kPaymentCancel, PaymentStatus::kSuccess);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kPaid) << "charged meanwhile";
+
+  Kiosk other;
+  other.ToPaying();
+  other.Touch(TouchAction::kCancelOrder);
+  other.AnswerPayment(EffectKind::kPaymentCancel, PaymentStatus::kCancelled);
+  EXPECT_EQ(other.state_.state, SessionState::kAttract);
+  EXPECT_THAT(other.Find(EffectKind::kSessionEnded)->payload, HasSubstr("\"cancelled\""));
+
+  Kiosk back;
+  back.ToPaying();
+  back.Touch(TouchAction::kBack);
+  back.AnswerPayment(EffectKind::kPaymentProcess, PaymentStatus::kCancelled);
+  EXPECT_EQ(back.state_.state, SessionState::kCheckout);
+}
+
+TEST(Payment, ALaterAttemptIsNotJudgedByTheOutcomeOfTheOneBefore) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  kiosk.AnswerPayment(EffectKind::kPaymentProcess, PaymentStatus::kFailed, "PAYMENT_DECLINED");
+  kiosk.Touch(TouchAction::kConfirmPayment);
+  kiosk.FailCommand(EffectKind::kPaymentProcess, ErrorCode::kUnavailable);
+  kiosk.AnswerPayment(EffectKind::kPaymentStatus, PaymentStatus::kFailed, "PAYMENT_DECLINED");
+  EXPECT_EQ(kiosk.state_.state, SessionState::kPaying);
+  EXPECT_TRUE(kiosk.Has(EffectKind::kPaymentProcess)) << "sent again, with the key of the second attempt";
+}
+
+TEST(Payment, LeavingWhilePayingDoesNotEndTheSession) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  kiosk.Send(messages::PersonLeft{}, Source::kVision);
+  kiosk.Wait(absl::Seconds(60));
+  EXPECT_EQ(kiosk.state_.state, SessionState::kPaying);
+  kiosk.AnswerPayment(EffectKind::kPaymentProcess, PaymentStatus::kSuccess);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kPaid);
+  kiosk.Wait(absl::Seconds(8));
+  EXPECT_EQ(kiosk.state_.state, SessionState::kAttract);
+}
+
+TEST(Voice, IntentsActOnTheCart) {
+  Kiosk kiosk;
+  kiosk.Intend(IntentType::kAddToCart,
+               {{101, "Volcano Burger", 2, {"Extra Cheese"}, std::nullopt}, {201, "", 1, {}, {}}});
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.cart.size(), 2);
+  EXPECT_EQ(kiosk.state_.cart[0].unit_price, 1449);
+  kiosk.Intend(IntentType::kModifyItem, {{101, "", 1, {"No Onions"}, std::nullopt}});
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.cart[0].unit_price, 1299);
+  kiosk.Intend(IntentType::kUpdateQuantity, {{201, "", 4, {}, std::nullopt}});
+  kiosk.Intend(IntentType::kRemoveFromCart, {{101, "", 0, {}, std::nullopt}});
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.cart.size(), 1);
+  EXPECT_EQ(kiosk.state_.cart[0].quantity, 4);
+  kiosk.Intend(IntentType::kCheckout);
+  kiosk.Settle();
+  kiosk.Intend(IntentType::kConfirm);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kPaying);
+  kiosk.Intend(IntentType::kDeny);
+  EXPECT_TRUE(kiosk.Has(EffectKind::kPaymentCancel));
+}
+
+TEST(Voice, AnItemThatIsNotGroundedIsSearchedForAndDietsAreKept) {
+  Kiosk kiosk;
+  messages::Intent intent;
+  intent.intent_type = IntentType::kAddToCart;
+  intent.entities.item = "burger";
+  intent.entities.modifiers = {"vegetarian", "no nuts", "extra cheese"};
+  kiosk.Send(intent, Source::kVoice);
+  const Effect* search = kiosk.Find(EffectKind::kMenuSearch);
+  ASSERT_NE(search, nullptr);
+  EXPECT_THAT(search->payload, HasSubstr(R"("query":"burger")"));
+  EXPECT_THAT(search->payload, HasSubstr(R"("dietary_filters":["vegetarian"])"));
+  EXPECT_THAT(search->payload, HasSubstr(R"("exclude_allergens":["nuts"])"));
+}
+
+TEST(Screen, UpsellAndSuggestedActionsCanBeTapped) {
+  Kiosk kiosk;
+  kiosk.Cart(CartActionKind::kAdd, 101);
+  kiosk.Touch(TouchAction::kShowCart);
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.Components(), Contains("Upsell"));
+  ASSERT_THAT(kiosk.state_.ui.suggested_actions, Contains("Add Iced Cola"));
+  kiosk.Touch(TouchAction::kSuggestedAction, [](auto& t) { t.label = "Add Iced Cola"; });
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.cart.size(), 2);
+  kiosk.Touch(TouchAction::kSelectItem, [](auto& t) { t.item_id = 101; });
+  kiosk.Settle();
+  kiosk.Touch(TouchAction::kCustomize, [](auto& t) {
+    t.item_id = 101;
+    t.customizations = {"Extra Cheese"};
+  });
+  kiosk.Touch(TouchAction::kSuggestedAction, [](auto& t) { t.label = "Add to cart"; });
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.cart.size(), 3);
+  EXPECT_EQ(kiosk.state_.cart[2].unit_price, 1449);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kCart);
+}
+
+TEST(State, EncodesAndDecodesInTheMiddleOfEverything) {
+  Kiosk kiosk;
+  kiosk.Cart(CartActionKind::kAdd, 101, 2, {"Extra Cheese"});
+  kiosk.Settle();
+  kiosk.Touch(TouchAction::kSelectItem, [](auto& t) { t.item_id = 201; });
+  kiosk.Settle();
+  kiosk.Cart(CartActionKind::kAdd, 201);
+  kiosk.Touch(TouchAction::kCheckout);
+  const std::string text = json::Encode(kiosk.state_);
+  absl::StatusOr<KioskState> read = json::Decode<KioskState>(text);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ(json::Encode(*read), text);
+}
+
+TEST(OrderNumbers, AreShortAndCountTheDay) {
+  EXPECT_EQ(SlotName(0), "A");
+  EXPECT_EQ(SlotName(25), "Z");
+  EXPECT_EQ(SlotName(26), "AA");
+  EXPECT_EQ(SlotName(27 * 26 - 1), "ZZ");
+  EXPECT_EQ(SlotName(27 * 26), "AAA");
+}
+
+// Random customers against agents that fail at random, with a crash now and then: what must never happen does
+// not, and in the end everything that was promised has been done.
+TEST(Property, RandomCustomersAndFailingAgents) {
+  for (uint32_t seed = 1; seed <= 150; ++seed) {
+    SCOPED_TRACE(absl::StrCat("seed ", seed));
+    std::mt19937 random(seed);
+    const auto pick = [&](int n) { return static_cast<int>(random() % static_cast<uint32_t>(n)); };
+    Kiosk kiosk;
+    std::map<std::string, std::string> terminal;    // what was charged, by order id
+    std::map<std::string, std::string> request_of;  // the lines and total that an order id stands for
+    std::set<std::string> events;
+    std::vector<std::pair<std::string, std::string>> sessions;  // kind, session id
+    std::map<std::string, int> printed;
+
+    const auto carry_out = [&](bool finish) {
+      std::vector<int64_t> done;
+      const std::vector<Effect> outbox = kiosk.state_.outbox;
+      bool held_up = false;  // events leave one after another
+      for (const Effect& effect : outbox) {
+        if (!finish && pick(3) == 0) {
+          held_up |= CompletesByItself(effect.kind);
+          continue;
+        }
+        if (CompletesByItself(effect.kind)) {
+          if (held_up) continue;
+          if ((effect.kind == EffectKind::kSessionStarted || effect.kind == EffectKind::kSessionEnded) &&
+              events.insert(effect.msg_id).second) {
+            sessions.emplace_back(effect.kind == EffectKind::kSessionStarted ? "started" : "ended",
+                                  effect.session_id);
+          }
+          if (effect.kind == EffectKind::kOrderCompleted) {
+            EXPECT_TRUE(terminal.count(effect.order_id) == 1) << "completed without a charge";
+            kiosk.completed_.insert(effect.msg_id);
+          }
+          CompleteEffects({effect.id}, kiosk.state_);
+          continue;
+        }
+        CommandResult result;
+        result.effect_id = effect.id;
+        const bool fail = !finish && pick(4) == 0;
+        switch (effect.kind) {
+          case EffectKind::kMenuDetails:
+            if (!fail && kiosk.items_.count(effect.item_id) == 1) {
+              result.details = DetailsAnswer{kiosk.items_[effect.item_id]};
+            }
+            break;
+          case EffectKind::kMenuSearch:
+            if (!fail) result.search = messages::SearchResponse{};
+            break;
+          case EffectKind::kSuggest:
+            if (!fail) result.suggest = messages::SuggestResponse{};
+            break;
+          case EffectKind::kPrint:
+            ++printed[effect.order_id];
+            break;
+          case EffectKind::kPaymentProcess: {
+            std::string& request = request_of[effect.order_id];
+            if (request.empty()) request = effect.payload;
+            EXPECT_EQ(request, effect.payload) << "one order id, two orders";
+            const int how = pick(5);
+            if (how < 3 && terminal.count(effect.order_id) == 0) terminal[effect.order_id] = effect.payload;
+            messages::PaymentOutcome outcome;
+            outcome.status =
+                terminal.count(effect.order_id) == 1 ? PaymentStatus::kSuccess : PaymentStatus::kFailed;
+            if (!fail) result.payment = outcome;
+            break;
+          }
+          case EffectKind::kPaymentStatus:
+          case EffectKind::kPaymentCancel: {
+            messages::PaymentOutcome outcome;
+            outcome.status = terminal.count(effect.order_id) == 1     ? PaymentStatus::kSuccess
+                             : request_of.count(effect.order_id) == 1 ? PaymentStatus::kFailed
+                                                                      : PaymentStatus::kNone;
+            if (!fail) result.payment = outcome;
+            break;
+          }
+          default:
+            break;
+        }
+        if (!result.details && !result.search && !result.suggest && !result.payment &&
+            effect.kind != EffectKind::kMenuList && effect.kind != EffectKind::kPrint) {
+          result.status = MakeError(pick(2) == 0 ? ErrorCode::kTimeout : ErrorCode::kUnavailable, "lost");
+        }
+        kiosk.Result(std::move(result));
+      }
+    };
+
+    for (int step = 0; step < 120; ++step) {
+      switch (pick(8)) {
+        case 0:
+        case 1:
+          kiosk.Touch(static_cast<TouchAction>(pick(13)), [&](messages::Touch& t) {
+            t.item_id = pick(3) == 0 ? 999 : 101;
+            t.query = "x";
+            t.category = "drinks";
+            if (!kiosk.state_.ui.suggested_actions.empty()) {
+              t.label = kiosk.state_.ui.suggested_actions[static_cast<size_t>(
+                  pick(static_cast<int>(kiosk.state_.ui.suggested_actions.size())))];
+            }
+          });
+          break;
+        case 2:
+          kiosk.Cart(static_cast<CartActionKind>(pick(3)), pick(2) == 0 ? 101 : 201, pick(5));
+          break;
+        case 3:
+          kiosk.Intend(static_cast<IntentType>(pick(18)),
+                       {{pick(2) == 0 ? 101 : 201, "", pick(4), {}, std::nullopt}});
+          break;
+        case 4:
+          kiosk.Wait(absl::Seconds(pick(12)));
+          break;
+        case 5:
+          pick(2) == 0 ? kiosk.Send(messages::PersonLeft{}, Source::kVision)
+                       : kiosk.Send(messages::PersonDetected{}, Source::kVision);
+          break;
+        case 6:
+          kiosk.Touch(pick(2) == 0 ? TouchAction::kCheckout : TouchAction::kConfirmPayment);
+          break;
+        case 7:
+          if (pick(3) == 0) kiosk.Restart();
+          break;
+      }
+      carry_out(false);
+      int64_t sum = 0;
+      for (const CartLine& line : kiosk.state_.cart) {
+        sum += line.quantity * (line.item_id == 101 ? 1299 : 599);
+        ASSERT_GE(line.quantity, 1);
+        ASSERT_LE(line.quantity, kMaxLineQuantity);
+      }
+      ASSERT_EQ(TotalsOf(kiosk.state_.cart, 0).total, sum);
+      ASSERT_LE(kiosk.state_.outbox.size(), 300u);
+    }
+    // Everybody goes home, every agent works.
+    for (int i = 0; i < 200; ++i) {
+      carry_out(true);
+      kiosk.Wait(absl::Seconds(5));
+      if (kiosk.state_.state == SessionState::kAttract && kiosk.state_.outbox.empty() &&
+          kiosk.state_.background.empty()) {
+        break;
+      }
+    }
+    EXPECT_EQ(kiosk.state_.state, SessionState::kAttract);
+    EXPECT_THAT(kiosk.state_.outbox, IsEmpty());
+    EXPECT_THAT(kiosk.state_.background, IsEmpty());
+    EXPECT_EQ(kiosk.completed_.size(), terminal.size()) << "every charge is an order, every order a charge";
+    EXPECT_EQ(printed.size(), terminal.size());
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      EXPECT_EQ(sessions[i].first, i % 2 == 0 ? "started" : "ended");
+      if (i % 2 == 1) {
+        EXPECT_EQ(sessions[i].second, sessions[i - 1].second);
+      }
+    }
+    EXPECT_EQ(sessions.size() % 2, 0u);
+  }
+}
+
+}  // namespace
+}  // namespace arc::orchestrator
