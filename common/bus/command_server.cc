@@ -22,9 +22,6 @@ namespace arc::bus {
 namespace {
 
 constexpr absl::Duration kFirstNakDelay = absl::Milliseconds(250);
-constexpr absl::Duration kSweepInterval = absl::Seconds(30);
-// A command that has been delivered and is older than any agent works on one: its agents died with it.
-constexpr absl::Duration kStuckAfter = absl::Seconds(120);
 constexpr int kMaxSwept = 1000;
 
 // A reply subject must be somebody's inbox: an agent must not be made to publish commands or to use the
@@ -86,14 +83,15 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     const Message& msg() const { return delivery != nullptr ? delivery->message() : message; }
   };
 
-  Impl(Bus& b, Executor& e, std::string s, std::string a, CommandObserver o)
-      : bus(b), executor(e), service(std::move(s)), agent(std::move(a)), observer(std::move(o)) {}
+  Impl(Bus& b, Executor& e, std::string s, std::string a, CommandObserver o, SweepOptions w)
+      : bus(b), executor(e), service(std::move(s)), agent(std::move(a)), observer(std::move(o)), sweep(w) {}
 
   Bus& bus;
   Executor& executor;
   const std::string service;
   const std::string agent;
   const CommandObserver observer;
+  const SweepOptions sweep;
   std::map<std::string, std::unique_ptr<Endpoint>> endpoints;  // by subject; fixed once started
 
   mutable std::mutex mutex;
@@ -344,7 +342,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
             bus.NextStored(subjects::kCommandsStream, source.filter, next);
         if (!stored.ok() || stored->sequence > info->delivered_stream_seq) break;
         next = stored->sequence + 1;
-        if (bus.clock().Now() - stored->stored_at < kStuckAfter) break;
+        if (bus.clock().Now() - stored->stored_at < sweep.stuck_after) break;
         Bury(source, stored->sequence, info->max_deliver);
       }
     }
@@ -352,8 +350,8 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
   }
 
   void SweepLater() {
-    bus.clock().RunAfter(kSweepInterval, [weak = weak_from_this()] {
-      auto self = weak.lock();
+    bus.clock().RunAfter(sweep.interval, [weak = weak_from_this()] {
+      const std::shared_ptr<Impl> self = weak.lock();
       if (self == nullptr) return;
       {
         std::lock_guard<std::mutex> lock(self->mutex);
@@ -371,9 +369,9 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
 };
 
 CommandServer::CommandServer(Bus& bus, Executor& executor, std::string service, std::string agent,
-                             CommandObserver observer)
-    : impl_(
-          std::make_shared<Impl>(bus, executor, std::move(service), std::move(agent), std::move(observer))) {}
+                             CommandObserver observer, SweepOptions sweep)
+    : impl_(std::make_shared<Impl>(bus, executor, std::move(service), std::move(agent), std::move(observer),
+                                   sweep)) {}
 
 CommandServer::~CommandServer() {
   Drain(absl::InfiniteDuration());

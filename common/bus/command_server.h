@@ -69,6 +69,13 @@ struct CommandObserver {
   std::function<void(absl::string_view action)> on_delivery;
 };
 
+// How often a server looks for what ran out of deliveries unheard, and how old it must be: older than any
+// agent works on a command.
+struct SweepOptions {
+  absl::Duration interval = absl::Seconds(30);
+  absl::Duration stuck_after = absl::Seconds(120);
+};
+
 // Handlers of kInline run on at most two threads at once (one a path), those of kPool on many: they must be
 // thread-safe.
 class CommandServer {
@@ -79,7 +86,7 @@ class CommandServer {
 
   // `service` is the ADR-32 name ("menu"), used as queue group; `agent` the heartbeat name ("arc-menu").
   CommandServer(Bus& bus, Executor& executor, std::string service, std::string agent,
-                CommandObserver observer = {});
+                CommandObserver observer = {}, SweepOptions sweep = {});
   ~CommandServer();
 
   // Registers a handler for `subject` (one of arc::subjects, without suffix). Before Start().
