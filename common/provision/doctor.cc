@@ -253,6 +253,8 @@ class Judgement {
     if (*consumer.oldest_age < limit) return;
     const bool delivered =
         consumer.oldest_sequence <= static_cast<uint64_t>(consumer.state.delivered.stream_seq);
+    // What waits because nobody pulls is said by nobody_pulls.
+    if (!delivered && !consumer.pulled) return;
     Find("stuck", ConsumerObject(consumer.state),
          absl::StrCat("message ", consumer.oldest_sequence, " on ", consumer.oldest_subject, " is ",
                       Seconds(*consumer.oldest_age), " old and ",

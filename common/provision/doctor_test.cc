@@ -179,6 +179,10 @@ TEST_F(JudgeTest, StuckMessages) {
   FindConsumer("payment-agent-consumer").state.delivered.stream_seq = 6;
   EXPECT_THAT(Findings(), ElementsAre(Is("stuck", "consumer KIOSK_COMMANDS > payment-agent-consumer",
                                          "was never delivered")));
+  // One reason is enough.
+  FindConsumer("payment-agent-consumer").pulled = false;
+  EXPECT_THAT(Findings(),
+              ElementsAre(Is("nobody_pulls", "consumer KIOSK_COMMANDS > payment-agent-consumer", "")));
 }
 
 TEST_F(JudgeTest, LagBeyondTheLimit) {

@@ -1,9 +1,13 @@
 // provision, doctor: what the bus has to have, and whether it works.
+#include <algorithm>
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/clock.h"
 #include "common/json/json.h"
 #include "common/provision/doctor.h"
 #include "common/provision/provision.h"
@@ -17,6 +21,7 @@ namespace {
 
 // How often `provision --keep` looks without being told of a change.
 constexpr absl::Duration kKeepInterval = absl::Seconds(5);
+constexpr absl::Duration kRetryAfter = absl::Milliseconds(50);
 constexpr int64_t kDefaultMaxLag = 1000;
 
 absl::StatusOr<provision::Topology> LoadTopology(const Session& session) {
@@ -52,6 +57,22 @@ void PrintReport(const Session& session, const provision::ProvisionReport& repor
   }
 }
 
+// A server that has just started takes connections before its JetStream answers.
+absl::StatusOr<provision::ProvisionReport> ProvisionOnce(Session& session,
+                                                         const provision::Topology& topology,
+                                                         const provision::ProvisionOptions& options) {
+  Clock& clock = session.bus.clock();
+  const absl::Time end = clock.Now() + session.timeout;
+  std::mutex mutex;
+  std::condition_variable never;
+  for (;;) {
+    absl::StatusOr<provision::ProvisionReport> report = provision::Provision(session.bus, topology, options);
+    if (!absl::IsUnavailable(report.status()) || clock.Now() >= end) return report;
+    std::unique_lock<std::mutex> lock(mutex);
+    clock.WaitUntil(lock, never, std::min(end, clock.Now() + kRetryAfter), [] { return false; });
+  }
+}
+
 absl::Status RunProvision(Session& session) {
   ASSIGN_OR_RETURN(provision::Topology topology, LoadTopology(session));
   provision::ProvisionOptions options;
@@ -65,8 +86,7 @@ absl::Status RunProvision(Session& session) {
     session.stop.Clear();
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(const provision::ProvisionReport report,
-                   provision::Provision(session.bus, topology, options));
+  ASSIGN_OR_RETURN(const provision::ProvisionReport report, ProvisionOnce(session, topology, options));
   PrintReport(session, report);
   if (report.ok()) return absl::OkStatus();
   return absl::FailedPreconditionError(
