@@ -136,14 +136,118 @@ struct Suggester::Query {
 };
 
 struct Suggester::Candidate {
-  uint32_t index = 0;
   double score = 0;
-  // For the reason: the strongest tie to an item of the cart, and the lift of each feature of the query.
+  uint32_t index = 0;
+};
+
+// What speaks for an item, for its reason.
+struct Suggester::Evidence {
+  // The strongest tie to an item of the cart.
   double cart_lift = 0;
   int64_t cart_orders = 0;  // with both
   uint32_t cart_index = 0;
-  std::vector<std::pair<Feature, double>> context_lifts;  // only those with enough orders behind them
+  // The lift of each feature of the query that has enough orders behind it.
+  std::vector<std::pair<Feature, double>> context_lifts;
   bool often = false;  // ordered more often than items are on average, or popular by the menu
+};
+
+// The score of items for one query. Holds the model as it is, so it is short-lived.
+class Suggester::Scorer {
+ public:
+  Scorer(const Suggester& suggester, const Query& query, const Model& model)
+      : facts_(suggester.facts_),
+        query_(query),
+        learned_(model),
+        orders_(static_cast<double>(learned_.orders())),
+        prior_total_(suggester.prior_total_) {
+    // Of the cart, the dearest items say most about what is missing.
+    std::vector<uint32_t> cart = query.cart;
+    absl::c_sort(cart, [this](uint32_t a, uint32_t b) {
+      return facts_[a].price != facts_[b].price ? facts_[a].price > facts_[b].price : a < b;
+    });
+    if (cart.size() > kMaxCartItems) cart.resize(kMaxCartItems);
+    for (const uint32_t index : cart) {
+      const int64_t id = facts_[index].item->id;
+      const ItemCounts* counts = learned_.Find(id);
+      entries_.push_back(
+          {index, counts == nullptr ? 0 : static_cast<double>(counts->orders), learned_.Together(id)});
+    }
+    if (!entries_.empty()) cart_weight_ = kCartWeight / std::sqrt(static_cast<double>(entries_.size()));
+  }
+
+  const Model::Reader& learned() const { return learned_; }
+
+  double Score(uint32_t index) const { return Score(index, nullptr); }
+
+  Evidence Explain(uint32_t index) const {
+    Evidence evidence;
+    Score(index, &evidence);
+    return evidence;
+  }
+
+ private:
+  struct CartEntry {
+    uint32_t index;
+    double orders;
+    const absl::flat_hash_map<int64_t, int64_t>* together;
+  };
+
+  double Score(uint32_t index, Evidence* evidence) const {
+    const Facts& facts = facts_[index];
+    const ItemCounts* counts = learned_.Find(facts.item->id);
+    const double ordered = counts == nullptr ? 0 : static_cast<double>(std::max<int64_t>(counts->orders, 0));
+    const double share = (ordered + facts.prior) / (orders_ + prior_total_);
+
+    // Logarithms of products: at most 24 factors between 1e-8 and 1e8 stay far from a double's ends.
+    double context_lift = 1;
+    for (const Feature feature : query_.features) {
+      const size_t f = static_cast<size_t>(feature);
+      const int64_t both = counts == nullptr ? 0 : std::max<int64_t>(counts->by_feature[f], 0);
+      const double lift =
+          (static_cast<double>(both) / share + kContextShrinkage * facts.rule_lift[f]) /
+          (static_cast<double>(std::max<int64_t>(learned_.orders_with(feature), 0)) + kContextShrinkage);
+      context_lift *= lift;
+      if (evidence != nullptr && both >= kTellingOrders) evidence->context_lifts.push_back({feature, lift});
+    }
+
+    double cart_lift = 1;
+    for (const CartEntry& entry : entries_) {
+      int64_t both = 0;
+      if (entry.together != nullptr) {
+        const auto it = entry.together->find(facts.item->id);
+        if (it != entry.together->end()) both = std::max<int64_t>(it->second, 0);
+      }
+      const double rule = facts_[entry.index].kind == facts.kind ? kSameKindLift : kOtherKindLift;
+      const double lift =
+          (static_cast<double>(both) / share + kPairShrinkage * rule) / (entry.orders + kPairShrinkage);
+      cart_lift *= lift;
+      if (evidence != nullptr && lift > evidence->cart_lift) {
+        evidence->cart_lift = lift;
+        evidence->cart_orders = both;
+        evidence->cart_index = entry.index;
+      }
+    }
+    if (evidence != nullptr) {
+      evidence->often =
+          facts.popular || ordered * static_cast<double>(facts_.size()) > 2 * std::max(1.0, orders_);
+    }
+
+    double score =
+        std::log(share) + kContextWeight * std::log(context_lift) + cart_weight_ * std::log(cart_lift);
+    const auto units = query_.units_of_kind.find(facts.kind);
+    if (units != query_.units_of_kind.end() && units->second >= std::max<int64_t>(query_.party, 1)) {
+      score += kSaturated;
+    }
+    return score;
+  }
+
+  const std::vector<Facts>& facts_;
+  const Query& query_;
+  const Model::Reader learned_;
+  const double orders_;
+  const double prior_total_;
+  std::vector<CartEntry> entries_;
+  double cart_weight_ = 0;
 };
 
 Suggester::Suggester(std::shared_ptr<const menu::Catalogue> catalogue) : catalogue_(std::move(catalogue)) {
@@ -184,6 +288,7 @@ Suggester::Facts Suggester::MakeFacts(const messages::MenuItem& item) const {
   facts.sharing = HasAny(tags, kSharingTags);
   facts.popular = tagged("popular") || tagged("bestseller");
   facts.prior = facts.popular ? 3 : 1;
+  for (size_t f = 0; f < kFeatures; ++f) facts.rule_lift[f] = RuleLift(facts, static_cast<Feature>(f));
 
   facts.noun = item.name;
   if (!words.empty()) {
@@ -238,79 +343,13 @@ bool Suggester::Allowed(uint32_t index, const Query& query) const {
   return absl::c_all_of(facts.parts, [&](uint32_t part) { return available(facts_[part]); });
 }
 
-std::vector<Suggester::Candidate> Suggester::Rank(const Query& query, const Model& model) const {
-  const Model::Reader learned(model);
-  const double orders = static_cast<double>(learned.orders());
-  const int64_t guests = std::max<int64_t>(query.party, 1);
-
-  // Of the cart, the dearest items say most about what is missing.
-  std::vector<uint32_t> cart = query.cart;
-  absl::c_sort(cart, [this](uint32_t a, uint32_t b) {
-    return facts_[a].price != facts_[b].price ? facts_[a].price > facts_[b].price : a < b;
-  });
-  if (cart.size() > kMaxCartItems) cart.resize(kMaxCartItems);
-  struct CartEntry {
-    uint32_t index;
-    double orders;
-    const absl::flat_hash_map<int64_t, int64_t>* together;
-  };
-  std::vector<CartEntry> entries;
-  for (const uint32_t index : cart) {
-    const int64_t id = facts_[index].item->id;
-    const ItemCounts* counts = learned.Find(id);
-    entries.push_back(
-        {index, counts == nullptr ? 0 : static_cast<double>(counts->orders), learned.Together(id)});
-  }
-  const double cart_weight =
-      entries.empty() ? 0 : kCartWeight / std::sqrt(static_cast<double>(entries.size()));
-
+std::vector<Suggester::Candidate> Suggester::Rank(const Query& query, const Scorer& scorer) const {
   std::vector<Candidate> ranked;
   ranked.reserve(facts_.size());
   for (uint32_t i = 0; i < facts_.size(); ++i) {
-    if (!Allowed(i, query)) continue;
-    const Facts& facts = facts_[i];
     // With something in the cart a combo is offered for its saving (Combos()) or not at all.
-    if (!facts.parts.empty() && !entries.empty()) continue;
-    const ItemCounts* counts = learned.Find(facts.item->id);
-    const double ordered = counts == nullptr ? 0 : static_cast<double>(std::max<int64_t>(counts->orders, 0));
-    const double share = (ordered + facts.prior) / (orders + prior_total_);
-
-    Candidate candidate;
-    candidate.index = i;
-    candidate.score = std::log(share);
-    candidate.often =
-        facts.popular || ordered * static_cast<double>(facts_.size()) > 2 * std::max(1.0, orders);
-
-    for (const Feature feature : query.features) {
-      const double with = static_cast<double>(learned.orders_with(feature));
-      const int64_t both = counts == nullptr ? 0 : counts->by_feature[static_cast<size_t>(feature)];
-      const double lift = (static_cast<double>(std::max<int64_t>(both, 0)) / share +
-                           kContextShrinkage * RuleLift(facts, feature)) /
-                          (with + kContextShrinkage);
-      candidate.score += kContextWeight * std::log(lift);
-      if (both >= kTellingOrders) candidate.context_lifts.push_back({feature, lift});
-    }
-
-    for (const CartEntry& entry : entries) {
-      int64_t both = 0;
-      if (entry.together != nullptr) {
-        const auto it = entry.together->find(facts.item->id);
-        if (it != entry.together->end()) both = std::max<int64_t>(it->second, 0);
-      }
-      const double rule = facts_[entry.index].kind == facts.kind ? kSameKindLift : kOtherKindLift;
-      const double lift =
-          (static_cast<double>(both) / share + kPairShrinkage * rule) / (entry.orders + kPairShrinkage);
-      candidate.score += cart_weight * std::log(lift);
-      if (lift > candidate.cart_lift) {
-        candidate.cart_lift = lift;
-        candidate.cart_orders = both;
-        candidate.cart_index = entry.index;
-      }
-    }
-
-    const auto units = query.units_of_kind.find(facts.kind);
-    if (units != query.units_of_kind.end() && units->second >= guests) candidate.score += kSaturated;
-    ranked.push_back(std::move(candidate));
+    if (!facts_[i].parts.empty() && !query.cart.empty()) continue;
+    if (Allowed(i, query)) ranked.push_back({scorer.Score(i), i});
   }
   absl::c_sort(ranked, [this](const Candidate& a, const Candidate& b) {
     if (a.score != b.score) return a.score > b.score;
@@ -319,13 +358,12 @@ std::vector<Suggester::Candidate> Suggester::Rank(const Query& query, const Mode
   return ranked;
 }
 
-std::vector<uint32_t> Suggester::Combos(const Query& query, const Model& model) const {
+std::vector<uint32_t> Suggester::Combos(const Query& query, const Model::Reader& learned) const {
   struct Offer {
     uint32_t index;
     double share;  // of the value that the cart already has
     int64_t orders;
   };
-  const Model::Reader learned(model);
   std::vector<Offer> offers;
   for (uint32_t i = 0; i < facts_.size(); ++i) {
     const Facts& facts = facts_[i];
@@ -368,9 +406,10 @@ messages::Suggestion Suggester::DescribeCombo(uint32_t index, const Query& query
   return out;
 }
 
-messages::Suggestion Suggester::Describe(const Candidate& candidate, const Query& query,
+messages::Suggestion Suggester::Describe(uint32_t index, const Query& query, const Scorer& scorer,
                                          absl::flat_hash_set<std::string>& said) const {
-  const Facts& facts = facts_[candidate.index];
+  const Facts& facts = facts_[index];
+  const Evidence evidence = scorer.Explain(index);
   const std::string& name = facts.item->name;
   messages::Suggestion out;
   out.item_id = facts.item->id;
@@ -379,8 +418,8 @@ messages::Suggestion Suggester::Describe(const Candidate& candidate, const Query
 
   // What the guest eats, for "with your burger": the dearest item that is no drink, else the dearest.
   const Facts* meal = nullptr;
-  for (const uint32_t index : query.cart) {
-    const Facts& in_cart = facts_[index];
+  for (const uint32_t held : query.cart) {
+    const Facts& in_cart = facts_[held];
     if (meal == nullptr ||
         std::make_pair(!in_cart.drink, in_cart.price) > std::make_pair(!meal->drink, meal->price)) {
       meal = &in_cart;
@@ -394,7 +433,7 @@ messages::Suggestion Suggester::Describe(const Candidate& candidate, const Query
     if (IsWeather(feature) && feature != Feature::kMild) weather = feature;
   }
   std::pair<Feature, double> context{Feature::kMild, 0};
-  for (const auto& lift : candidate.context_lifts) {
+  for (const std::pair<Feature, double>& lift : evidence.context_lifts) {
     const bool contradicts = (lift.first == Feature::kHot && facts.hot) ||
                              ((lift.first == Feature::kCold || lift.first == Feature::kRainy) && facts.cold);
     if ((IsTime(lift.first) || (IsWeather(lift.first) && lift.first != Feature::kMild)) && !contradicts &&
@@ -403,7 +442,7 @@ messages::Suggestion Suggester::Describe(const Candidate& candidate, const Query
     }
   }
   const bool goes_with =
-      candidate.cart_orders >= kTellingOrders && candidate.cart_lift >= kTellingLift && meal != nullptr;
+      evidence.cart_orders >= kTellingOrders && evidence.cart_lift >= kTellingLift && meal != nullptr;
 
   if (weather == Feature::kHot && facts.cold) {
     out.reason = "weather_hot";
@@ -424,9 +463,9 @@ messages::Suggestion Suggester::Describe(const Candidate& candidate, const Query
     out.reason = kReasonPartyLarge;
     pitches = {absl::StrCat("Great for sharing between the ", query.party, " of you!"),
                absl::StrCat(name, " for the table: made for sharing.")};
-  } else if (goes_with && candidate.cart_lift >= context.second) {
+  } else if (goes_with && evidence.cart_lift >= context.second) {
     out.reason = kReasonGoesWith;
-    const Facts& partner = facts_[candidate.cart_index];
+    const Facts& partner = facts_[evidence.cart_index];
     pitches = {absl::StrCat("Goes great with your ", partner.noun, "!"),
                absl::StrCat("Guests who order ", partner.item->name, " often add ", name, "."),
                absl::StrCat(name, ": the right company for your ", partner.item->name, ".")};
@@ -438,7 +477,7 @@ messages::Suggestion Suggester::Describe(const Candidate& candidate, const Query
     out.reason = kReasonCompletes;
     pitches = {absl::StrCat("How about ", WithArticle(name), " to go", with, "?"),
                absl::StrCat("Round it off with ", WithArticle(name), ".")};
-  } else if (candidate.often) {
+  } else if (evidence.often) {
     out.reason = kReasonPopular;
     pitches = {"One of our guests' favourites!", absl::StrCat(name, ": a favourite with our guests.")};
   } else {
@@ -481,8 +520,9 @@ absl::StatusOr<messages::SuggestResponse> Suggester::Suggest(const messages::Sug
   absl::c_sort(query.cart);
   query.cart.erase(std::unique(query.cart.begin(), query.cart.end()), query.cart.end());
 
-  const std::vector<Candidate> ranked = Rank(query, model);
-  const std::vector<uint32_t> combos = Combos(query, model);
+  const Scorer scorer(*this, query, model);
+  const std::vector<Candidate> ranked = Rank(query, scorer);
+  const std::vector<uint32_t> combos = Combos(query, scorer.learned());
   // One offer in three may be a combo; of other kinds two, the second only when it is clearly better.
   const size_t combo_count = std::min({combos.size(), (query.limit + 2) / 3, query.limit});
   const size_t most_of_kind = std::max<size_t>(1, (2 * query.limit) / 3);
@@ -514,7 +554,8 @@ absl::StatusOr<messages::SuggestResponse> Suggester::Suggest(const messages::Sug
 
   messages::SuggestResponse response;
   absl::flat_hash_set<std::string> said;
-  for (const Candidate* candidate : chosen) response.suggestions.push_back(Describe(*candidate, query, said));
+  for (const Candidate* candidate : chosen)
+    response.suggestions.push_back(Describe(candidate->index, query, scorer, said));
   // The best item first, then what saves money.
   std::vector<messages::Suggestion> offers;
   for (size_t i = 0; i < combo_count; ++i) offers.push_back(DescribeCombo(combos[i], query));

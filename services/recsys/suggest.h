@@ -6,6 +6,7 @@
 #ifndef ARC_SERVICES_RECSYS_SUGGEST_H_
 #define ARC_SERVICES_RECSYS_SUGGEST_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -55,8 +56,10 @@ class Suggester {
     bool cold = false;  // served cold
     bool hot = false;   // served hot
     bool light = false;
-    bool sharing = false;         // for several people
-    bool popular = false;         // says the menu
+    bool sharing = false;  // for several people
+    bool popular = false;  // says the menu
+    std::array<double, kFeatures>
+        rule_lift{};              // expected by the menu's own words, before anything is learned
     double prior = 1;             // orders that it is credited with before there are any
     std::string noun;             // "burger" for a Volcano Burger among the Burgers, else its name
     std::vector<uint32_t> parts;  // of a combo, ascending, each once
@@ -66,16 +69,18 @@ class Suggester {
   };
   struct Query;
   struct Candidate;
+  struct Evidence;
+  class Scorer;
 
   Facts MakeFacts(const messages::MenuItem& item) const;
   void AddParts(Facts& facts) const;
   bool Allowed(uint32_t index, const Query& query) const;
-  // Expected lift by the menu's own words, before anything is learned.
   static double RuleLift(const Facts& facts, Feature feature);
-  std::vector<Candidate> Rank(const Query& query, const Model& model) const;
+  // Everything that may be offered for itself, best first.
+  std::vector<Candidate> Rank(const Query& query, const Scorer& scorer) const;
   // The combos that the cart is on its way to, best first.
-  std::vector<uint32_t> Combos(const Query& query, const Model& model) const;
-  messages::Suggestion Describe(const Candidate& candidate, const Query& query,
+  std::vector<uint32_t> Combos(const Query& query, const Model::Reader& learned) const;
+  messages::Suggestion Describe(uint32_t index, const Query& query, const Scorer& scorer,
                                 absl::flat_hash_set<std::string>& said) const;
   messages::Suggestion DescribeCombo(uint32_t index, const Query& query) const;
 
