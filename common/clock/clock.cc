@@ -63,9 +63,9 @@ Clock::TimerId SystemClock::RunAfter(absl::Duration delay, std::function<void()>
   const Impl::Steady::time_point at = Impl::Steady::now() + absl::ToChronoNanoseconds(delay);
   std::lock_guard<std::mutex> lock(impl_->mutex);
   const TimerId id = impl_->next_id++;
-  impl_->timers.emplace(std::make_pair(at, id), std::move(callback));
+  const auto timer = impl_->timers.emplace(std::make_pair(at, id), std::move(callback)).first;
   impl_->due.emplace(id, at);
-  impl_->changed.notify_one();
+  if (timer == impl_->timers.begin()) impl_->changed.notify_one();
   return id;
 }
 
