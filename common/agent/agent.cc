@@ -67,7 +67,7 @@ constexpr absl::Duration kHeartbeatInterval = absl::Seconds(30);
 constexpr absl::Duration kHealthInterval = absl::Milliseconds(250);
 constexpr absl::Duration kWatchdogInterval = absl::Seconds(1);
 constexpr absl::Duration kWatchdogLimit = absl::Seconds(5);
-constexpr absl::Duration kStartRetry = absl::Milliseconds(500);
+constexpr absl::Duration kStartRetry = absl::Milliseconds(100);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
 constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
 // Beyond --drain_timeout, for OnDrain() and the connection.

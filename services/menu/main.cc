@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   arc::Agent agent({"menu", "arc-menu", "Menu search, item details and availability"}, argc, argv);
   arc::menu::Menu menu;
   agent.UseBucket(subjects::kMenuBucket, [&](arc::bus::KeyValue& bucket) { return menu.Watch(bucket); });
+  agent.OnStart([&] { return menu.Health(); });  // answers nothing before the menu is searchable
   agent.HealthCheck("menu", [&] { return menu.Health(); });
   agent.SetMetadata("engine", "inverted-index");
 

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
     recsys.StartLearning(agent.bus(), agent.executor());
     return absl::OkStatus();
   });
+  agent.OnStart([&] { return recsys.Health(); });  // answers nothing before it knows menu and model
   agent.OnDrain([&] { recsys.StopLearning(); });
   agent.HealthCheck("recommendations", [&] { return recsys.Health(); });
   agent.SetMetadata("engine", "co-occurrence");
