@@ -109,6 +109,16 @@ std::string ExcludedAllergen(absl::string_view modifier) {
   return "";
 }
 
+// Whether an item that is `dietary` is fit for `filter`: what is vegan is vegetarian.
+bool Satisfies(const std::vector<std::string>& dietary, const std::string& filter) {
+  const auto is = [&](absl::string_view name) { return absl::c_linear_search(dietary, name); };
+  if (is(filter)) return true;
+  if (filter == "vegetarian" || filter == "egg_free") return is("vegan");
+  if (filter == "dairy_free" || filter == "lactose_free") return is("vegan") || is("dairy_free");
+  if (filter == "pescatarian") return is("vegan") || is("vegetarian");
+  return false;
+}
+
 bool SameScreen(const messages::UiUpdate& a, const messages::UiUpdate& b) {
   if (a.layout_mode != b.layout_mode || a.theme_override != b.theme_override ||
       a.suggested_actions != b.suggested_actions || a.components.size() != b.components.size()) {
@@ -691,7 +701,7 @@ class Stepper {
       }
     }
     for (const std::string& filter : s_.dietary_filters) {
-      if (!absl::c_linear_search(item.dietary, filter)) {
+      if (!Satisfies(item.dietary, filter)) {
         Say("DIETARY",
             absl::StrCat(item.name, " is not known to be ", absl::StrJoin(absl::StrSplit(filter, '_'), " "),
                          "."),
@@ -1974,7 +1984,7 @@ std::string DeriveUuid(absl::string_view seed, absl::string_view name) {
   const std::string text = absl::StrCat(seed, "/", name);
   uint64_t high = Hash(0x452821E638D01377ull, text);
   uint64_t low = Hash(0xBE5466CF34E90C6Cull, text);
-  high = (high & ~0xF000ull) | 0x8000ull;  // version 8: made by a rule of our own
+  high = (high & ~0xF000ull) | 0x4000ull;  // the specification's ids are UUIDs of version 4
   low = (low & ~(0xC000ull << 48)) | (0x8000ull << 48);
   return absl::StrFormat("%08x-%04x-%04x-%04x-%012x", high >> 32, (high >> 16) & 0xFFFF, high & 0xFFFF,
                          low >> 48, low & 0xFFFFFFFFFFFFull);

@@ -145,7 +145,7 @@ bool CompletesByItself(EffectKind kind);
 
 Totals TotalsOf(const std::vector<CartLine>& lines, int64_t tax_ppm);
 
-// A UUID-shaped id that follows from `seed` and `name` alone.
+// An id in the shape of a UUID v4 that follows from `seed` (a random UUID) and `name` alone.
 std::string DeriveUuid(absl::string_view seed, absl::string_view name);
 
 // breakfast, lunch, afternoon, dinner or night.

@@ -941,5 +941,14 @@ TEST(Property, RandomCustomersAndFailingAgents) {
   }
 }
 
+// Kiosk specification, section 5.1.
+TEST(DerivedIdTest, IsAUuidOfVersion4AndAlwaysTheSame) {
+  const std::string id = DeriveUuid("3f0e", "session:1");
+  EXPECT_THAT(id,
+              testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
+  EXPECT_EQ(DeriveUuid("3f0e", "session:1"), id);
+  EXPECT_NE(DeriveUuid("3f0e", "session:2"), id);
+}
+
 }  // namespace
 }  // namespace arc::orchestrator
