@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""The documentation names everything that the code has: subjects, fields, streams, metrics, services.
+
+Sources of truth are the C++ headers, deploy/streams.json, scripts/fleet and the folders under services/. What is
+missing in docs/, or said differently there, is named.
+"""
+
+import ast
+import json
+import re
+import unittest
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent.parent
+MESSAGES = REPO / "docs" / "messages.md"
+OPERATING = REPO / "docs" / "operating.md"
+ARCHITECTURE = REPO / "docs" / "architecture.md"
+COMPONENTS = REPO / "services" / "orchestrator" / "components.h"
+
+# Folders under services/ that are not agents: nothing is sent to them through KIOSK_COMMANDS, and what starts
+# them is not the table of agents.
+COMPANIONS = {"arcctl", "terminal_sim"}
+# A static web app; it has no binary.
+STATIC = {"screen"}
+
+
+def constants(path):
+    """The string constants of a header, by name."""
+    return dict(re.findall(r'^inline constexpr char (\w+)\[\] = "([^"]+)";', path.read_text(), re.MULTILINE))
+
+
+def structs(path):
+    """Every struct with Describe() of a header: its name as in the documentation, and its fields.
+
+    A field is (name, kind, range): kind is Required, Optional, Nullable or Constant; range is the text of json::Range, or
+    None."""
+    found = {}
+    for name, body in re.findall(r"^struct (\w+) \{\n(.*?)^\};", path.read_text(), re.MULTILINE | re.DOTALL):
+        if "Describe(" not in body:
+            continue
+        described = body[body.index("Describe(") :]
+        fields = []
+        for call in re.finditer(r'v\.(\w+)\(\s*"(\w+)"(.*?)\);', described, re.DOTALL):
+            bounds = re.search(r"json::Range\(([^()]*)\)", call.group(3))
+            fields.append((call.group(2), call.group(1), bounds.group(1) if bounds else None))
+        component = re.search(r'kType = "(\w+)"', body)
+        found[component.group(1) if component else name] = fields
+    return found
+
+
+def tables(text):
+    """The field tables of docs/messages.md: by struct, the rows by field, each a list of its cells."""
+    found = {}
+    for name, table in re.findall(r"^\*\*`(\w+)`\*\*\n\n((?:\|.*\n)+)", text, re.MULTILINE):
+        rows = {}
+        for line in table.splitlines()[2:]:
+            # A cell may hold an escaped bar.
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            rows[cells[0].strip("`")] = cells
+        found[name] = rows
+    return found
+
+
+def documented_range(bounds):
+    low, high = (part.strip() for part in bounds.split(","))
+    high = {"json::kMaxId": "2^53−1", "86400 * 365": "31536000"}.get(high, high)
+    return low if low == high else f"{low} to {high}"
+
+
+def table_of(source, name):
+    """The keys of the dictionary that a Python source assigns to `name`."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and any(getattr(target, "id", None) == name for target in node.targets):
+            return {key.value for key in node.value.keys}
+    raise AssertionError(f"scripts/fleet assigns no dictionary {name}")
+
+
+def services():
+    return sorted(path.name for path in (REPO / "services").iterdir() if path.is_dir())
+
+
+class DocsTest(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.messages = MESSAGES.read_text()
+        cls.operating = OPERATING.read_text()
+        cls.architecture = ARCHITECTURE.read_text()
+        cls.topology = json.loads((REPO / "deploy" / "streams.json").read_text())
+
+    def missing(self, names, text):
+        # A whole word in backticks, alone or as the beginning of a pattern such as `system.deadletter.<stream>`.
+        return [name for name in names if not re.search(r"`%s(?![\w-])" % re.escape(name), text)]
+
+    def test_every_subject_and_name_is_in_the_messages(self):
+        names = constants(REPO / "common" / "subjects" / "subjects.h")
+        self.assertGreater(len(names), 30, "subjects.h is not read as it is written")
+        self.assertEqual([], self.missing(names.values(), self.messages))
+
+    def test_every_subject_has_a_section_of_its_own(self):
+        names = constants(REPO / "common" / "subjects" / "subjects.h")
+        subjects = [name for name in names.values() if re.fullmatch(r"(kiosk|system)(\.\w+){2,}", name)]
+        headings = set(re.findall(r"^### `([^`]+)`$", self.messages, re.MULTILINE))
+        self.assertEqual([], [subject for subject in subjects if subject not in headings])
+        self.assertEqual([], [heading for heading in headings if heading not in subjects], "documented but not in subjects.h")
+
+    def test_every_stream_bucket_and_consumer_is_in_the_messages(self):
+        for kind, key in (("streams", "name"), ("buckets", "name"), ("consumers", "durable_name"), ("kiosk_consumers", "durable_name")):
+            names = [entry[key] for entry in self.topology[kind]]
+            self.assertTrue(names, kind)
+            self.assertEqual([], self.missing(names, self.messages), kind)
+
+    def test_consumers_have_the_settings_that_the_messages_say(self):
+        rows = {}
+        for line in self.messages.splitlines():
+            cells = [cell.strip() for cell in line.split("|")[1:-1]]
+            if len(cells) == 5 and cells[1] in ("`KIOSK_COMMANDS`", "`KIOSK_EVENTS`"):
+                rows[cells[0].strip("`")] = cells[1:]
+        expected = {}
+        for consumer in self.topology["consumers"] + self.topology["kiosk_consumers"]:
+            deliveries = "no limit" if consumer["max_deliver"] == -1 else str(consumer["max_deliver"])
+            ack_wait = re.sub(r"(\d+)s", r"\1 s", consumer["ack_wait"])
+            expected[consumer["durable_name"]] = [f"`{consumer['stream']}`", f"`{consumer['filter_subject']}`", ack_wait, deliveries]
+        self.assertEqual(expected, rows)
+
+    def test_every_field_of_every_message_is_in_its_table(self):
+        headers = sorted((REPO / "common" / "messages").glob("*.h")) + [COMPONENTS]
+        documented = tables(self.messages)
+        problems = []
+        known = set()
+        for header in headers:
+            found = structs(header)
+            self.assertTrue(found, f"{header} is not read as it is written")
+            for struct, fields in found.items():
+                self.assertNotIn(struct, known, f"two messages are called {struct}")
+                known.add(struct)
+                where = f"{header.name}: {struct}"
+                if struct not in documented:
+                    problems.append(f"{where}: has no table")
+                    continue
+                rows = dict(documented[struct])
+                for field, kind, bounds in fields:
+                    cells = rows.pop(field, None)
+                    if cells is None:
+                        problems.append(f"{where}.{field}: has no row")
+                        continue
+                    _, type_name, required, meaning = cells
+                    said = {"Required": "yes", "Constant": "always sent", "Nullable": "null or missing: none"}.get(kind, "no")
+                    if not (required == said or (said == "no" and required.startswith("no,"))):
+                        problems.append(f"{where}.{field}: is {kind}, and the table says '{required}'")
+                    if not type_name:
+                        problems.append(f"{where}.{field}: has no type")
+                    if bounds and not meaning.startswith(documented_range(bounds)):
+                        problems.append(f"{where}.{field}: its range is {documented_range(bounds)}, and the table says '{meaning}'")
+                problems += [f"{where}: has no field {field}, but the table has" for field in rows]
+        problems += [f"the table {struct} is of no message" for struct in documented if struct not in known]
+        self.assertEqual([], problems)
+
+    def test_every_error_code_is_in_the_messages(self):
+        source = (REPO / "common" / "status" / "status.h").read_text()
+        codes = re.findall(r"^  k\w+,\s*// ([A-Z_]+):", source, re.MULTILINE)
+        self.assertGreaterEqual(len(codes), 10, "status.h is not read as it is written")
+        self.assertEqual([], self.missing(codes, self.messages))
+
+    def test_every_metric_is_in_operating(self):
+        names = set(constants(REPO / "common" / "metrics" / "metrics.h").values())
+        self.assertGreaterEqual(len(names), 9, "metrics.h is not read as it is written")
+        for source in sorted((REPO / "services").glob("*/*")):
+            if source.suffix in (".h", ".cc") and not source.stem.endswith("_test"):
+                names |= set(re.findall(r'"((?:kiosk|terminal_sim)_\w+_(?:total|ms|seconds|bytes))"', source.read_text()))
+                names |= set(re.findall(r"# HELP (\w+) ", source.read_text()))
+        self.assertLessEqual({"kiosk_payments_total", "terminal_sim_intents"}, names, "the metrics of services are not read as they are written")
+        self.assertEqual([], self.missing(sorted(names), self.operating))
+
+    def test_every_service_error_is_in_operating(self):
+        names = set()
+        for source in [*(REPO / "services").glob("*/*.cc"), REPO / "common" / "agent" / "agent.cc"]:
+            if not source.stem.endswith("_test"):
+                names |= set(re.findall(r'\b(?:report_|ReportError)\(\s*"(\w+)"', source.read_text()))
+        self.assertIn("out_of_paper", names)
+        self.assertEqual([], self.missing(sorted(names), self.operating))
+
+    def test_every_doctor_check_is_in_operating(self):
+        source = (REPO / "common" / "provision" / "doctor.cc").read_text()
+        names = set(re.findall(r'\bFind\(\s*"(\w+)"', source))
+        self.assertGreaterEqual(len(names), 8, "doctor.cc is not read as it is written")
+        self.assertEqual([], self.missing(sorted(names), self.operating))
+
+    def test_every_flag_of_a_service_is_in_operating(self):
+        names = set()
+        for source in [*(REPO / "services").glob("*/main.cc"), REPO / "common" / "agent" / "agent.cc"]:
+            names |= set(re.findall(r"^ABSL_FLAG\([\w:]+, (\w+),", source.read_text(), re.MULTILINE))
+        self.assertIn("terminal_url", names)
+        self.assertEqual([], self.missing([f"--{name}" for name in sorted(names)], self.operating))
+
+    def test_every_service_is_whole_and_known(self):
+        fleet = (REPO / "scripts" / "fleet").read_text()
+        agents = table_of(fleet, "AGENTS")
+        companions = table_of(fleet, "COMPANIONS")
+        consumers = {consumer["agent"] for consumer in self.topology["consumers"]}
+        compose = REPO / "compose.yaml"
+        composed = None
+        if compose.exists():
+            composed = {name.replace("-", "_") for name in re.findall(r"^  ([\w-]+):\s*(?:#.*)?$", compose.read_text(), re.MULTILINE)}
+        problems = []
+        for name in services():
+            folder = REPO / "services" / name
+            wanted = ["README.md"] if name in STATIC else ["README.md", "CMakeLists.txt", "main.cc"]
+            problems += [f"services/{name} has no {file}" for file in wanted if not (folder / file).is_file()]
+            if not re.search(r"`%s`" % name, self.architecture):
+                problems.append(f"docs/architecture.md does not name `{name}`")
+            if name in STATIC:
+                continue
+            if name not in COMPANIONS:
+                if name not in agents:
+                    problems.append(f"scripts/fleet does not start {name}")
+                if name not in consumers:
+                    problems.append(f"deploy/streams.json has no consumer of {name}")
+            elif name != "arcctl" and name not in companions:
+                problems.append(f"scripts/fleet does not start {name}")
+            if composed is not None and name != "arcctl" and name not in composed:
+                problems.append(f"compose.yaml has no service {name.replace('_', '-')}")
+        problems += [f"scripts/fleet starts {name}, which has no folder" for name in agents if name not in services()]
+        self.assertEqual([], problems)
+
+    def test_links_lead_somewhere(self):
+        problems = []
+        for page in sorted((REPO / "docs").glob("*.md")):
+            for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text()):
+                if not (page.parent / target).exists():
+                    problems.append(f"{page.name}: {target} does not exist")
+        self.assertEqual([], problems)
+
+    def test_anchors_lead_somewhere(self):
+        problems = []
+        for page in sorted((REPO / "docs").glob("*.md")):
+            for target, anchor in re.findall(r"\]\(([^)#:\s]*)#([^)]+)\)", page.read_text()):
+                path = page.parent / target if target else page
+                if not path.exists():
+                    continue
+                headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+                anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+                if anchor not in anchors:
+                    problems.append(f"{page.name}: {target}#{anchor} does not exist")
+        self.assertEqual([], problems)
+
+
+if __name__ == "__main__":
+    unittest.main()
