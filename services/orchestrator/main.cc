@@ -1,6 +1,7 @@
 // arc-orchestrator: reads kiosk.input.>, kiosk.vision.> and kiosk.voice.>, calls the command agents, writes
 // kiosk.ui.update and kiosk.session.*; keeps every kiosk's session in the bucket KIOSK_SESSIONS.
 #include <cmath>
+#include <iostream>
 #include <string>
 
 #include "absl/flags/flag.h"
@@ -35,8 +36,14 @@ int main(int argc, char** argv) {
   options.session.paid_timeout = absl::GetFlag(FLAGS_paid_timeout);
   options.session.weather = absl::GetFlag(FLAGS_weather);
   options.session.time_zone = absl::LocalTimeZone();
-  if (const std::string zone = absl::GetFlag(FLAGS_time_zone); !zone.empty()) {
-    absl::LoadTimeZone(zone, &options.session.time_zone);
+  const std::string zone = absl::GetFlag(FLAGS_time_zone);
+  if (!zone.empty() && !absl::LoadTimeZone(zone, &options.session.time_zone)) {
+    std::cerr << "arc-orchestrator: --time_zone: no such zone: " << zone << "\n";
+    return 2;
+  }
+  if (options.session.tax_ppm < 0 || options.session.tax_ppm > 1000000) {
+    std::cerr << "arc-orchestrator: --tax_rate: must be a fraction of 0 to 1\n";
+    return 2;
   }
 
   arc::orchestrator::Orchestrator orchestrator(agent.bus(), options);

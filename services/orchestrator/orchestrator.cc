@@ -707,6 +707,19 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
           }
           case Stored::kOvertaken:
             continue;
+          case Stored::kNever: {
+            kiosk->unstored.reset();
+            std::function<void()> done;
+            {
+              std::lock_guard<std::mutex> lock(mutex_);
+              if (!kiosk->queue.empty()) {
+                done = std::move(kiosk->queue.front().done);
+                kiosk->queue.pop_front();
+              }
+            }
+            if (done) done();
+            continue;
+          }
         }
       }
       Transition transition = *std::move(kiosk->unstored);
@@ -732,7 +745,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     RunLater(kStoreRetry, [kiosk](Core& self) { self.DrainQueue(kiosk); });
   }
 
-  enum class Stored { kYes, kLater, kOvertaken };
+  enum class Stored { kYes, kLater, kOvertaken, kNever };
 
   // Writes kiosk->unstored.
   Stored Store(const KioskPtr& kiosk) {
@@ -746,6 +759,14 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       return Stored::kYes;
     }
     const absl::Status& status = revision.status();
+    if (absl::IsInvalidArgument(status)) {
+      // It is larger than the server takes, and will be. The kiosk goes on without this input.
+      Log(LogLevel::kError, "a state cannot be stored, its input is dropped",
+          {{"kiosk_id", kiosk->id},
+           {"bytes", absl::StrCat(value.size())},
+           {"error", std::string(status.message())}});
+      return Stored::kNever;
+    }
     if (!absl::IsAborted(status) && !absl::IsAlreadyExists(status) && !absl::IsNotFound(status)) {
       Log(LogLevel::kWarning, "a state was not stored and is tried again",
           {{"kiosk_id", kiosk->id}, {"error", std::string(status.message())}});

@@ -1025,6 +1025,8 @@ class Stepper {
       case PaymentStatus::kPending:
         order.trouble_since_ms = 0;
         order.next_check_ms = now_ms_ + poll;
+        // The cancellation was lost, or came before the request that it was meant for.
+        if (asked == EffectKind::kPaymentStatus && order.cancel != CancelIntent::kNone) AskCancel(order);
         return;
       case PaymentStatus::kUnknown:
         MarkUnknown(order);

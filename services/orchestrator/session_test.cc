@@ -680,6 +680,17 @@ TEST(Payment, CancellingAsksThePaymentFirst) {
   EXPECT_EQ(back.state_.state, SessionState::kCheckout);
 }
 
+TEST(Payment, ALostCancellationIsSentAgain) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  kiosk.Touch(TouchAction::kCancelOrder);
+  kiosk.FailCommand(EffectKind::kPaymentCancel, ErrorCode::kUnavailable);
+  EXPECT_FALSE(kiosk.Has(EffectKind::kPaymentCancel));
+  kiosk.AnswerPayment(EffectKind::kPaymentStatus, PaymentStatus::kPending);
+  kiosk.AnswerPayment(EffectKind::kPaymentCancel, PaymentStatus::kCancelled);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kAttract);
+}
+
 TEST(Payment, ALaterAttemptIsNotJudgedByTheOutcomeOfTheOneBefore) {
   Kiosk kiosk;
   kiosk.ToPaying();
