@@ -32,17 +32,20 @@ def constants(path):
 def structs(path):
     """Every struct with Describe() of a header: its name as in the documentation, and its fields.
 
-    A field is (name, kind, range): kind is Required, Optional, Nullable or Constant; range is the text of json::Range, or
-    None."""
+    A field is (name, kind, range, default): kind is Required, Optional, Nullable or Constant; range is the text of
+    json::Range, or None; default is a number, boolean or string that the member begins with, or None."""
     found = {}
     for name, body in re.findall(r"^struct (\w+) \{\n(.*?)^\};", path.read_text(), re.MULTILINE | re.DOTALL):
         if "Describe(" not in body:
             continue
         described = body[body.index("Describe(") :]
+        defaults = dict(re.findall(r'^  [\w:]+ (\w+) = "?(true|false|[\w.-]+)"?;', body, re.MULTILINE))
         fields = []
         for call in re.finditer(r'v\.(\w+)\(\s*"(\w+)"(.*?)\);', described, re.DOTALL):
             bounds = re.search(r"json::Range\(([^()]*)\)", call.group(3))
-            fields.append((call.group(2), call.group(1), bounds.group(1) if bounds else None))
+            member = re.search(r"\bs\.(\w+)", call.group(3))
+            default = defaults.get(member.group(1)) if member else None
+            fields.append((call.group(2), call.group(1), bounds.group(1) if bounds else None, default))
         component = re.search(r'kType = "(\w+)"', body)
         found[component.group(1) if component else name] = fields
     return found
@@ -140,7 +143,7 @@ class DocsTest(unittest.TestCase):
                     problems.append(f"{where}: has no table")
                     continue
                 rows = dict(documented[struct])
-                for field, kind, bounds in fields:
+                for field, kind, bounds, default in fields:
                     cells = rows.pop(field, None)
                     if cells is None:
                         problems.append(f"{where}.{field}: has no row")
@@ -149,9 +152,11 @@ class DocsTest(unittest.TestCase):
                     said = {"Required": "yes", "Constant": "always sent", "Nullable": "null or missing: none"}.get(kind, "no")
                     if not (required == said or (said == "no" and required.startswith("no,"))):
                         problems.append(f"{where}.{field}: is {kind}, and the table says '{required}'")
+                    if kind == "Optional" and default and required != f"no, {default}":
+                        problems.append(f"{where}.{field}: its default is {default}, and the table says '{required}'")
                     if not type_name:
                         problems.append(f"{where}.{field}: has no type")
-                    if bounds and not meaning.startswith(documented_range(bounds)):
+                    if bounds and not re.match(re.escape(documented_range(bounds)) + r"(?![\w.])", meaning):
                         problems.append(f"{where}.{field}: its range is {documented_range(bounds)}, and the table says '{meaning}'")
                 problems += [f"{where}: has no field {field}, but the table has" for field in rows]
         problems += [f"the table {struct} is of no message" for struct in documented if struct not in known]
@@ -222,6 +227,19 @@ class DocsTest(unittest.TestCase):
             if composed is not None and name != "arcctl" and name not in composed:
                 problems.append(f"compose.yaml has no service {name.replace('_', '-')}")
         problems += [f"scripts/fleet starts {name}, which has no folder" for name in agents if name not in services()]
+        self.assertEqual([], problems)
+
+    def test_examples_are_json(self):
+        problems = []
+        for page in sorted((REPO / "docs").glob("*.md")):
+            for block in re.findall(r"^```json\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+                rest = block.strip()
+                try:
+                    while rest:
+                        _, end = json.JSONDecoder().raw_decode(rest)
+                        rest = rest[end:].strip()
+                except ValueError as error:
+                    problems.append(f"{page.name}: {error} in:\n{block}")
         self.assertEqual([], problems)
 
     def test_links_lead_somewhere(self):
