@@ -317,6 +317,12 @@ void MenuReader::Publish() {
     }
     if (!available) unavailable->insert(item.id);
   }
+  // A combo cannot be had without one of its parts (which are no combos themselves).
+  for (const messages::MenuItem& item : state_->catalogue->items()) {
+    for (const int64_t part : item.combo_of) {
+      if (unavailable->contains(part)) unavailable->insert(item.id);
+    }
+  }
   auto state = std::make_shared<MenuState>(*state_);
   state->unavailable = std::move(unavailable);
   state_ = std::move(state);

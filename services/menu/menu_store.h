@@ -42,7 +42,7 @@ absl::StatusOr<ImportResult> ImportMenu(bus::KeyValue& bucket, const messages::M
 struct MenuState {
   std::string generation;
   std::shared_ptr<const Catalogue> catalogue;         // never null
-  std::shared_ptr<const UnavailableIds> unavailable;  // never null
+  std::shared_ptr<const UnavailableIds> unavailable;  // never null; a combo is in it with any of its parts
 };
 
 // Follows the bucket. Thread-safe; must outlive its bucket's callbacks, that is, destroy it first or let it

@@ -146,7 +146,7 @@ TEST_F(MenuTest, ListIsTheMenuByCategoryWithUnavailableItemsMarked) {
   Import(DemoMenu());
   Menu menu;
   Start(menu);
-  ASSERT_THAT(SetAvailable(menu, 201, false), IsOk());
+  ASSERT_THAT(SetAvailable(menu, 301, false), IsOk());
   absl::StatusOr<messages::ListResponse> all = menu.List({});
   ASSERT_THAT(all, IsOk());
   EXPECT_EQ(all->currency, "USD");
@@ -155,7 +155,7 @@ TEST_F(MenuTest, ListIsTheMenuByCategoryWithUnavailableItemsMarked) {
   size_t items = 0;
   for (const messages::ListCategory& category : all->categories) {
     items += category.items.size();
-    for (const messages::SearchItem& item : category.items) EXPECT_EQ(item.available, item.id != 201);
+    for (const messages::SearchItem& item : category.items) EXPECT_EQ(item.available, item.id != 301);
   }
   EXPECT_EQ(items, DemoMenu().items.size());
   messages::ListRequest request;
@@ -191,6 +191,19 @@ TEST_F(MenuTest, AnItemTakenOffDisappearsFromEveryCopyUntilItIsPutBack) {
     EXPECT_EQ(Search(*menu, "volcano burger")->items.at(0).id, 101);
   }
   EXPECT_EQ(GetErrorCode(SetAvailable(one, 999, false)), ErrorCode::kMenuNotFound);
+}
+
+TEST_F(MenuTest, AComboIsOffWithAnyOfItsParts) {
+  Import(DemoMenu());
+  Menu menu;
+  Start(menu);
+  ASSERT_THAT(SetAvailable(menu, 201, false), IsOk());
+  bus_.RunUntilIdle();
+  EXPECT_EQ(CodeOf(Details(menu, 301)), ErrorCode::kItemOutOfStock);
+  EXPECT_THAT(Details(menu, 101), IsOk());
+  ASSERT_THAT(SetAvailable(menu, 201, true), IsOk());
+  bus_.RunUntilIdle();
+  EXPECT_THAT(Details(menu, 301), IsOk());
 }
 
 TEST_F(MenuTest, ACopyThatStartsLaterKnowsWhatWasTakenOff) {
