@@ -12,28 +12,79 @@
 namespace arc::json {
 namespace {
 
-// Levels of nesting of `text`, at least until they exceed `limit`. Brackets inside strings do not count.
-bool DeeperThan(absl::string_view text, int limit) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') {
-        ++i;
-      } else if (c == '"') {
-        in_string = false;
+// Hands on what the parser reads, and stops it where the nesting gets too deep.
+class DepthLimiter {
+ public:
+  explicit DepthLimiter(rapidjson::Document& document) : document_(document) {}
+  bool too_deep() const { return depth_ > kMaxDepth; }
+
+  bool Null() { return document_.Null(); }
+  bool Bool(bool value) { return document_.Bool(value); }
+  bool Int(int value) { return document_.Int(value); }
+  bool Uint(unsigned value) { return document_.Uint(value); }
+  bool Int64(int64_t value) { return document_.Int64(value); }
+  bool Uint64(uint64_t value) { return document_.Uint64(value); }
+  bool Double(double value) { return document_.Double(value); }
+  bool RawNumber(const char* text, rapidjson::SizeType size, bool copy) {
+    return document_.RawNumber(text, size, copy);
+  }
+  bool String(const char* text, rapidjson::SizeType size, bool copy) {
+    return document_.String(text, size, copy);
+  }
+  bool Key(const char* text, rapidjson::SizeType size, bool copy) { return document_.Key(text, size, copy); }
+  bool StartObject() { return ++depth_ <= kMaxDepth && document_.StartObject(); }
+  bool EndObject(rapidjson::SizeType members) {
+    --depth_;
+    return document_.EndObject(members);
+  }
+  bool StartArray() { return ++depth_ <= kMaxDepth && document_.StartArray(); }
+  bool EndArray(rapidjson::SizeType elements) {
+    --depth_;
+    return document_.EndArray(elements);
+  }
+
+ private:
+  rapidjson::Document& document_;
+  int depth_ = 0;
+};
+
+// Where the first byte is that is not part of a well-formed UTF-8 sequence (RFC 3629); npos: nowhere.
+size_t FindInvalidUtf8(absl::string_view text) {
+  const auto at = [&](size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : 0); };
+  const auto continues = [&](size_t i) { return (at(i) & 0xC0) == 0x80; };
+  constexpr uint64_t kHighBits = 0x8080808080808080;
+  for (size_t i = 0; i < text.size();) {
+    uint64_t word = 0;
+    if (text.size() - i >= sizeof(word)) {
+      std::memcpy(&word, text.data() + i, sizeof(word));
+      if ((word & kHighBits) == 0) {
+        i += sizeof(word);
+        continue;
       }
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > limit) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
+    }
+    const unsigned char lead = at(i);
+    if (lead < 0x80) {
+      ++i;
+    } else if (lead >= 0xC2 && lead <= 0xDF && continues(i + 1)) {
+      i += 2;
+    } else if (lead >= 0xE0 && lead <= 0xEF && continues(i + 1) && continues(i + 2) &&
+               !(lead == 0xE0 && at(i + 1) < 0xA0) && !(lead == 0xED && at(i + 1) >= 0xA0)) {
+      i += 3;
+    } else if (lead >= 0xF0 && lead <= 0xF4 && continues(i + 1) && continues(i + 2) && continues(i + 3) &&
+               !(lead == 0xF0 && at(i + 1) < 0x90) && !(lead == 0xF4 && at(i + 1) >= 0x90)) {
+      i += 4;
+    } else {
+      return i;
     }
   }
-  return false;
+  return absl::string_view::npos;
 }
+
+// Behind the text, so that reading sixteen bytes at a time ends inside the buffer.
+constexpr size_t kPadding = 32;
+
+// Room for the members of a message of usual size without a second allocation.
+constexpr size_t kPoolBytes = 2048;
 
 std::string RangeText(const Range& range, absl::string_view unit) {
   return absl::StrCat("must be ", range.min, " to ", range.max, unit);
@@ -48,24 +99,43 @@ std::string Path::ToString() const {
   return absl::StrCat(text, ".", name);
 }
 
+Document::Content::Content(absl::string_view body)
+    : text(new char[body.size() + kPadding]), allocator(kPoolBytes), document(&allocator) {
+  std::memcpy(text.get(), body.data(), body.size());
+  std::memset(text.get() + body.size(), 0, kPadding);
+}
+
 absl::StatusOr<Document> Parse(absl::string_view text) {
   if (text.empty()) return MakeError(ErrorCode::kInvalidRequest, "the body is empty, not a JSON object");
   if (std::memchr(text.data(), '\0', text.size()) != nullptr) {
     return MakeError(ErrorCode::kInvalidRequest, "the body is not JSON: it contains a NUL byte");
   }
-  if (DeeperThan(text, kMaxDepth)) {
+  if (const size_t at = FindInvalidUtf8(text); at != absl::string_view::npos) {
+    return MakeError(ErrorCode::kInvalidRequest,
+                     absl::StrCat("the body is not JSON: at byte ", at, ": Invalid encoding in string."));
+  }
+  Document document;
+  document.content_ = std::make_unique<Document::Content>(text);
+  constexpr unsigned kFlags =
+      rapidjson::kParseIterativeFlag | rapidjson::kParseInsituFlag | rapidjson::kParseFullPrecisionFlag;
+  rapidjson::InsituStringStream stream(document.content_->text.get());
+  rapidjson::Reader reader;
+  bool too_deep = false;
+  const auto read = [&](rapidjson::Document& into) {
+    DepthLimiter limiter(into);
+    const bool read_all = !reader.Parse<kFlags>(stream, limiter).IsError();
+    too_deep = limiter.too_deep();
+    return read_all;
+  };
+  document.content_->document.Populate(read);
+  if (too_deep) {
     return MakeError(ErrorCode::kInvalidRequest,
                      absl::StrCat("the body is nested deeper than ", kMaxDepth, " levels"));
   }
-  Document document;
-  document.document_ = std::make_unique<rapidjson::Document>();
-  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag |
-                              rapidjson::kParseFullPrecisionFlag;
-  document.document_->Parse<kFlags>(text.data(), text.size());
-  if (document.document_->HasParseError()) {
+  if (reader.HasParseError()) {
     return MakeError(ErrorCode::kInvalidRequest,
-                     absl::StrCat("the body is not JSON: at byte ", document.document_->GetErrorOffset(),
-                                  ": ", rapidjson::GetParseError_En(document.document_->GetParseError())));
+                     absl::StrCat("the body is not JSON: at byte ", reader.GetErrorOffset(), ": ",
+                                  rapidjson::GetParseError_En(reader.GetParseErrorCode())));
   }
   return document;
 }

@@ -44,6 +44,12 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "common/json/decimal.h"
+// Strings are looked through sixteen bytes at a time.
+#if defined(__SSE2__)
+#define RAPIDJSON_SSE2
+#elif defined(__ARM_NEON)
+#define RAPIDJSON_NEON
+#endif
 #include "rapidjson/document.h"
 #include "rapidjson/stringbuffer.h"
 #include "rapidjson/writer.h"
@@ -74,11 +80,17 @@ using Node = rapidjson::Value;
 // A parsed text.
 class Document {
  public:
-  const Node& root() const { return *document_; }
+  const Node& root() const { return content_->document; }
 
  private:
   friend absl::StatusOr<Document> Parse(absl::string_view text);
-  std::unique_ptr<rapidjson::Document> document_;
+  struct Content {
+    explicit Content(absl::string_view text);
+    std::unique_ptr<char[]> text;  // parsed in place: the strings of the nodes point into it
+    rapidjson::MemoryPoolAllocator<> allocator;
+    rapidjson::Document document;
+  };
+  std::unique_ptr<Content> content_;
 };
 
 // Parses one JSON value that is the whole of `text`.

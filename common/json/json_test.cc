@@ -111,6 +111,25 @@ TEST(JsonTest, RefusesWhatIsNotJson) {
   }
 }
 
+// At every distance from the beginning, because eight bytes are looked at together.
+TEST(JsonTest, TakesUtf8AndNothingElse) {
+  for (size_t before = 0; before < 20; ++before) {
+    const auto error = [&](const std::string& text) {
+      return DecodeError("{\"id\":1,\"note\":\"" + std::string(before, 'a') + text + "\"}");
+    };
+    for (const char* good : {"\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEF\xBF\xBF",
+                             "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "jalape\xC3\xB1os"}) {
+      EXPECT_THAT(error(good), IsOk()) << before;
+    }
+    for (const char* bad :
+         {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC3", "\xC3(", "\xE0\x9F\xBF", "\xE2\x82", "\xED\xA0\x80",
+          "\xF0\x8F\xBF\xBF", "\xF0\x9F\x98", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"}) {
+      EXPECT_THAT(error(bad), HasErrorCode(ErrorCode::kInvalidRequest)) << before;
+      EXPECT_THAT(DecodeError(std::string(before, ' ') + bad), HasErrorCode(ErrorCode::kInvalidRequest));
+    }
+  }
+}
+
 TEST(JsonTest, DepthLimitIs32Levels) {
   const auto nested = [](int arrays) {
     return "{\"id\":1,\"extra\":" + std::string(static_cast<size_t>(arrays), '[') +
