@@ -60,6 +60,29 @@ TEST(SystemClockTest, RunsAndCancelsTimers) {
   EXPECT_FALSE(clock.WaitUntil(lock, condition, clock.Now() - absl::Seconds(1), [] { return false; }));
 }
 
+TEST(TimestampTest, AgreesWithAbslOnEveryDate) {
+  const auto of_absl = [](absl::Time time) {
+    return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
+  };
+  // Odd steps, so that every month, leap day and time of day comes up, before 1970 too.
+  for (absl::Time time = absl::FromUnixMillis(-5000000000123); time < absl::FromUnixSeconds(8000000000);
+       time += absl::Hours(1031) + absl::Microseconds(61234567)) {
+    const std::string text = FormatTimestamp(time);
+    ASSERT_EQ(text, of_absl(time));
+    ASSERT_EQ(FormatTimestamp(ParseTimestamp(text).value()), text);
+  }
+  for (const absl::Time time : {absl::InfiniteFuture(), absl::InfinitePast(),
+                                absl::FromCivil(absl::CivilDay(12345, 6, 7), absl::UTCTimeZone())}) {
+    EXPECT_EQ(FormatTimestamp(time), of_absl(time));
+  }
+  for (const char* none :
+       {"2025-02-29T13:30:00.000Z", "2025-13-01T13:30:00.000Z", "2025-12-14T24:30:00.000Z",
+        "2025-12-14T13:60:00.000Z", "2025-12-14T13:30:00.00xZ", "2025-00-14T13:30:00.000Z"}) {
+    EXPECT_THAT(ParseTimestamp(none), StatusIs(absl::StatusCode::kInvalidArgument)) << none;
+  }
+  EXPECT_THAT(ParseTimestamp("2024-02-29T13:30:00.000Z"), IsOk());
+}
+
 TEST(TimestampTest, FormatAndParse) {
   const absl::StatusOr<absl::Time> time = ParseTimestamp("2025-12-14T14:30:00.0009+01:00");
   ASSERT_THAT(time, IsOk());
