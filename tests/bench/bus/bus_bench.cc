@@ -2,12 +2,16 @@
 // fleet's own, side by side on one nats-server in one run. Prints one JSON object a line; scripts/bench makes
 // ratios of them.
 //
-//   bus_bench --nats_url URL [--seconds S] [--bytes N]
+//   bus_bench --nats_url URL [--seconds S] [--bytes N] [--only PATH]
 //
-// The streams must be provisioned (arcctl provision). The fleet's agents are not needed: the responders are
-// threads of this process with connections of their own, so that all three paths do the same work, which is
-// none.
+// The streams must be provisioned (arcctl provision). The responders are threads of this process with
+// connections of their own, so that all three paths do the same work, which is none. The path menu_search,
+// measured only when asked for, is a search answered by a running arc-menu.
+//
+// cpu_us is the processor time that this process took for a request of the throughput measurement, requester
+// and responder together: unlike the rest it hardly depends on what else the machine does.
 #include <nats/nats.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -30,12 +34,15 @@
 #include "common/bus/call.h"
 #include "common/bus/command_server.h"
 #include "common/bus/nats_bus.h"
+#include "common/messages/menu.h"
+#include "common/subjects/subjects.h"
 
 ABSL_FLAG(std::string, nats_url, "nats://127.0.0.1:4222", "The server to measure on");
 ABSL_FLAG(double, seconds, 3, "How long each measurement runs");
 ABSL_FLAG(int, bytes, 900, "Size of a request's payload and of its reply");
 ABSL_FLAG(int, window, 256, "Requests under way at once in the throughput measurements");
 ABSL_FLAG(std::string, only, "", "Only the paths whose name contains this");
+ABSL_FLAG(std::string, query, "burger", "What menu_search searches for, limit 10");
 
 namespace {
 
@@ -45,7 +52,17 @@ constexpr char kDurable[] = "bench-agent-consumer";
 struct Figures {
   std::vector<double> latencies_us;
   double throughput = 0;
+  double cpu_us = 0;
 };
+
+double CpuMicroseconds() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  const auto of = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
+  };
+  return of(usage.ru_utime) + of(usage.ru_stime);
+}
 
 void Report(const std::string& path, Figures figures) {
   std::sort(figures.latencies_us.begin(), figures.latencies_us.end());
@@ -54,16 +71,18 @@ void Report(const std::string& path, Figures figures) {
     const size_t i = static_cast<size_t>(q * static_cast<double>(figures.latencies_us.size() - 1));
     return figures.latencies_us[i];
   };
-  std::printf("{\"path\":\"%s\",\"samples\":%zu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"throughput_per_s\":%.0f}\n",
-              path.c_str(), figures.latencies_us.size(), at(0.5), at(0.99), figures.throughput);
+  std::printf(
+      "{\"path\":\"%s\",\"samples\":%zu,\"p50_us\":%.1f,\"p99_us\":%.1f,\"throughput_per_s\":%.0f,"
+      "\"cpu_us\":%.1f}\n",
+      path.c_str(), figures.latencies_us.size(), at(0.5), at(0.99), figures.throughput, figures.cpu_us);
   std::fflush(stdout);
 }
 
 // Sends one after the other and takes the times.
 template <class Send>
 void MeasureLatency(Figures& figures, Send send) {
-  const absl::Time end = absl::Now() + absl::Seconds(absl::GetFlag(FLAGS_seconds));
   for (int i = 0; i < 200; ++i) send();
+  const absl::Time end = absl::Now() + absl::Seconds(absl::GetFlag(FLAGS_seconds));
   while (absl::Now() < end) {
     const absl::Time start = absl::Now();
     send();
@@ -78,6 +97,7 @@ void MeasureThroughput(Figures& figures, const std::function<void(std::function<
   int under_way = 0;
   uint64_t answered = 0;
   const int window = absl::GetFlag(FLAGS_window);
+  const double cpu = CpuMicroseconds();
   const absl::Time begin = absl::Now();
   const absl::Time end = begin + absl::Seconds(absl::GetFlag(FLAGS_seconds));
   const auto done = [&] {
@@ -99,6 +119,7 @@ void MeasureThroughput(Figures& figures, const std::function<void(std::function<
   std::unique_lock<std::mutex> lock(mutex);
   changed.wait_for(lock, std::chrono::seconds(5), [&] { return under_way == 0; });
   figures.throughput = static_cast<double>(answered) / absl::ToDoubleSeconds(absl::Now() - begin);
+  figures.cpu_us = (CpuMicroseconds() - cpu) / static_cast<double>(std::max<uint64_t>(1, answered));
 }
 
 void Check(natsStatus status, const char* what) {
@@ -306,6 +327,39 @@ void FleetDurable(const std::string& payload) {
   Report("fleet_durable", std::move(figures));
 }
 
+void Expect(const absl::StatusOr<arc::messages::SearchResponse>& answer) {
+  if (answer.ok() && answer->items.size() == 10) return;
+  std::fprintf(stderr, "bus_bench: menu_search: %s\n",
+               answer.ok() ? "not ten items (is the demo menu imported?)"
+                           : std::string(answer.status().message()).c_str());
+  std::exit(1);
+}
+
+// A search of the menu, as the orchestrator sends it.
+void MenuSearch() {
+  using arc::bus::NatsBus;
+  using arc::messages::SearchResponse;
+  const arc::bus::NatsOptions options{absl::GetFlag(FLAGS_nats_url), "bus_bench", "", ""};
+  std::unique_ptr<NatsBus> client = NatsBus::Connect(arc::SystemClock::Get(), options).value();
+  if (!client->AwaitConnected(absl::Seconds(5))) std::exit(1);
+  arc::messages::SearchRequest request;
+  request.query = absl::GetFlag(FLAGS_query);
+  arc::bus::CallContext context;
+  context.timeout = absl::Seconds(5);
+  Figures figures;
+  MeasureLatency(figures, [&] {
+    Expect(arc::bus::CallAndWait<SearchResponse>(*client, arc::subjects::kMenuSearch, request, context));
+  });
+  MeasureThroughput(figures, [&](std::function<void()> done) {
+    arc::bus::Call<SearchResponse>(*client, arc::subjects::kMenuSearch, request, context,
+                                   [done = std::move(done)](const absl::StatusOr<SearchResponse>& answer) {
+                                     Expect(answer);
+                                     done();
+                                   });
+  });
+  Report("menu_search", std::move(figures));
+}
+
 void MakeConsumer() {
   natsConnection* connection = Open(true);
   jsCtx* js = nullptr;
@@ -339,11 +393,15 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "Measures commands on the bus: bare nats.c, bare durable, and the fleet's own path.");
   absl::ParseCommandLine(argc, argv);
+  const std::string only = absl::GetFlag(FLAGS_only);
+  if (only == "menu_search") {
+    MenuSearch();
+    return 0;
+  }
   MakeConsumer();
   std::string padding(static_cast<size_t>(std::max(0, absl::GetFlag(FLAGS_bytes) - 60)), 'x');
   const std::string payload = absl::StrCat("{\"command\":\"echo\",\"text\":\"", padding, "\"}");
   const std::string body = arc::WrapPayload(arc::MakeEnvelope(absl::Now(), ""), payload);
-  const std::string only = absl::GetFlag(FLAGS_only);
   const auto wanted = [&](const char* name) { return std::string(name).find(only) != std::string::npos; };
   if (wanted("bare_request_reply")) BareRequestReply(body);
   if (wanted("bare_durable_send_asap")) BareDurable(body, true);
