@@ -39,6 +39,10 @@ constexpr absl::Duration kPublishRetryWait = absl::Milliseconds(100);
 // Requests under way up to which each is sent at once; beyond, throughput counts more than a millisecond.
 constexpr size_t kSendNowUpTo = 4;
 
+// Deliveries ended within a millisecond up to which each reply is sent at once. Below it, somebody waits for
+// each; above it, sending one by one would cost both sides and the server more than the millisecond is worth.
+constexpr int kReplyNowUpTo = 8;
+
 constexpr int kWrongLastSequence = 10071;
 
 absl::Status FromNats(natsStatus status, absl::string_view what) {
@@ -70,8 +74,38 @@ absl::Status FromNats(natsStatus status, absl::string_view what) {
   }
 }
 
+// Messages to be freed, many at once: natsMsg_Destroy() hands each to a thread of nats.c and wakes it, which
+// costs more than everything else that is done to a message. Holds at most kMaxCount messages or kMaxBytes.
+class MsgBin {
+ public:
+  void Discard(natsMsg* msg) {
+    std::vector<natsMsg*> full;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      bytes_ += static_cast<size_t>(natsMsg_GetDataLength(msg));
+      messages_.push_back(msg);
+      if (messages_.size() < kMaxCount && bytes_ < kMaxBytes) return;
+      bytes_ = 0;
+      full.reserve(kMaxCount);
+      full.swap(messages_);
+    }
+    for (natsMsg* each : full) natsMsg_Destroy(each);
+  }
+
+ private:
+  static constexpr size_t kMaxCount = 64;
+  static constexpr size_t kMaxBytes = 256 * 1024;
+  std::mutex mutex_;
+  std::vector<natsMsg*> messages_;
+  size_t bytes_ = 0;
+};
+
 struct MsgDestroyer {
-  void operator()(natsMsg* msg) const { natsMsg_Destroy(msg); }
+  void operator()(natsMsg* msg) const {
+    if (msg == nullptr) return;
+    static auto* const bin = new MsgBin();  // never destroyed: the threads of nats.c outlive main()
+    bin->Discard(msg);
+  }
 };
 using MsgPtr = std::unique_ptr<natsMsg, MsgDestroyer>;
 
@@ -665,6 +699,22 @@ struct PullState : public std::enable_shared_from_this<PullState> {
   int64_t lag = -1;
   std::unordered_map<NatsDelivery*, absl::Time> unfinished;  // and when its ack_wait last started
   std::function<int64_t()> queued = [] { return int64_t{0}; };
+  absl::Time counting_since = absl::InfinitePast();  // of ended_lately
+  int ended_lately = 0;
+
+  // How the reply to a delivery, and its ack, are to be sent.
+  Urgency ReplyUrgency() {
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      const absl::Time now = clock->Now();
+      if (now - counting_since >= absl::Milliseconds(1) || now < counting_since) {
+        counting_since = now;
+        ended_lately = 0;
+      }
+      if (++ended_lately > kReplyNowUpTo) return Urgency::kSoon;
+    }
+    return queued() == 0 ? Urgency::kNow : Urgency::kSoon;
+  }
 
   void Bind() {
     uint64_t number = 0;
@@ -845,7 +895,7 @@ bool NatsDelivery::last_delivery() const {
 void NatsDelivery::End(absl::string_view verdict, const Message* reply) {
   if (ended_.exchange(true)) return;
   // One choice for both, so that the reply never comes behind the ack.
-  const Urgency urgency = pull_->queued() == 0 ? Urgency::kNow : Urgency::kSoon;
+  const Urgency urgency = pull_->ReplyUrgency();
   if (reply != nullptr) {
     if (absl::Status status = pull_->publish(*reply, urgency); !status.ok()) {
       Log(LogLevel::kWarning, "a reply could not be sent", {{"error", std::string(status.message())}});
