@@ -227,6 +227,42 @@ describe("a fleet", () => {
   });
 });
 
+describe("a fleet whose kiosk has subjects of its own", () => {
+  let fleet, client;
+  let failed = true;
+  before(async () => {
+    fleet = await Fleet.up("--kiosk_id", "kiosk-777", "--scoped");
+    client = await Client.connect(fleet);
+  });
+  after(async () => {
+    await client?.close();
+    await fleet?.down({ failed });
+  });
+
+  test("an order, printed by the kiosk's own printer", async () => {
+    const kiosk = await Kiosk.open(client, "kiosk-777", { scoped: true });
+    await kiosk.personDetected();
+    await kiosk.cart("add", 101, { quantity: 2 });
+    await kiosk.touch("checkout");
+    await kiosk.screen("a checked order", (screen) => component(screen, "OrderSummary")?.verified);
+    await kiosk.touch("confirm_payment");
+    const { order_id } = component(await kiosk.screen("a payment", (screen) => component(screen, "PaymentPrompt")), "PaymentPrompt");
+    await eventually("the terminal to await a card", async () => (await fleet.intents()).some(({ key, state }) => key === order_id && state === "waiting_for_card"));
+    await kiosk.tap("tok_visa");
+    await kiosk.screen("a printed receipt", (screen) => component(screen, "Receipt")?.print === "printed");
+    assert.equal((await fleet.receipts()).split(`Order ${order_id}`).length - 1, 1);
+    await kiosk.touch("done");
+    assert.equal((await kiosk.sessionEvent("ended")).payload.reason, "completed");
+    // Nothing of it went out under the default kiosk's names.
+    const { state } = await client.jsm.streams.info("KIOSK_EVENTS", { subjects_filter: ">" });
+    assert.deepEqual(Object.keys(state.subjects).filter((subject) => /^kiosk\.(ui|input|vision)\.\w+$/.test(subject)), []);
+    await client.queueEmpty();
+    assert.equal(await client.lastDeadLetter(), 0);
+    assert.deepEqual(fleet.dead(), []);
+    failed = false;
+  });
+});
+
 describe("a fleet with little patience", () => {
   let fleet, client;
   let failed = true;
