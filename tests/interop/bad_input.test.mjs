@@ -215,6 +215,10 @@ describe("commands", () => {
       return payload.error_message;
     };
     for (const deadline of ["yesterday", "2025-13-40T99:00:00Z", "17000000000"]) assert.match(await refusal({ "Kiosk-Deadline": deadline }), /Kiosk-Deadline/);
+    for (const id of ["a b", "x.y", "*", "x".repeat(65)]) assert.match(await refusal({ "Kiosk-Id": id }), /Kiosk-Id/);
+    for (const traceparent of ["garbage", "00-00000000000000000000000000000000-0000000000000000-00", "x".repeat(10_000)]) {
+      assert.equal((await client.raw("kiosk.agent.menu.search", search, { headers: { traceparent } })).payload.status, "success");
+    }
     // An answer that went to one of the fleet's own subjects would be a message to an agent.
     for (const inbox of ["kiosk.agent.menu.search", "kiosk.input.touch", "system.health.heartbeat", "$JS.API.STREAM.DELETE.KIOSK_EVENTS", "agent.stt.request"]) {
       const before = await client.lastDeadLetter();
@@ -225,6 +229,26 @@ describe("commands", () => {
     // An expired deadline on either path: the work is not begun.
     const expired = new Date(Date.now() - 1000).toISOString();
     assert.deepEqual(await client.durable("kiosk.agent.menu.search", search, { timeout: 500, deadline: expired }), []);
+  });
+
+  test("garbage that asks for no answer is a dead letter of its agent", async () => {
+    for (const agent of ["menu", "recsys", "payment", "hardware", "orchestrator"]) {
+      const before = await client.lastDeadLetter();
+      client.nc.publish(`kiosk.agent.${agent}.dance`, "garbage");
+      await eventually(`a dead letter of ${agent}`, async () => (await client.deadLetters(before)).some(({ to, body }) => to === `system.deadletter.core.arc-${agent}` && body === "garbage"));
+    }
+  });
+
+  test("ids are text, not paths or patterns", async () => {
+    for (const order_id of ["../../etc/passwd", "a.b.>", "*", "é ☃", "line\nbreak", "\u001b@", "x".repeat(128)]) {
+      const print = { command: "print_receipt", order_id, items: [{ item_id: 101, name: "\u001b@\u001dVcut", qty: 1, price: 1 }], total: 1 };
+      assert.deepEqual(await client.ask("kiosk.agent.hardware.print", print), { status: "success", order_id, already_printed: false });
+      assert.deepEqual(await client.ask("kiosk.agent.hardware.print", print), { status: "success", order_id, already_printed: true });
+      assert.equal((await client.ask("kiosk.agent.payment.status", { command: "payment_status", order_id })).status, "none");
+    }
+    for (const file of ["../../etc/passwd", "%2e%2e%2fx.pdf", "%00.pdf", "txn-none.pdf", ""]) {
+      assert.equal((await fetch(`${fleet.facts.agents.payment.http_url}/receipts/${file}`)).status, 404, file);
+    }
   });
 
   test("the same command fifty times at once: fifty answers, one effect", async () => {
