@@ -1,6 +1,6 @@
 // What the tests of this folder and of tests/chaos share: a fleet of their own, npm's NATS client, a customer at a kiosk.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
@@ -49,16 +49,26 @@ async function succeed(program, ...words) {
   return done.stdout;
 }
 
+const FLEET = path.join(SOURCE, "scripts/fleet");
+const running = new Set();
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.once(signal, () => {
+    for (const { dir } of running) spawnSync(FLEET, ["down", "--dir", dir]);
+    process.exit(1);
+  });
+}
+
 // A fleet under a folder of its own, started by scripts/fleet.
 export class Fleet {
   static async up(...options) {
     const fleet = new Fleet();
     fleet.dir = fs.mkdtempSync(path.join(os.tmpdir(), "arc-interop-"));
+    running.add(fleet);
     await fleet.script("up", "--build_dir", BUILD, ...options);
     return fleet;
   }
   script(verb, ...words) {
-    return succeed(path.join(SOURCE, "scripts/fleet"), verb, "--dir", this.dir, ...words);
+    return succeed(FLEET, verb, "--dir", this.dir, ...words);
   }
   // As it is now: addresses and process ids change with restarts.
   get facts() {
@@ -99,6 +109,7 @@ export class Fleet {
   // Logs and data stay where a test failed.
   async down({ failed = false } = {}) {
     await this.script("down", ...(failed ? [] : ["--purge"]));
+    running.delete(this);
     if (failed) console.error(`logs: ${this.dir}/logs`);
     else fs.rmSync(this.dir, { recursive: true, force: true });
   }
