@@ -32,8 +32,10 @@ struct SystemClock::Impl {
         continue;
       }
       const auto first = timers.begin();
-      if (first->first.first > Steady::now()) {
-        changed.wait_until(lock, first->first.first);
+      // A copy: the wait looks at it again at its end, when the timer may have been cancelled.
+      const Steady::time_point at = first->first.first;
+      if (at > Steady::now()) {
+        changed.wait_until(lock, at);
         continue;
       }
       std::function<void()> callback = std::move(first->second);

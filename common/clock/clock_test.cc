@@ -60,6 +60,28 @@ TEST(SystemClockTest, RunsAndCancelsTimers) {
   EXPECT_FALSE(clock.WaitUntil(lock, condition, clock.Now() - absl::Seconds(1), [] { return false; }));
 }
 
+// AddressSanitizer sees what goes wrong here.
+TEST(SystemClockTest, TheTimerThatIsWaitedForMayBeCancelled) {
+  SystemClock& clock = SystemClock::Get();
+  std::mutex mutex;
+  std::condition_variable condition;
+  for (int round = 0; round < 50; ++round) {
+    int ran = 0;
+    const auto count = [&] {
+      std::lock_guard<std::mutex> lock(mutex);
+      ++ran;
+      condition.notify_all();
+    };
+    const Clock::TimerId next = clock.RunAfter(absl::Milliseconds(3), [] {});
+    clock.RunAfter(absl::Milliseconds(6), count);
+    clock.RunAfter(absl::Milliseconds(1), count);
+    std::unique_lock<std::mutex> lock(mutex);
+    ASSERT_TRUE(clock.WaitUntil(lock, condition, clock.Now() + absl::Seconds(10), [&] { return ran >= 1; }));
+    clock.Cancel(next);
+    ASSERT_TRUE(clock.WaitUntil(lock, condition, clock.Now() + absl::Seconds(10), [&] { return ran == 2; }));
+  }
+}
+
 TEST(TimestampTest, AgreesWithAbslOnEveryDate) {
   const auto of_absl = [](absl::Time time) {
     return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
