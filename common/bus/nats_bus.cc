@@ -297,6 +297,33 @@ absl::StatusOr<StoredMessage> ToStored(const ApiResponse& response) {
   return stored;
 }
 
+// What a message's ack subject says of it:
+// $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>, and with two tokens
+// more before the stream in newer servers.
+struct AckSubject {
+  int deliveries = 1;
+  uint64_t stream_sequence = 0;
+  uint64_t consumer_sequence = 0;
+  int64_t nanos = 0;
+  int64_t pending = 0;  // what the consumer has still to deliver
+};
+
+constexpr char kAckPrefix[] = "$JS.ACK.";
+
+std::optional<AckSubject> ParseAckSubject(absl::string_view subject) {
+  const std::vector<absl::string_view> tokens = absl::StrSplit(subject, '.');
+  const size_t base = tokens.size() >= 11 ? 6 : 4;
+  AckSubject ack;
+  if (!absl::StartsWith(subject, kAckPrefix) || tokens.size() < base + 5 ||
+      !absl::SimpleAtoi(tokens[base], &ack.deliveries) ||
+      !absl::SimpleAtoi(tokens[base + 1], &ack.stream_sequence) ||
+      !absl::SimpleAtoi(tokens[base + 2], &ack.consumer_sequence) ||
+      !absl::SimpleAtoi(tokens[base + 3], &ack.nanos) || !absl::SimpleAtoi(tokens[base + 4], &ack.pending)) {
+    return std::nullopt;
+  }
+  return ack;
+}
+
 // What a subscription's callback shares with its owner. The mutex is held while the callback runs.
 struct SubscriptionState {
   std::recursive_mutex mutex;
@@ -357,7 +384,12 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
 
   std::mutex mutex;
   std::condition_variable changed;
-  std::unordered_map<uint64_t, std::shared_ptr<std::function<void(bool)>>> listeners;
+  struct ConnectionListener {
+    std::recursive_mutex mutex;  // held while the callback runs
+    bool removed = false;
+    std::function<void(bool)> callback;
+  };
+  std::unordered_map<uint64_t, std::shared_ptr<ConnectionListener>> listeners;
   uint64_t next_listener = 1;
 
   // Requests under way, by the last token of their reply subject.
@@ -377,14 +409,17 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
   }
 
   void SetUp(bool up) {
-    std::vector<std::shared_ptr<std::function<void(bool)>>> to_call;
+    std::vector<std::shared_ptr<ConnectionListener>> to_call;
     {
       std::lock_guard<std::mutex> lock(mutex);
       direct_up = up;
       changed.notify_all();
       for (const auto& [id, listener] : listeners) to_call.push_back(listener);
     }
-    for (const auto& listener : to_call) (*listener)(up);
+    for (const auto& listener : to_call) {
+      const std::lock_guard<std::recursive_mutex> lock(listener->mutex);
+      if (!listener->removed) listener->callback(up);
+    }
   }
 
   absl::Status Publish(const Message& message, Urgency urgency) {
@@ -795,7 +830,7 @@ struct PullState : public std::enable_shared_from_this<PullState> {
   }
 
   void OnMessage(Message message) {
-    if (message.reply.empty() || !absl::StartsWith(message.reply, "$JS.ACK.")) {
+    if (message.reply.empty() || !absl::StartsWith(message.reply, kAckPrefix)) {
       OnStatus(message);
       return;
     }
@@ -867,18 +902,15 @@ struct PullState : public std::enable_shared_from_this<PullState> {
 NatsDelivery::NatsDelivery(std::shared_ptr<PullState> pull, Message message)
     : pull_(std::move(pull)), message_(std::move(message)) {
   ack_subject_ = std::exchange(message_.reply, "");
-  // $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>, and with two
-  // tokens more before the stream in newer servers.
-  const std::vector<absl::string_view> tokens = absl::StrSplit(ack_subject_, '.');
-  const size_t base = tokens.size() >= 11 ? 6 : 4;
-  int64_t nanos = 0;
-  if (tokens.size() < base + 5 || !absl::SimpleAtoi(tokens[base], &deliveries_) ||
-      !absl::SimpleAtoi(tokens[base + 1], &stream_sequence_) ||
-      !absl::SimpleAtoi(tokens[base + 2], &consumer_sequence_) ||
-      !absl::SimpleAtoi(tokens[base + 3], &nanos) || !absl::SimpleAtoi(tokens[base + 4], &lag_)) {
+  if (const std::optional<AckSubject> ack = ParseAckSubject(ack_subject_)) {
+    deliveries_ = ack->deliveries;
+    stream_sequence_ = ack->stream_sequence;
+    consumer_sequence_ = ack->consumer_sequence;
+    lag_ = ack->pending;
+    stored_at_ = absl::FromUnixNanos(ack->nanos);
+  } else {
     Log(LogLevel::kError, "an ack subject of unknown form", {{"subject", ack_subject_}});
   }
-  stored_at_ = absl::FromUnixNanos(nanos);
   // On the wire a command's own reply subject is lost; the header has it (design, section 3.3).
 }
 
@@ -965,113 +997,197 @@ class NatsConsumer : public Consumer {
   std::unique_ptr<Subscription> listener_;
 };
 
+// A watch on a bucket: an ephemeral push consumer that starts with the latest of every key. It is made anew
+// after a reconnect, a gap or silence. (The library's own watcher is not used: its reset of the consumer
+// after a restart of the server races with kvWatcher_Stop(), and frees what the other reads.)
+struct WatchState : public std::enable_shared_from_this<WatchState> {
+  Clock* clock = nullptr;
+  std::function<void(Message, absl::Duration, ReplyCallback)> core_request;
+  std::function<absl::StatusOr<std::unique_ptr<NatsSubscription>>(absl::string_view, MessageCallback)>
+      subscribe;
+  std::function<void(const Message&)> publish;
+  std::function<bool()> connected;
+  std::string bucket;
+  std::string filter;
+  std::function<void(const KeyValue::Entry&)> on_entry;
+  std::function<void()> on_current;
+
+  std::recursive_mutex callback_mutex;  // held while a callback runs
+
+  std::mutex mutex;
+  bool stopped = false;
+  uint64_t run = 0;  // outdates what belongs to an earlier consumer
+  std::unique_ptr<NatsSubscription> inbox;
+  std::string inbox_subject;
+  uint64_t last_sequence = 0;  // of the consumer
+  int64_t expected = -1;       // messages until everything is current; -1: not known yet
+  int64_t received = 0;
+  bool current = false;
+  absl::Time last_heard;
+
+  void Restart() {
+    std::unique_ptr<NatsSubscription> old;
+    uint64_t this_run = 0;
+    Message create;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (stopped) return;
+      this_run = ++run;
+      old = std::move(inbox);
+      last_sequence = 0;
+      expected = -1;
+      received = 0;
+      current = false;
+      last_heard = clock->Now();
+      if (connected()) {
+        inbox_subject = absl::StrCat("_INBOX.", NewUuid());
+        auto made = subscribe(inbox_subject, [weak = weak_from_this(), this_run](Message message) {
+          if (auto self = weak.lock()) self->OnMessage(this_run, message);
+        });
+        if (made.ok()) inbox = *std::move(made);
+      }
+      if (inbox != nullptr) {
+        create.subject = absl::StrCat("$JS.API.CONSUMER.CREATE.KV_", bucket);
+        create.body = absl::StrCat(
+            "{\"stream_name\":", json::Quote(absl::StrCat("KV_", bucket)),
+            ",\"config\":{\"deliver_subject\":", json::Quote(inbox_subject),
+            ",\"deliver_policy\":\"last_per_subject\",\"ack_policy\":\"none\",\"max_deliver\":1,"
+            "\"replay_policy\":\"instant\",\"mem_storage\":true,\"num_replicas\":1,\"filter_subject\":",
+            json::Quote(absl::StrCat("$KV.", bucket, ".", filter)),
+            ",\"flow_control\":true,\"idle_heartbeat\":", absl::ToInt64Nanoseconds(kPullHeartbeat), "}}");
+      }
+    }
+    old.reset();
+    if (create.subject.empty()) return;  // the next connection starts it
+    core_request(std::move(create), absl::Seconds(5),
+                 [weak = weak_from_this(), this_run](absl::StatusOr<Message> reply) {
+                   if (auto self = weak.lock()) self->OnCreated(this_run, std::move(reply));
+                 });
+  }
+
+  void RestartLater(uint64_t of_run) {
+    clock->RunAfter(kRebindWait, [weak = weak_from_this(), of_run] {
+      auto self = weak.lock();
+      if (self == nullptr) return;
+      {
+        std::lock_guard<std::mutex> lock(self->mutex);
+        if (self->run != of_run) return;
+      }
+      self->Restart();
+    });
+  }
+
+  void OnCreated(uint64_t of_run, absl::StatusOr<Message> reply) {
+    absl::StatusOr<ApiResponse> response = reply.ok() ? DecodeApi(reply->body) : reply.status();
+    if (!response.ok()) {
+      RestartLater(of_run);
+      return;
+    }
+    const std::lock_guard<std::recursive_mutex> callbacks(callback_mutex);
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (stopped || run != of_run || current) return;
+      expected = response->num_pending;
+      if (received < expected) return;
+      current = true;
+    }
+    if (on_current) on_current();
+  }
+
+  void OnMessage(uint64_t of_run, const Message& message) {
+    const std::optional<AckSubject> ack = ParseAckSubject(message.reply);
+    if (!ack.has_value()) {
+      OnStatus(of_run, message);
+      return;
+    }
+    const std::lock_guard<std::recursive_mutex> callbacks(callback_mutex);
+    bool now_current = false;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (stopped || run != of_run) return;
+      last_heard = clock->Now();
+      if (ack->consumer_sequence != last_sequence + 1) {
+        // Something was lost on the way: nothing more of this run, and all of it again.
+        ++run;
+        RestartLater(run);
+        return;
+      }
+      last_sequence = ack->consumer_sequence;
+      ++received;
+      now_current = !current && (ack->pending == 0 || (expected >= 0 && received >= expected));
+      if (now_current) current = true;
+    }
+    KeyValue::Entry entry;
+    const std::string prefix = absl::StrCat("$KV.", bucket, ".");
+    if (absl::StartsWith(message.subject, prefix)) {
+      entry.key = message.subject.substr(prefix.size());
+      entry.revision = ack->stream_sequence;
+      entry.deleted = message.headers.Has("KV-Operation");
+      if (!entry.deleted) entry.value = message.body;
+      on_entry(entry);
+    }
+    if (now_current && on_current) on_current();
+  }
+
+  // Heartbeats, and requests to say that the flow may go on.
+  void OnStatus(uint64_t of_run, const Message& message) {
+    std::string answer = message.reply;
+    if (answer.empty()) answer = message.headers.Get("Nats-Consumer-Stalled").value_or("");
+    uint64_t last = 0;
+    const bool tells = absl::SimpleAtoi(message.headers.Get("Nats-Last-Consumer").value_or(""), &last);
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (stopped || run != of_run) return;
+      last_heard = clock->Now();
+      if (tells && last != last_sequence) {
+        ++run;
+        RestartLater(run);
+        return;
+      }
+    }
+    if (answer.empty()) return;
+    Message go_on;
+    go_on.subject = answer;
+    publish(go_on);
+  }
+
+  // A server that has gone silent is asked anew.
+  void Tick() {
+    bool silent = false;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (stopped) return;
+      silent = inbox != nullptr && connected() &&
+               clock->Now() - last_heard > 2 * kPullHeartbeat + absl::Seconds(2);
+    }
+    if (silent) Restart();
+    clock->RunAfter(kPullHeartbeat, [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->Tick();
+    });
+  }
+};
+
 class NatsWatch : public Subscription {
  public:
-  NatsWatch(Clock* clock, kvStore* kv, std::string filter, std::function<bool()> connected,
-            std::function<void(const KeyValue::Entry&)> on_entry, std::function<void()> on_current)
-      : clock_(clock),
-        kv_(kv),
-        filter_(std::move(filter)),
-        connected_(std::move(connected)),
-        on_entry_(std::move(on_entry)),
-        on_current_(std::move(on_current)) {}
-
-  // `listener` calls Restart(); set before Start().
-  void Start(std::unique_ptr<Subscription> listener) {
-    listener_ = std::move(listener);
-    thread_ = std::thread([this] { Run(); });
-  }
+  NatsWatch(std::shared_ptr<WatchState> state, std::unique_ptr<Subscription> listener)
+      : state_(std::move(state)), listener_(std::move(listener)) {}
 
   ~NatsWatch() override {
     listener_.reset();
+    std::unique_ptr<NatsSubscription> inbox;
     {
-      std::lock_guard<std::mutex> lock(mutex_);
-      stopped_ = true;
-      if (watcher_ != nullptr) kvWatcher_Stop(watcher_);
-      changed_.notify_all();
+      std::lock_guard<std::mutex> lock(state_->mutex);
+      state_->stopped = true;
+      inbox = std::move(state_->inbox);
     }
-    if (thread_.joinable()) thread_.join();
-  }
-
-  void Restart() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    ++generation_;
-    if (watcher_ != nullptr) kvWatcher_Stop(watcher_);
-    changed_.notify_all();
+    inbox.reset();
+    // Waits for a callback that runs.
+    const std::lock_guard<std::recursive_mutex> callbacks(state_->callback_mutex);
   }
 
  private:
-  void Run() {
-    for (;;) {
-      uint64_t generation = 0;
-      {
-        std::unique_lock<std::mutex> lock(mutex_);
-        if (stopped_) return;
-        generation = generation_;
-      }
-      kvWatcher* watcher = nullptr;
-      const natsStatus status = connected_() ? kvStore_Watch(&watcher, kv_, filter_.c_str(), nullptr)
-                                             : NATS_CONNECTION_DISCONNECTED;
-      {
-        std::unique_lock<std::mutex> lock(mutex_);
-        if (status != NATS_OK) {
-          // Not there yet: again after a reconnect, or soon.
-          clock_->WaitUntil(lock, changed_, clock_->Now() + kRebindWait,
-                            [&] { return stopped_ || generation_ != generation; });
-          continue;
-        }
-        if (stopped_ || generation_ != generation) {
-          lock.unlock();
-          kvWatcher_Destroy(watcher);
-          continue;
-        }
-        watcher_ = watcher;
-      }
-      Read(watcher);
-      {
-        std::lock_guard<std::mutex> lock(mutex_);
-        watcher_ = nullptr;
-      }
-      kvWatcher_Destroy(watcher);
-    }
-  }
-
-  void Read(kvWatcher* watcher) {
-    for (;;) {
-      kvEntry* raw = nullptr;
-      const natsStatus status = kvWatcher_Next(&raw, watcher, 3600 * 1000);
-      if (status == NATS_TIMEOUT) continue;
-      if (status != NATS_OK) return;
-      if (raw == nullptr) {
-        if (on_current_) on_current_();
-        continue;
-      }
-      KeyValue::Entry entry;
-      entry.key = kvEntry_Key(raw);
-      entry.revision = kvEntry_Revision(raw);
-      entry.deleted = kvEntry_Operation(raw) != kvOp_Put;
-      if (!entry.deleted && kvEntry_ValueLen(raw) > 0) {
-        entry.value.assign(static_cast<const char*>(kvEntry_Value(raw)),
-                           static_cast<size_t>(kvEntry_ValueLen(raw)));
-      }
-      kvEntry_Destroy(raw);
-      on_entry_(entry);
-    }
-  }
-
-  Clock* clock_;
-  kvStore* kv_;
-  const std::string filter_;
-  const std::function<bool()> connected_;
-  const std::function<void(const KeyValue::Entry&)> on_entry_;
-  const std::function<void()> on_current_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopped_ = false;
-  uint64_t generation_ = 0;
-  kvWatcher* watcher_ = nullptr;
+  std::shared_ptr<WatchState> state_;
   std::unique_ptr<Subscription> listener_;
-  std::thread thread_;
 };
 
 bool IsValidKey(absl::string_view key) {
@@ -1096,14 +1212,14 @@ class NatsKeyValue : public KeyValue {
   using Api = std::function<absl::StatusOr<ApiResponse>(const Message&)>;
   using ListenFunction = std::function<std::unique_ptr<Subscription>(std::function<void(bool)>)>;
 
-  NatsKeyValue(Clock* clock, jsCtx* js, kvStore* kv, std::string bucket, Api api,
-               std::function<bool()> connected, ListenFunction listen)
-      : clock_(clock),
-        js_(js),
+  NatsKeyValue(jsCtx* js, kvStore* kv, std::string bucket, Api api, std::function<bool()> connected,
+               std::function<std::shared_ptr<WatchState>()> new_watch, ListenFunction listen)
+      : js_(js),
         kv_(kv),
         bucket_(std::move(bucket)),
         api_(std::move(api)),
         connected_(std::move(connected)),
+        new_watch_(std::move(new_watch)),
         listen_(std::move(listen)) {}
 
   ~NatsKeyValue() override {
@@ -1166,13 +1282,19 @@ class NatsKeyValue : public KeyValue {
   absl::StatusOr<std::unique_ptr<Subscription>> Watch(absl::string_view filter,
                                                       std::function<void(const Entry&)> on_entry,
                                                       std::function<void()> on_current) override {
-    auto watch = std::make_unique<NatsWatch>(clock_, kv_, std::string(filter), connected_,
-                                             std::move(on_entry), std::move(on_current));
-    NatsWatch* raw = watch.get();
-    watch->Start(listen_([raw](bool connected) {
-      if (connected) raw->Restart();
-    }));
-    return watch;
+    std::shared_ptr<WatchState> state = new_watch_();
+    state->bucket = bucket_;
+    state->filter = std::string(filter);
+    state->on_entry = std::move(on_entry);
+    state->on_current = std::move(on_current);
+    const std::weak_ptr<WatchState> weak = state;
+    std::unique_ptr<Subscription> listener = listen_([weak](bool connected) {
+      auto self = weak.lock();
+      if (connected && self != nullptr) self->Restart();
+    });
+    state->Restart();
+    state->Tick();
+    return std::make_unique<NatsWatch>(std::move(state), std::move(listener));
   }
 
  private:
@@ -1203,12 +1325,12 @@ class NatsKeyValue : public KeyValue {
     return static_cast<uint64_t>(response.seq);
   }
 
-  Clock* clock_;
   jsCtx* js_;
   kvStore* kv_;
   const std::string bucket_;
   const Api api_;
   const std::function<bool()> connected_;
+  const std::function<std::shared_ptr<WatchState>()> new_watch_;
   const ListenFunction listen_;
 };
 
@@ -1371,13 +1493,29 @@ absl::StatusOr<std::unique_ptr<KeyValue>> NatsBus::OpenBucket(absl::string_view 
   }
   const std::shared_ptr<Impl> impl = impl_;
   return std::make_unique<NatsKeyValue>(
-      impl_->clock, js, kv, name, [impl](const Message& message) { return impl->Api(message); },
+      js, kv, name, [impl](const Message& message) { return impl->Api(message); },
       [impl] { return impl->direct_up.load(); },
+      [impl] {
+        auto state = std::make_shared<WatchState>();
+        state->clock = impl->clock;
+        state->core_request = [impl](Message message, absl::Duration timeout, ReplyCallback done) {
+          impl->CoreRequest(std::move(message), timeout, std::move(done));
+        };
+        state->subscribe = [impl](absl::string_view subject, MessageCallback callback) {
+          return impl->Subscribe(subject, "", std::move(callback));
+        };
+        state->publish = [impl](const Message& message) {
+          impl->Publish(message, Urgency::kNow).IgnoreError();
+        };
+        state->connected = [impl] { return impl->direct_up.load(); };
+        return state;
+      },
       [this](std::function<void(bool)> callback) { return OnConnectionChange(std::move(callback)); });
 }
 
 std::unique_ptr<Subscription> NatsBus::OnConnectionChange(std::function<void(bool connected)> callback) {
-  auto shared = std::make_shared<std::function<void(bool)>>(std::move(callback));
+  auto shared = std::make_shared<Impl::ConnectionListener>();
+  shared->callback = std::move(callback);
   uint64_t id = 0;
   {
     std::lock_guard<std::mutex> lock(impl_->mutex);
@@ -1385,9 +1523,14 @@ std::unique_ptr<Subscription> NatsBus::OnConnectionChange(std::function<void(boo
     impl_->listeners.emplace(id, shared);
   }
   const std::shared_ptr<Impl> impl = impl_;
-  return std::make_unique<Listener>([impl, id] {
-    std::lock_guard<std::mutex> lock(impl->mutex);
-    impl->listeners.erase(id);
+  return std::make_unique<Listener>([impl, id, shared] {
+    {
+      std::lock_guard<std::mutex> lock(impl->mutex);
+      impl->listeners.erase(id);
+    }
+    // Waits for a call under way.
+    const std::lock_guard<std::recursive_mutex> lock(shared->mutex);
+    shared->removed = true;
   });
 }
 
