@@ -187,6 +187,9 @@ namespace {
 // absl::ParseTime take twenty times as long, and read and write whatever is not of this form.
 constexpr absl::string_view kForm = "0000-00-00T00:00:00.000Z";
 constexpr int64_t kMillisOfDay = 24 * 60 * 60 * 1000;
+// The years that have four digits: 0001 to 9999.
+constexpr int64_t kFirstMillis = -62135596800000;
+constexpr int64_t kLastMillis = 253402300799999;
 
 void WriteDigits(char* end, int count, int64_t value) {
   for (int i = 0; i < count; ++i, value /= 10) *--end = static_cast<char>('0' + value % 10);
@@ -206,11 +209,11 @@ int ReadDigits(absl::string_view text, size_t at, size_t count) {
 
 std::string FormatTimestamp(absl::Time time) {
   const int64_t millis = absl::ToUnixMillis(time);
-  const int64_t of_day = (millis % kMillisOfDay + kMillisOfDay) % kMillisOfDay;
-  const absl::CivilDay day = absl::CivilDay(1970, 1, 1) + (millis - of_day) / kMillisOfDay;
-  if (time == absl::InfiniteFuture() || time == absl::InfinitePast() || day.year() < 1 || day.year() > 9999) {
+  if (millis < kFirstMillis || millis > kLastMillis) {
     return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone());
   }
+  const int64_t of_day = (millis % kMillisOfDay + kMillisOfDay) % kMillisOfDay;
+  const absl::CivilDay day = absl::CivilDay(1970, 1, 1) + (millis - of_day) / kMillisOfDay;
   std::string text(kForm);
   char* const at = text.data();
   WriteDigits(at + 4, 4, day.year());

@@ -66,6 +66,7 @@ struct HealthServer::Impl {
     bool writing = false;
     bool ended = false;
     int sent = -1;
+    Tag* done = nullptr;  // comes out of the queue when the call ends, if it began
   };
 
   std::mutex mutex;
@@ -115,17 +116,21 @@ struct HealthServer::Impl {
     auto call = std::make_shared<WatchCall>();
     Begin(
         [this, call](bool ok) {
-          if (!ok) return;
+          if (!ok) {
+            delete call->done;
+            return;
+          }
           AcceptWatch();
           watchers.insert(call);
           Push(call);
         },
         [&](void* tag) {
           // The done-tag comes only for calls that began; it keeps the call alive until then.
-          call->context.AsyncNotifyWhenDone(new Tag([this, call](bool) {
+          call->done = new Tag([this, call](bool) {
             call->ended = true;
             watchers.erase(call);
-          }));
+          });
+          call->context.AsyncNotifyWhenDone(call->done);
           service.RequestWatch(&call->context, &call->request, &call->writer, queue.get(), queue.get(), tag);
         });
   }
