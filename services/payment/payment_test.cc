@@ -160,6 +160,18 @@ class PaymentTest : public ::testing::Test {
     std::unique_ptr<Ledger> ledger;
     std::unique_ptr<Receipts> receipts;
     std::unique_ptr<Payment> payment;
+
+    Copy() = default;
+    Copy(Copy&&) = default;
+    // What uses the others goes first, as in the destructor.
+    Copy& operator=(Copy&& other) {
+      payment = std::move(other.payment);
+      receipts = std::move(other.receipts);
+      ledger = std::move(other.ledger);
+      receipts_bucket = std::move(other.receipts_bucket);
+      payments = std::move(other.payments);
+      return *this;
+    }
   };
 
   void SetUp() override {
@@ -180,7 +192,7 @@ class PaymentTest : public ::testing::Test {
     copy_ = NewCopy("copy-1");
   }
   void TearDown() override {
-    copy_ = {};
+    copy_ = Copy();
     terminal_.reset();
     device_.reset();
     std::remove((folder_ + "/journal.jsonl").c_str());
