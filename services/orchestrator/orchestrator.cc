@@ -183,8 +183,9 @@ struct Kiosk {
 
   // Guarded by Core::mutex_.
   std::deque<Work> queue;
-  bool running = false;  // a thread works on the queue, or a timer will make one do so
-  bool retired = false;  // this copy leads no more
+  std::deque<Work> held;  // inputs that wait until the state has room for what they begin
+  bool running = false;   // a thread works on the queue, or a timer will make one do so
+  bool retired = false;   // this copy leads no more
   std::vector<int64_t> completed;
   std::shared_ptr<const KioskState> state;
   std::deque<Publication> publications;
@@ -197,6 +198,19 @@ struct Kiosk {
   uint64_t revision = 0;  // of the stored state; 0: none is stored
   std::optional<Transition> unstored;
 };
+
+}  // namespace
+
+namespace {
+
+// An input may begin as many steps as an intent has items; there is room for that below the limit.
+bool HasRoom(const KioskState& state) {
+  return state.steps.size() < kMaxPendingSteps / 2 && state.outbox.size() < kMaxPendingSteps;
+}
+
+bool IsEvent(const Work& work) {
+  return work.input.has_value() && work.input->origin.has_value();
+}
 
 }  // namespace
 
@@ -228,6 +242,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       kiosk->retired = true;
       kiosk->queue.erase(kiosk->queue.begin() + (kiosk->running && !kiosk->queue.empty() ? 1 : 0),
                          kiosk->queue.end());
+      kiosk->held.clear();
     }
     if (options_.run == nullptr) {
       clock_.WaitUntil(lock, changed_, clock_.Now() + absl::Seconds(5), [&] { return working_ == 0; });
@@ -429,6 +444,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       for (auto& [id, kiosk] : kiosks_) {
         kiosk->retired = true;
         kiosk->queue.clear();
+        kiosk->held.clear();
         kiosk->publications.clear();
       }
       kiosks_.clear();
@@ -597,8 +613,9 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     auto oldest = kiosks_.end();
     for (auto it = kiosks_.begin(); it != kiosks_.end(); ++it) {
       const Kiosk& kiosk = *it->second;
-      if (kiosk.running || !kiosk.queue.empty() || !kiosk.publications.empty() || kiosk.publishing ||
-          kiosk.state->state != SessionState::kAttract || !kiosk.state->background.empty() ||
+      if (kiosk.running || !kiosk.queue.empty() || !kiosk.held.empty() || !kiosk.publications.empty() ||
+          kiosk.publishing || kiosk.state->state != SessionState::kAttract ||
+          !kiosk.state->background.empty() ||
           clock_.Now() - absl::FromUnixMillis(kiosk.state->state_since_ms) < absl::Hours(1)) {
         continue;
       }
@@ -645,6 +662,10 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     {
       std::lock_guard<std::mutex> lock(mutex_);
       if (kiosk->retired || stopped_) return;
+      if (!kiosk->held.empty() && IsEvent(work)) {
+        kiosk->held.push_back(std::move(work));  // in its order, when there is room
+        return;
+      }
       kiosk->queue.push_back(std::move(work));
       if (kiosk->running) return;
       kiosk->running = true;
@@ -660,6 +681,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       std::shared_ptr<const MenuView> menu;
       {
         std::lock_guard<std::mutex> lock(mutex_);
+        if (!kiosk->unstored.has_value()) Hold(*kiosk);
         if (kiosk->queue.empty() || (kiosk->retired && !leading_)) {
           kiosk->running = false;
           return;
@@ -738,6 +760,25 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       if (done) done();
       Arm(kiosk, *next);
     }
+  }
+
+  // Takes inputs out of the queue while the state has no room for them, and back when it has: they stay
+  // unacknowledged, and nothing is dropped. The answers that make room are no inputs. mutex_ is held.
+  static void Hold(Kiosk& kiosk) {
+    if (HasRoom(*kiosk.state)) {
+      if (!kiosk.held.empty()) {
+        kiosk.queue.push_front(std::move(kiosk.held.front()));
+        kiosk.held.pop_front();
+      }
+      return;
+    }
+    std::deque<Work> others;
+    std::deque<Work> events;
+    for (Work& work : kiosk.queue) (IsEvent(work) ? events : others).push_back(std::move(work));
+    // What is in the queue came before what is held.
+    for (Work& work : kiosk.held) events.push_back(std::move(work));
+    kiosk.queue = std::move(others);
+    kiosk.held = std::move(events);
   }
 
   // Goes on with the kiosk's queue in a while. mutex_ is held.

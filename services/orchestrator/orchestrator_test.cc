@@ -416,6 +416,24 @@ TEST(Orchestrator, TakesAnOrderFromThePersonToTheReceipt) {
   EXPECT_THAT(restaurant.State().outbox, IsEmpty()) << "a quiet kiosk has nothing left to do";
 }
 
+// More than the state has room for at once: the rest waits in the stream.
+TEST(Orchestrator, ManyTouchesAtOnceAllCount) {
+  Restaurant restaurant;
+  Copy& copy = restaurant.AddCopy("a");
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }));
+  restaurant.Touch("start");
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.In(SessionState::kBrowsing); }));
+  constexpr int kEach = 90;
+  for (int i = 0; i < kEach; ++i) {
+    restaurant.Add(101, 1);
+    restaurant.Add(201, 1);
+  }
+  ASSERT_TRUE(restaurant.Await([&] {
+    const KioskState state = restaurant.State();
+    return state.cart.size() == 2 && state.cart[0].quantity == kEach && state.cart[1].quantity == kEach;
+  })) << "some touches were lost";
+}
+
 TEST(Orchestrator, AnswersInTheFormItWasAskedIn) {
   Restaurant restaurant;
   restaurant.AddCopy("a");

@@ -28,7 +28,7 @@ inline constexpr int64_t kMaxLineQuantity = 99;   // of one line
 inline constexpr int64_t kMaxCartQuantity = 999;  // of all lines together
 inline constexpr size_t kMaxApplied = 256;        // remembered msg_ids
 inline constexpr size_t kMaxEndedSessions = 16;   // remembered sessions whose late inputs are ignored
-inline constexpr size_t kMaxPendingSteps = 32;    // cart actions that wait for the menu
+inline constexpr size_t kMaxPendingSteps = 128;   // cart actions that wait for the menu
 inline constexpr size_t kMaxBackgroundPayments = 16;
 inline constexpr size_t kMaxShownItems = 60;  // items of one screen
 
