@@ -114,7 +114,7 @@ TEST(MenuBusTest, AMenuLargerThanAMessageIsImportedAndReadByALaterCopy) {
     Copy one(server);
     ASSERT_THAT(ImportMenu(one.bucket(), large), IsOk());
     ASSERT_THAT(ImportMenu(one.bucket(), large), IsOk());
-    ASSERT_TRUE(Await("the large menu", absl::Seconds(10), [&] { return one.Finds("volcano burger", 101); }));
+    ASSERT_TRUE(Await("the large menu", absl::Seconds(60), [&] { return one.Finds("volcano burger", 101); }));
     ASSERT_THAT(one.SetAvailable(102, false), IsOk());
   }
   Copy later(server);
