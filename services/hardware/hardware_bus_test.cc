@@ -73,6 +73,9 @@ class HardwareBusTest : public testing::Test {
     ASSERT_THAT(process, IsOk());
     agent_ = *std::move(process);
     ASSERT_TRUE(agent_->AwaitFile(ready, kPatience));
+    // The file says that it listens, not that it serves; a command on the durable path waits until it does.
+    ASSERT_TRUE(
+        testing_support::Await("the hardware agent to answer", kPatience, [this] { return Status().ok(); }));
   }
 
   template <class Response, class Request>
