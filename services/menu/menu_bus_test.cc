@@ -131,7 +131,7 @@ TEST(MenuBusTest, TheMenuOutlivesTheServer) {
   Copy other(server);
   ASSERT_THAT(ImportMenu(one.bucket(), DemoMenu()), IsOk());
   ASSERT_TRUE(
-      Await("the imported menu", absl::Seconds(5), [&] { return other.Finds("volcano burger", 101); }));
+      Await("the imported menu", absl::Seconds(60), [&] { return other.Finds("volcano burger", 101); }));
   server.Kill();
   EXPECT_TRUE(other.Finds("volcano burger", 101)) << "reading needs no server";
   server.Restart();
