@@ -34,6 +34,10 @@ bool IsInbox(absl::string_view subject) {
          subject.front() != '.' && subject.back() != '.';
 }
 
+absl::Status BadReplyTo() {
+  return MakeError(ErrorCode::kInvalidRequest, "header Kiosk-Reply-To is not an inbox");
+}
+
 absl::string_view LastToken(absl::string_view subject) {
   const size_t dot = subject.rfind('.');
   return dot == absl::string_view::npos ? subject : subject.substr(dot + 1);
@@ -108,11 +112,29 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
   }
 
   void OnCore(Message message) {
-    if (message.headers.Has(subjects::kReplyToHeader)) return;  // the durable consumer's
+    if (const std::optional<std::string> reply_to = message.headers.Get(subjects::kReplyToHeader)) {
+      // The durable consumer's. Where its header names no inbox, only the core reply subject can be told so.
+      if (!IsInbox(*reply_to)) RefuseReplyTo(message);
+      return;
+    }
     auto job = std::make_shared<Job>();
     job->reply_to = message.reply;
     job->message = std::move(message);
     Dispatch(std::move(job));
+  }
+
+  // The dead letter is the durable consumer's.
+  void RefuseReplyTo(const Message& message) {
+    if (!IsInbox(message.reply)) return;
+    Job job;
+    job.reply_to = message.reply;
+    bus.Publish(MakeReply(job, RequestEnvelope(message), BadReplyTo())).IgnoreError();
+  }
+
+  // What a request says of itself, as far as it can be read.
+  Envelope RequestEnvelope(const Message& message) const {
+    absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, bus.clock().Now());
+    return parsed.ok() ? std::move(parsed->envelope) : Envelope();
   }
 
   void OnDelivery(const std::string& durable, std::shared_ptr<Delivery> delivery) {
@@ -159,9 +181,15 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     absl::StatusOr<std::string> reply = Answer(job, envelope);
     if (!reply.ok() && absl::IsCancelled(reply.status()) && job.deadline.has_value() &&
         *job.deadline <= bus.clock().Now() && job.endpoint != nullptr && envelope.msg_id.empty()) {
-      // Expired: nobody waits any more, and nothing was started.
+      // Expired: nothing was started. On the durable path nobody waits any more.
       if (observer.on_expired) observer.on_expired(action);
-      if (job.delivery != nullptr) job.delivery->Ack();
+      if (job.delivery != nullptr) {
+        job.delivery->Ack();
+      } else if (IsInbox(job.reply_to)) {
+        const absl::Status expired =
+            MakeError(ErrorCode::kTimeout, "the header Kiosk-Deadline had passed when the request came");
+        bus.Publish(MakeReply(job, RequestEnvelope(job.message), expired)).IgnoreError();
+      }
       return;
     }
     const absl::Duration took = bus.clock().Now() - job.received;
@@ -190,7 +218,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     const absl::Time now = bus.clock().Now();
     if (job.delivery != nullptr && !IsInbox(job.reply_to)) {
       job.reply_to.clear();
-      return MakeError(ErrorCode::kInvalidRequest, "header Kiosk-Reply-To is not an inbox");
+      return BadReplyTo();
     }
     if (const std::optional<std::string> text = message.headers.Get(subjects::kDeadlineHeader)) {
       const absl::StatusOr<absl::Time> deadline = ParseTimestamp(*text);
@@ -303,8 +331,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     if (IsInbox(reply_to) && deadline.ok() && *deadline > bus.clock().Now()) {
       Job job;
       job.reply_to = reply_to;
-      const absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, bus.clock().Now());
-      bus.Publish(MakeReply(job, parsed.ok() ? parsed->envelope : Envelope(), lost)).IgnoreError();
+      bus.Publish(MakeReply(job, RequestEnvelope(message), lost)).IgnoreError();
     }
     if (observer.on_dead_letter) observer.on_dead_letter(LastToken(message.subject));
     PublishDeadLetter(bus, {agent, subjects::kCommandsStream, source.durable, sequence, deliveries}, message,

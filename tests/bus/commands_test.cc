@@ -320,6 +320,39 @@ TEST_F(BusTest, AReplySubjectThatIsNoInboxIsRefused) {
   EXPECT_TRUE(AwaitMessages(*client, subjects::kCommandsStream, 0));
   EXPECT_EQ(agent.handled(), 0);
   EXPECT_GE(Messages(*client, subjects::kEventsStream), 0);
+  EXPECT_THAT(watch.messages(), SizeIs(0));
+  // Whoever has a reply subject of its own is told, once.
+  Message message;
+  message.subject = subjects::kMenuSearch;
+  message.reply = watch.subject();
+  message.headers.Set(subjects::kReplyToHeader, "kiosk.agent.payment.process");
+  message.body = R"({"trace_id":"t-1","payload":{}})";
+  ASSERT_THAT(client->Publish(message), IsOk());
+  ASSERT_TRUE(AwaitMessages(*client, subjects::kDeadLetterStream, 5));
+  ASSERT_TRUE(watch.AwaitCount(1));
+  EXPECT_THAT(watch.messages(), SizeIs(1));
+  EXPECT_THAT(watch.messages()[0].body, HasSubstr("INVALID_REQUEST"));
+  EXPECT_THAT(watch.messages()[0].body, HasSubstr("Kiosk-Reply-To"));
+  EXPECT_THAT(watch.messages()[0].body, HasSubstr("t-1"));
+  EXPECT_EQ(agent.handled(), 0);
+}
+
+// "A request always gets an answer": one that came too late on the plain path is told so, and not started.
+TEST_F(BusTest, AnExpiredPlainRequestIsAnsweredAndNotStarted) {
+  MiniAgent agent(server_.url(), Echo);
+  const auto client = Connect();
+  Inbox inbox(*client);
+  Message message;
+  message.subject = subjects::kMenuSearch;
+  message.reply = inbox.subject();
+  message.headers.Set(subjects::kDeadlineHeader, "2025-12-14T13:30:00.000Z");
+  message.body = R"({"session_id":"s-1","payload":{}})";
+  ASSERT_THAT(client->Publish(message), IsOk());
+  ASSERT_TRUE(inbox.AwaitCount(1));
+  EXPECT_THAT(inbox.messages()[0].body, HasSubstr("\"TIMEOUT\""));
+  EXPECT_THAT(inbox.messages()[0].body, HasSubstr("s-1"));
+  EXPECT_EQ(agent.expired(), 1);
+  EXPECT_EQ(agent.handled(), 0);
 }
 
 // "A request always gets an answer": whatever its body.
