@@ -16,6 +16,32 @@
 namespace arc::bus {
 namespace {
 
+// An answer that comes on another thread, once, however late.
+template <class T>
+class Waiting {
+ public:
+  std::function<void(absl::StatusOr<T>)> Taker() {
+    return [shared = shared_](absl::StatusOr<T> answer) {
+      std::lock_guard<std::mutex> lock(shared->mutex);
+      shared->answer = std::move(answer);
+      shared->changed.notify_all();
+    };
+  }
+  absl::StatusOr<T> Take() {
+    std::unique_lock<std::mutex> lock(shared_->mutex);
+    shared_->changed.wait(lock, [&] { return shared_->answer.has_value(); });
+    return *std::move(shared_->answer);
+  }
+
+ private:
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::optional<absl::StatusOr<T>> answer;
+  };
+  const std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+};
+
 struct ReplyStatus {
   std::string status;
   template <class S, class V>
@@ -84,21 +110,23 @@ void CallRaw(Bus& bus, absl::string_view subject, absl::string_view payload, con
 
 absl::StatusOr<ParsedMessage> CallRawAndWait(Bus& bus, absl::string_view subject, absl::string_view payload,
                                              const CallContext& context) {
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::optional<absl::StatusOr<ParsedMessage>> answer;
-  };
-  auto shared = std::make_shared<Shared>();
-  CallRaw(bus, subject, payload, context, [shared](absl::StatusOr<ParsedMessage> answer) {
-    std::lock_guard<std::mutex> lock(shared->mutex);
-    shared->answer = std::move(answer);
-    shared->changed.notify_all();
-  });
-  // Request() always calls back, at its deadline at the latest.
-  std::unique_lock<std::mutex> lock(shared->mutex);
-  shared->changed.wait(lock, [&] { return shared->answer.has_value(); });
-  return *std::move(shared->answer);
+  Waiting<ParsedMessage> waiting;
+  // Calls back at its deadline at the latest.
+  CallRaw(bus, subject, payload, context, waiting.Taker());
+  return waiting.Take();
+}
+
+absl::StatusOr<Message> CoreRequestAndWait(Bus& bus, Message request, absl::Duration timeout) {
+  Waiting<Message> waiting;
+  bus.CoreRequest(std::move(request), timeout, waiting.Taker());
+  return waiting.Take();
+}
+
+bool IsCopyGone(Bus& bus, absl::string_view service, absl::string_view instance_id) {
+  Message ping;
+  ping.subject = absl::StrCat("$SRV.PING.", service, ".", instance_id);
+  const absl::StatusOr<Message> pong = CoreRequestAndWait(bus, std::move(ping), absl::Seconds(1));
+  return absl::IsUnavailable(pong.status()) && bus.connected();
 }
 
 void PublishEvent(Bus& bus, absl::string_view subject, const Envelope& envelope, absl::string_view payload,

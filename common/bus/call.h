@@ -65,6 +65,14 @@ absl::StatusOr<Response> CallAndWait(Bus& bus, absl::string_view subject, const 
   return DecodePayload<Response>(*answer);
 }
 
+// Sends a plain request and waits for its answer. Not to be called on a thread of the bus.
+absl::StatusOr<Message> CoreRequestAndWait(Bus& bus, Message request, absl::Duration timeout);
+
+// Whether the server knows nobody who answers for the copy `instance_id` of `service`: it has died, or lost
+// its connection. False in doubt: when it is slow, or this process itself is not connected. Waits for the
+// answer, at most 1 s; not to be called on a thread of the bus.
+bool IsCopyGone(Bus& bus, absl::string_view service, absl::string_view instance_id);
+
 // Publishes an event with an envelope; Nats-Msg-Id is the envelope's msg_id. `done` may be empty.
 void PublishEvent(Bus& bus, absl::string_view subject, const Envelope& envelope, absl::string_view payload,
                   absl::string_view kiosk_id, std::function<void(absl::Status)> done);

@@ -1,11 +1,9 @@
 #include "common/provision/jetstream_api.h"
 
-#include <condition_variable>
-#include <memory>
-#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/bus/call.h"
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
 
@@ -121,28 +119,11 @@ absl::Status ToStatus(const std::string& api, const ApiError& error) {
 
 }  // namespace
 
-absl::StatusOr<bus::Message> CoreRequestAndWait(bus::Bus& bus, bus::Message request, absl::Duration timeout) {
-  struct Waiting {
-    std::mutex mutex;
-    std::condition_variable answered;
-    std::optional<absl::StatusOr<bus::Message>> answer;
-  };
-  auto waiting = std::make_shared<Waiting>();
-  bus.CoreRequest(std::move(request), timeout, [waiting](absl::StatusOr<bus::Message> answer) {
-    std::lock_guard<std::mutex> lock(waiting->mutex);
-    waiting->answer = std::move(answer);
-    waiting->answered.notify_all();
-  });
-  std::unique_lock<std::mutex> lock(waiting->mutex);
-  waiting->answered.wait(lock, [&] { return waiting->answer.has_value(); });
-  return *std::move(waiting->answer);
-}
-
 absl::StatusOr<json::Document> JetStreamApi::Request(const std::string& api, const std::string& body) {
   bus::Message request;
   request.subject = absl::StrCat("$JS.API.", api);
   request.body = body;
-  absl::StatusOr<bus::Message> answer = CoreRequestAndWait(bus_, std::move(request), timeout_);
+  absl::StatusOr<bus::Message> answer = bus::CoreRequestAndWait(bus_, std::move(request), timeout_);
   if (!answer.ok()) {
     const std::string why(answer.status().message());
     if (answer.status().code() == absl::StatusCode::kUnavailable) {

@@ -115,9 +115,6 @@ class JetStreamApi {
   const absl::Duration timeout_;
 };
 
-// Sends a plain request and waits for its answer. Not to be called on a thread of the bus.
-absl::StatusOr<bus::Message> CoreRequestAndWait(bus::Bus& bus, bus::Message request, absl::Duration timeout);
-
 }  // namespace arc::provision
 
 #endif  // ARC_COMMON_PROVISION_JETSTREAM_API_H_

@@ -216,12 +216,12 @@ absl::StatusOr<json::Raw> ReplayCommand(Session& session, bus::Message message) 
   // The stream listens on every command's subject, so the server does not say that nobody else does.
   bus::Message ping;
   ping.subject = absl::StrCat("$SRV.PING.", bus::ServiceOf(subject));
-  const auto pong = provision::CoreRequestAndWait(session.bus, std::move(ping), session.timeout);
+  const auto pong = bus::CoreRequestAndWait(session.bus, std::move(ping), session.timeout);
   if (!pong.ok()) {
     return absl::UnavailableError(absl::StrCat("no ", bus::ServiceOf(subject), " agent is running"));
   }
   const absl::Duration timeout = std::max(session.timeout, bus::DefaultTimeout(subject));
-  const auto reply = provision::CoreRequestAndWait(session.bus, std::move(message), timeout);
+  const auto reply = bus::CoreRequestAndWait(session.bus, std::move(message), timeout);
   if (reply.status().code() == absl::StatusCode::kDeadlineExceeded) {
     return absl::DeadlineExceededError(absl::StrCat("no answer within ", absl::FormatDuration(timeout),
                                                     "; it may have been handled all the same"));

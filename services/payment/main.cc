@@ -5,6 +5,7 @@
 
 #include "absl/flags/flag.h"
 #include "common/agent/agent.h"
+#include "common/bus/call.h"
 #include "common/messages/payment.h"
 #include "common/subjects/subjects.h"
 #include "services/payment/http_terminal.h"
@@ -40,6 +41,9 @@ int main(int argc, char** argv) {
   options.instance_id = agent.instance_id();
   options.currency = absl::GetFlag(FLAGS_currency);
   options.lease = absl::GetFlag(FLAGS_lease);
+  options.is_gone = [&](const std::string& instance_id) {
+    return arc::bus::IsCopyGone(agent.bus(), "payment", instance_id);
+  };
   options.on_ended = [&](absl::string_view outcome) {
     agent.metrics().Increment(payment::kPaymentsMetric, "Payments by how they ended.",
                               {{"outcome", std::string(outcome)}});

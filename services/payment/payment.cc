@@ -23,6 +23,10 @@ namespace {
 // A card is awaited in slices, each of which renews the lease.
 constexpr absl::Duration kSlice = absl::Milliseconds(1500);
 constexpr absl::Duration kRetryPause = absl::Milliseconds(200);
+// How often whoever waits for another process looks whether it is still there.
+constexpr absl::Duration kLookAfterOwner = absl::Seconds(1);
+// For how long an owner that was found alive is taken for alive.
+constexpr absl::Duration kAliveFor = absl::Milliseconds(300);
 // How much longer than the agent the terminal waits, should the agent die.
 constexpr absl::Duration kGrace = absl::Seconds(10);
 constexpr size_t kMostAttempts = 100;
@@ -163,6 +167,25 @@ void Payment::Claim(PaymentRecord& record) const {
   record.lease_until_ms = absl::ToUnixMillis(clock_.Now() + options_.lease);
 }
 
+bool Payment::HasOwner(const PaymentRecord& record) {
+  const absl::Time now = clock_.Now();
+  if (!record.IsOwned(now)) return false;
+  if (record.owner == options_.instance_id) return true;
+  {
+    std::lock_guard lock(mutex_);
+    const auto seen = seen_alive_.find(record.owner);
+    if (seen != seen_alive_.end() && now - seen->second < kAliveFor) return true;
+  }
+  const bool gone = options_.is_gone(record.owner);
+  std::lock_guard lock(mutex_);
+  if (gone) {
+    seen_alive_.erase(record.owner);
+  } else {
+    seen_alive_[record.owner] = now;
+  }
+  return !gone;
+}
+
 PaymentRecord Payment::NewRecord(const messages::ProcessPaymentRequest& request, const Order& order,
                                  const bus::RequestContext& context) const {
   PaymentRecord record;
@@ -287,7 +310,7 @@ absl::StatusOr<std::optional<PaymentOutcome>> Payment::ProcessOnce(
   }
 
   // An attempt is on. The request belongs to it from now on, so that its repeats get the outcome of this one.
-  const bool take_over = !record.IsOwned(clock_.Now()) && may_begin;
+  const bool take_over = !HasOwner(record) && may_begin;
   const bool joins = !key.empty() && !Contains(record.attempt().keys, key) &&
                      record.attempt().keys.size() < kMostKeysOfAnAttempt;
   if (joins) record.attempt().keys.push_back(key);
@@ -309,9 +332,12 @@ absl::StatusOr<std::optional<PaymentOutcome>> Payment::ProcessOnce(
   if (!may_begin) {
     return MakeError(ErrorCode::kPaymentUnknown, "the payment of this order has not ended yet");
   }
-  watcher.WaitNewerThan(found->revision,
-                        std::min(limits.answer_by, absl::FromUnixMillis(found->record.lease_until_ms)));
+  watcher.WaitNewerThan(found->revision, NextLook(found->record, limits.answer_by));
   return look_again;
+}
+
+absl::Time Payment::NextLook(const PaymentRecord& record, absl::Time until) const {
+  return std::min({until, absl::FromUnixMillis(record.lease_until_ms), clock_.Now() + kLookAfterOwner});
 }
 
 CreateIntent Payment::IntentOf(const PaymentRecord& record) const {
@@ -557,9 +583,9 @@ PaymentOutcome Payment::OutcomeOf(const PaymentRecord& record, const Attempt& at
   return outcome;
 }
 
-PaymentOutcome Payment::StandingOf(const PaymentRecord& record) const {
+PaymentOutcome Payment::StandingOf(const PaymentRecord& record) {
   PaymentOutcome outcome = OutcomeOf(record, record.attempt());
-  if (record.phase != Phase::kOpen || record.IsOwned(clock_.Now())) return outcome;
+  if (record.phase != Phase::kOpen || HasOwner(record)) return outcome;
   outcome.status = PaymentStatus::kUnknown;
   outcome.error = "It is not known yet whether the customer was charged.";
   outcome.error_message = outcome.error;
@@ -598,20 +624,19 @@ absl::StatusOr<PaymentOutcome> Payment::Cancel(const messages::CancelPaymentRequ
       if (absl::IsAborted(requested)) continue;
       if (!requested.ok()) return LedgerError(requested);
     }
-    if (found->record.phase == Phase::kOpen && found->record.IsOwned(clock_.Now())) {
+    if (found->record.phase == Phase::kOpen && HasOwner(found->record)) {
       // Its owner sees the intent end and writes it down; when the terminal is out of this process's reach,
       // the owner reads the request to cancel when it next renews its lease.
       const absl::StatusOr<Intent> intent = terminal_.Get(request.order_id);
       if (intent.ok() && intent->attempt == found->record.attempt().number)
         terminal_.Cancel(*intent).IgnoreError();
       if (draining_ || clock_.Now() >= limits.answer_by) return StandingOf(found->record);
-      watcher.WaitNewerThan(found->revision,
-                            std::min(limits.answer_by, absl::FromUnixMillis(found->record.lease_until_ms)));
+      watcher.WaitNewerThan(found->revision, NextLook(found->record, limits.answer_by));
       continue;
     }
     found = Reconcile(*std::move(found));
     if (!found.ok()) return LedgerError(found.status());
-    if (found->record.phase == Phase::kOpen && found->record.IsOwned(clock_.Now())) continue;
+    if (found->record.phase == Phase::kOpen && HasOwner(found->record)) continue;
     return StandingOf(found->record);
   }
 }
@@ -635,7 +660,7 @@ absl::StatusOr<Intent> Payment::SettledIntent(const PaymentRecord& record, absl:
 absl::StatusOr<VersionedRecord> Payment::Reconcile(VersionedRecord found) {
   const absl::Time now = clock_.Now();
   const PaymentRecord& record = found.record;
-  if (record.phase != Phase::kOpen || record.IsOwned(now)) return found;
+  if (record.phase != Phase::kOpen || HasOwner(record)) return found;
   absl::StatusOr<Intent> intent = terminal_.Get(record.order_id);
   if (!intent.ok() && !absl::IsNotFound(intent.status())) return found;
   if (intent.ok()) {

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -38,7 +39,7 @@
 // Attempts are numbered, and the terminal takes no call for one that is over: a copy that was suspended and
 // wakes up late can neither start nor stop anything in a later attempt.
 //
-// An attempt whose owner died, or lost sight of the terminal after the intent may have been created, is
+// An attempt whose owner died (nobody answers for it on the bus, or its lease is over), or lost sight of the terminal after the intent may have been created, is
 // UNKNOWN: `process` answers PAYMENT_UNKNOWN, which is not retryable. It is settled with what the terminal
 // says of the intent by whoever comes first: the next request for the order, or the round that every copy
 // makes each `reconcile_interval`. A request to pay that finds such an attempt with a card still awaited
@@ -56,6 +57,8 @@ class Payment {
     absl::Duration default_timeout = absl::Seconds(30);  // Of a request without a deadline.
     absl::Duration lease = absl::Seconds(6);             // A silent owner is taken for dead after this.
     absl::Duration reconcile_interval = absl::Seconds(1);
+    // Whether it is certain that a process is gone, so that its lease need not be waited for. May block.
+    std::function<bool(const std::string& instance_id)> is_gone = [](const std::string&) { return false; };
     // Tells an observer of metrics how a payment ended: "success", "failed", "cancelled" or "unknown".
     std::function<void(absl::string_view)> on_ended = [](absl::string_view) {};
   };
@@ -119,6 +122,10 @@ class Payment {
   PaymentRecord NewRecord(const messages::ProcessPaymentRequest& request, const Order& order,
                           const bus::RequestContext& context) const;
   void Claim(PaymentRecord& record) const;
+  // Whether some process works on the attempt, as far as can be known.
+  bool HasOwner(const PaymentRecord& record);
+  // Until when to wait for the owner's next word, at most `until`.
+  absl::Time NextLook(const PaymentRecord& record, absl::Time until) const;
 
   // One pass of Process(): nothing when it has to look again.
   absl::StatusOr<std::optional<messages::PaymentOutcome>> ProcessOnce(
@@ -160,7 +167,7 @@ class Payment {
   void RunRounds();
 
   messages::PaymentOutcome OutcomeOf(const PaymentRecord& record, const Attempt& attempt) const;
-  messages::PaymentOutcome StandingOf(const PaymentRecord& record) const;
+  messages::PaymentOutcome StandingOf(const PaymentRecord& record);
   // Waits for `duration`; false at once when `until` is reached or the process drains.
   bool Pause(absl::Duration duration, absl::Time until);
 
@@ -175,6 +182,8 @@ class Payment {
   std::atomic<int> active_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
+  // Owners that were found alive, and when; looked after again once that is old.
+  std::map<std::string, absl::Time> seen_alive_;
   absl::Status terminal_health_ = absl::UnavailableError("the card terminal has not answered yet");
   std::thread rounds_;
 };

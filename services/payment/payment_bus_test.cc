@@ -85,8 +85,9 @@ class PaymentBusTest : public ::testing::Test {
                        absl::StrCat("--http_port=", terminal_port_), "--crash_after=" + crash_after});
     terminal_port_ = std::stoi(terminal_.http_url.substr(terminal_.http_url.rfind(':') + 1));
   }
-  Running StartAgent() {
-    Running agent = Start({ARC_BIN_DIR "/arc-payment", "--terminal_url=" + terminal_.http_url, "--lease=2s"});
+  Running StartAgent(absl::Duration lease = absl::Seconds(2)) {
+    Running agent = Start({ARC_BIN_DIR "/arc-payment", "--terminal_url=" + terminal_.http_url,
+                           "--lease=" + absl::FormatDuration(lease)});
     Await("the payment agent is SERVING", kPatience, [&] {
       const httplib::Result result = httplib::Client(agent.http_url).Get("/healthz");
       return result && result->status == 200;
@@ -230,6 +231,24 @@ TEST_F(PaymentBusTest, AnAgentKilledBetweenAuthorisationAndAnswerIsReconciledAnd
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(again->status, PaymentStatus::kSuccess);
   EXPECT_EQ(InJournal("authorised"), 1);
+  EXPECT_EQ(InJournal("captured"), 1);
+}
+
+// "Meanwhile UNKNOWN": not pending until the dead owner's lease, here a minute, is over.
+TEST_F(PaymentBusTest, AKilledAgentsPaymentIsUnknownAtOnceWhileTheTerminalIsAway) {
+  StartTerminal();
+  Running agent = StartAgent(absl::Minutes(1));
+  std::future<Answer> answer = Pay("k1", absl::Seconds(8));
+  AwaitCardPrompt();
+  agent.process->Kill();
+  const Running next = StartAgent(absl::Minutes(1));
+  EXPECT_THAT(Status(), IsOkAndHolds(::testing::Field(&PaymentOutcome::status, PaymentStatus::kUnknown)));
+  terminal_.process->Kill();
+  EXPECT_THAT(Status(), IsOkAndHolds(::testing::Field(&PaymentOutcome::status, PaymentStatus::kUnknown)));
+  StartTerminal();
+  Tap("tok_visa");
+  EXPECT_TRUE(AwaitStatus(PaymentStatus::kSuccess, "the payment is reconciled"));
+  EXPECT_THAT(answer.get(), AnyOf(HasErrorCode(ErrorCode::kTimeout), HasErrorCode(ErrorCode::kUnavailable)));
   EXPECT_EQ(InJournal("captured"), 1);
 }
 

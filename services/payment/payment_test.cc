@@ -199,7 +199,7 @@ class PaymentTest : public ::testing::Test {
     rmdir(folder_.c_str());
   }
 
-  Copy NewCopy(const std::string& instance_id) {
+  Copy NewCopy(const std::string& instance_id, std::function<bool(const std::string&)> is_gone = nullptr) {
     Copy copy;
     auto payments = bus_.OpenBucket(subjects::kPaymentsBucket);
     auto receipts = bus_.OpenBucket(subjects::kReceiptsBucket);
@@ -213,6 +213,7 @@ class PaymentTest : public ::testing::Test {
     copy.receipts->Start(*copy.receipts_bucket);
     Payment::Options options;
     options.instance_id = instance_id;
+    if (is_gone) options.is_gone = std::move(is_gone);
     auto payment = Payment::Create(std::move(options), *terminal_, *copy.ledger, *copy.receipts, clock_);
     EXPECT_THAT(payment, IsOk());
     copy.payment = *std::move(payment);
@@ -300,8 +301,8 @@ class PaymentTest : public ::testing::Test {
     for (const terminal_sim::Intent& intent : device_->List()) charges += intent.amount_captured > 0 ? 1 : 0;
     return charges;
   }
-  // What a copy leaves behind that died while it waited for a card: a claim, its lease over.
-  VersionedRecord LeaveBehind(absl::Duration deadline_in) {
+  // What a copy leaves behind that died while it waited for a card: a claim, its lease over or not.
+  VersionedRecord LeaveBehind(absl::Duration deadline_in, absl::Duration lease_left = absl::ZeroDuration()) {
     PaymentRecord record;
     const messages::ProcessPaymentRequest request = SpecificationExample();
     record.order_id = request.order_id;
@@ -314,7 +315,7 @@ class PaymentTest : public ::testing::Test {
     record.attempts.resize(1);
     record.attempt().keys = {"first"};
     record.owner = "copy-that-died";
-    record.lease_until_ms = absl::ToUnixMillis(clock_.Now());
+    record.lease_until_ms = absl::ToUnixMillis(clock_.Now() + lease_left);
     record.deadline_ms = absl::ToUnixMillis(clock_.Now() + deadline_in);
     auto created = copy_.ledger->Create(record);
     EXPECT_THAT(created, IsOk());
@@ -587,6 +588,28 @@ TEST_F(PaymentTest, StatusSettlesWhatADeadOwnerLeft) {
   EXPECT_THAT(Status(), HasStatus(PaymentStatus::kUnknown));
   terminal_->SetLine(TestTerminal::Line::kUp);
   EXPECT_THAT(Status(), HasStatus(PaymentStatus::kSuccess));
+}
+
+TEST_F(PaymentTest, AnOwnerThatIsGoneFromTheBusIsNotWaitedFor) {
+  std::vector<std::string> asked;
+  bool gone = false;
+  Copy other = NewCopy("copy-2", [&](const std::string& instance_id) {
+    asked.push_back(instance_id);
+    return gone;
+  });
+  ASSERT_THAT(terminal_->Create(IntentLeftBehind()), IsOk());
+  LeaveBehind(absl::Seconds(20), absl::Seconds(6));
+  messages::PaymentStatusRequest request;
+  request.order_id = "order-1";
+  EXPECT_THAT(other.payment->Status(request, Context()), HasStatus(PaymentStatus::kPending));
+  EXPECT_THAT(asked, Each(Eq("copy-that-died")));
+  EXPECT_THAT(asked, SizeIs(1));  // alive a moment ago
+  gone = true;
+  clock_.Advance(absl::Milliseconds(300));
+  EXPECT_THAT(other.payment->Status(request, Context()), HasStatus(PaymentStatus::kUnknown));
+  Tap("tok_visa");
+  EXPECT_THAT(other.payment->Status(request, Context()), HasStatus(PaymentStatus::kSuccess));
+  EXPECT_EQ(Charges(), 1);
 }
 
 TEST_F(PaymentTest, TheRoundsSettleWhatNobodyAsksFor) {
