@@ -103,14 +103,14 @@ class ArcctlTest : public testing::Test {
   }
 
   void PublishScreen(const std::string& subject, const std::string& kiosk_id, const std::string& layout,
-                     const std::string& data) {
+                     const std::string& data, const std::string& type = "ItemGrid") {
     bus::Message message;
     message.subject = subject;
     if (!kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, kiosk_id);
     message.body =
         WrapPayload(MakeEnvelope(SystemClock::Get().Now(), "s"),
                     absl::StrCat(R"({"event":"ui_update","layout_mode":")", layout,
-                                 R"(","theme_override":null,"components":[{"type":"ItemGrid","data":)", data,
+                                 R"(","theme_override":null,"components":[{"type":")", type, R"(","data":)", data,
                                  R"(}],"suggested_actions":[]})"));
     EXPECT_THAT(bus_->Publish(message), IsOk());
   }
@@ -309,6 +309,21 @@ TEST_F(ProvisionedTest, ATapWaitsForTheEndOfThePayment) {
   const Ended ended = Arcctl({"tap", "tok_visa"});
   EXPECT_EQ(ended.status, 0) << ended.err;
   EXPECT_THAT(ended.out, StartsWith("[paid]"));
+}
+
+TEST_F(ProvisionedTest, WhatTheKioskRefusesIsAFailure) {
+  Serve("kiosk.input.>", [this](const bus::Message&) {
+    PublishScreen("kiosk.ui.update", "", "hero_grid",
+                  R"({"code":"MENU_NOT_FOUND","text":"Not on the menu.","severity":"warning"})", "Notice");
+    return std::string();
+  });
+  const Ended refused = Arcctl({"cart", "add", "999999"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("MENU_NOT_FOUND: Not on the menu."));
+  EXPECT_THAT(refused.out, StartsWith("[hero_grid]"));
+  const Ended json = Arcctl({"cart", "add", "999999", "--json"});
+  EXPECT_EQ(json.status, 1);
+  EXPECT_THAT(json.out, HasSubstr(R"("refusal":"MENU_NOT_FOUND: Not on the menu.")"));
 }
 
 TEST_F(ProvisionedTest, WithoutAnOrchestratorTheInputIsStoredAndThatIsSaid) {

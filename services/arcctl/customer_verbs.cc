@@ -38,6 +38,7 @@ struct InputResult {
   bool stored = true;
   std::optional<json::Raw> screen;
   bool settled = false;  // `screen` is final, as far as it says itself
+  std::optional<std::string> refusal;  // why the kiosk did not do it
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -46,6 +47,7 @@ struct InputResult {
     v.Required("stored", s.stored);
     v.Nullable("screen", s.screen);
     v.Required("settled", s.settled);
+    v.Nullable("refusal", s.refusal);
   }
 };
 
@@ -154,6 +156,7 @@ absl::Status SendInput(Session& session, absl::string_view base, const T& input,
   if (screen.has_value()) {
     result.screen = screen->raw;
     result.settled = done(screen->update);
+    result.refusal = RefusalOn(screen->update);
   }
   if (session.json()) {
     session.Print(json::Encode(result));
@@ -167,6 +170,7 @@ absl::Status SendInput(Session& session, absl::string_view base, const T& input,
         "the input is stored, but no screen came of it within ", absl::FormatDuration(session.timeout),
         ": either it changed nothing, or the orchestrator does not run (`arcctl status`)"));
   }
+  if (result.refusal.has_value()) return absl::FailedPreconditionError(*result.refusal);
   return absl::OkStatus();
 }
 

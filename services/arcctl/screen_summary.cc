@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -12,6 +13,9 @@ namespace {
 
 // Longest list that is shown in full.
 constexpr size_t kMaxShown = 12;
+
+// Notices that warn of something and refuse nothing.
+constexpr absl::string_view kRemarks[] = {"ALLERGEN", "DIETARY", "PRICE_CHANGED", "HARDWARE_ERROR"};
 
 // An entry of a component's list: an item, a line of the cart, a category, a suggestion, a choice.
 struct Entry {
@@ -50,6 +54,7 @@ struct Component {
   std::optional<std::string> title;
   std::optional<std::string> text;
   std::optional<std::string> code;
+  std::optional<std::string> severity;
   std::optional<std::string> description;
   std::optional<std::string> order_number;
   std::optional<std::string> order_id;
@@ -85,6 +90,7 @@ struct Component {
     v.Optional("title", s.title);
     v.Optional("text", s.text);
     v.Optional("code", s.code);
+    v.Optional("severity", s.severity);
     v.Optional("description", s.description);
     v.Optional("order_number", s.order_number);
     v.Optional("order_id", s.order_id);
@@ -243,6 +249,21 @@ bool IsSettled(const messages::UiUpdate& screen) {
     if (data.ok() && (data->loading || data->updating || !data->verified.value_or(true))) return false;
   }
   return true;
+}
+
+std::optional<std::string> RefusalOn(const messages::UiUpdate& screen) {
+  for (const messages::UiComponent& component : screen.components) {
+    const bool error_message = component.type == "ErrorMessage";
+    if (!error_message && component.type != "Notice") continue;
+    const absl::StatusOr<Component> data = json::Decode<Component>(component.data.text);
+    if (!data.ok()) continue;
+    const std::string code = data->code.value_or("");
+    const std::string severity = data->severity.value_or("info");
+    if (error_message || (severity != "info" && !absl::c_linear_search(kRemarks, code))) {
+      return absl::StrCat(code, ": ", data->text.value_or(""));
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace arc::arcctl

@@ -59,5 +59,24 @@ TEST(IsSettled, NotWhileSomethingIsAwaited) {
   EXPECT_FALSE(settled(R"({"verified":false})"));
 }
 
+TEST(RefusalOn, IsAWarningThatStandsForWhatWasAskedOrTheErrorLayout) {
+  const auto refusal = [](absl::string_view type, absl::string_view data) {
+    return RefusalOn(Screen(
+        absl::StrCat(R"({"layout_mode":"x","components":[{"type":"A","data":{"severity":"error"}},{"type":")",
+                     type, R"(","data":)", data, R"(}],"suggested_actions":[]})")));
+  };
+  EXPECT_EQ(
+      refusal("Notice", R"({"code":"ITEM_OUT_OF_STOCK","text":"It is sold out.","severity":"warning"})"),
+      "ITEM_OUT_OF_STOCK: It is sold out.");
+  EXPECT_EQ(refusal("Notice", R"({"code":"UNAVAILABLE","text":"No menu.","severity":"error"})"),
+            "UNAVAILABLE: No menu.");
+  EXPECT_EQ(refusal("ErrorMessage", R"({"code":"TIMEOUT","text":"No answer.","way_out":"Try again."})"),
+            "TIMEOUT: No answer.");
+  EXPECT_EQ(refusal("Notice", R"({"code":"ADDED","text":"Added.","severity":"info"})"), std::nullopt);
+  EXPECT_EQ(refusal("Notice", R"({"code":"ALLERGEN","text":"It contains nuts.","severity":"warning"})"),
+            std::nullopt);
+  EXPECT_EQ(refusal("CartSummary", R"({"count":1})"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace arc::arcctl

@@ -168,6 +168,9 @@ describe("a fleet", () => {
     await kiosk.sessionEvent("ended");
     const refused = await fleet.arcctl("--kiosk_id", "kiosk-004", "cart", "add", "101", "many");
     assert.equal(refused.status, 2);
+    const unknown = await fleet.arcctl("--kiosk_id", "kiosk-004", "cart", "add", "999999");
+    assert.equal(unknown.status, 1);
+    assert.match(unknown.stderr, /MENU_NOT_FOUND/);
   });
 
   test("a declined card, then a good one: one charge, one receipt", async () => {
