@@ -17,6 +17,8 @@ namespace {
 
 constexpr absl::Duration kPollEvery = absl::Milliseconds(100);
 // A message that is redelivered or handled slowly is not stuck yet.
+// Of a work queue; an idle one is empty, a busy one holds a few messages of some kB.
+constexpr int64_t kSwollenBytes = 64 << 20;
 constexpr absl::Duration kMinStuck = absl::Seconds(10);
 
 // Every subject on which somebody waits for an answer.
@@ -101,6 +103,7 @@ class Judgement {
     Consumers();
     Overlaps();
     Unclaimed();
+    Swollen();
     DeadLetters();
     diagnosis_.streams = static_cast<int64_t>(seen_.streams.size());
     diagnosis_.consumers = static_cast<int64_t>(seen_.consumers.size());
@@ -309,6 +312,19 @@ class Judgement {
              "uses "
              "a wrong subject, and the message expires");
       }
+    }
+  }
+
+  void Swollen() {
+    for (const StreamInfo& stream : seen_.streams) {
+      if (stream.config.retention != "workqueue" || stream.state.bytes < kSwollenBytes) continue;
+      Find("swollen", absl::StrCat("stream ", stream.config.name),
+           absl::StrCat("holds ", stream.state.bytes >> 20, " MB in ",
+                        Count(stream.state.messages, "message"),
+                        "; once the server's memory for streams is used up it takes in no command"),
+           absl::StrCat("see who sends them (the findings above name their subjects); they expire by themselves, or "
+                        "`nats stream purge ",
+                        stream.config.name, " --subject SUBJECT` deletes them"));
     }
   }
 

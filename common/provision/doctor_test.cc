@@ -201,6 +201,13 @@ TEST_F(JudgeTest, MessagesThatNoConsumerTakes) {
                                          "2 messages on kiosk.agent.hardware.led.kiosk-009")));
 }
 
+TEST_F(JudgeTest, AWorkQueueThatFillsTheServersMemory) {
+  for (StreamInfo& stream : seen_.streams) stream.state.bytes = (64 << 20) - 1;
+  EXPECT_THAT(Findings(), IsEmpty());
+  for (StreamInfo& stream : seen_.streams) stream.state.bytes = 200 << 20;
+  EXPECT_THAT(Findings(), ElementsAre(Is("swollen", "stream KIOSK_COMMANDS", "holds 200 MB")));
+}
+
 TEST_F(JudgeTest, ConsumersOfAKioskWithSubjectsOfItsOwnAreKnown) {
   const auto with = ForKiosk(topology_, "kiosk-007");
   ASSERT_THAT(with, IsOk());
