@@ -318,13 +318,14 @@ class Judgement {
   void Swollen() {
     for (const StreamInfo& stream : seen_.streams) {
       if (stream.config.retention != "workqueue" || stream.state.bytes < kSwollenBytes) continue;
-      Find("swollen", absl::StrCat("stream ", stream.config.name),
-           absl::StrCat("holds ", stream.state.bytes >> 20, " MB in ",
-                        Count(stream.state.messages, "message"),
-                        "; once the server's memory for streams is used up it takes in no command"),
-           absl::StrCat("see who sends them (the findings above name their subjects); they expire by themselves, or "
-                        "`nats stream purge ",
-                        stream.config.name, " --subject SUBJECT` deletes them"));
+      Find(
+          "swollen", absl::StrCat("stream ", stream.config.name),
+          absl::StrCat("holds ", stream.state.bytes >> 20, " MB in ", Count(stream.state.messages, "message"),
+                       "; once the server's memory for streams is used up it takes in no command"),
+          absl::StrCat(
+              "see who sends them (the findings above name their subjects); they expire by themselves, or "
+              "`nats stream purge ",
+              stream.config.name, " --subject SUBJECT` deletes them"));
     }
   }
 

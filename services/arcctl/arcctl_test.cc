@@ -107,11 +107,10 @@ class ArcctlTest : public testing::Test {
     bus::Message message;
     message.subject = subject;
     if (!kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, kiosk_id);
-    message.body =
-        WrapPayload(MakeEnvelope(SystemClock::Get().Now(), "s"),
-                    absl::StrCat(R"({"event":"ui_update","layout_mode":")", layout,
-                                 R"(","theme_override":null,"components":[{"type":")", type, R"(","data":)", data,
-                                 R"(}],"suggested_actions":[]})"));
+    message.body = WrapPayload(MakeEnvelope(SystemClock::Get().Now(), "s"),
+                               absl::StrCat(R"({"event":"ui_update","layout_mode":")", layout,
+                                            R"(","theme_override":null,"components":[{"type":")", type,
+                                            R"(","data":)", data, R"(}],"suggested_actions":[]})"));
     EXPECT_THAT(bus_->Publish(message), IsOk());
   }
 

@@ -37,7 +37,7 @@ struct InputResult {
   std::string msg_id;
   bool stored = true;
   std::optional<json::Raw> screen;
-  bool settled = false;  // `screen` is final, as far as it says itself
+  bool settled = false;                // `screen` is final, as far as it says itself
   std::optional<std::string> refusal;  // why the kiosk did not do it
 
   template <class S, class V>

@@ -21,8 +21,8 @@ std::string OneLineScreen(const messages::UiUpdate& screen);
 // False while a part of the screen says that it waits for something, so that another update follows.
 bool IsSettled(const messages::UiUpdate& screen);
 
-// Why the kiosk did not do what it was asked, as the screen says it: a notice that warns, or the error layout.
-// A notice that only comes along with what was done (an allergen, a changed price) is none.
+// Why the kiosk did not do what it was asked, as the screen says it: a notice that warns, or the error
+// layout. A notice that only comes along with what was done (an allergen, a changed price) is none.
 std::optional<std::string> RefusalOn(const messages::UiUpdate& screen);
 
 }  // namespace arc::arcctl

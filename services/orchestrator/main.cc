@@ -2,6 +2,7 @@
 // kiosk.ui.update and kiosk.session.*; keeps every kiosk's session in the bucket KIOSK_SESSIONS.
 #include <cmath>
 #include <iostream>
+#include <memory>
 #include <string>
 
 #include "absl/flags/flag.h"
@@ -9,6 +10,7 @@
 #include "common/agent/agent.h"
 #include "common/messages/ui.h"
 #include "common/subjects/subjects.h"
+#include "services/orchestrator/event_guard.h"
 #include "services/orchestrator/orchestrator.h"
 
 ABSL_FLAG(double, tax_rate, 0, "tax on top of the menu's prices, as a fraction: 0.0825 is 8.25 %");
@@ -49,6 +51,13 @@ int main(int argc, char** argv) {
   arc::orchestrator::Orchestrator orchestrator(agent.bus(), options);
   agent.UseBucket(arc::subjects::kSessionsBucket,
                   [&](arc::bus::KeyValue& bucket) { return orchestrator.Start(bucket); });
+  std::unique_ptr<arc::orchestrator::EventGuard> guard;
+  agent.OnStart([&] {
+    absl::StatusOr<std::unique_ptr<arc::orchestrator::EventGuard>> started =
+        arc::orchestrator::EventGuard::Start(agent.bus());
+    if (started.ok()) guard = *std::move(started);
+    return started.status();
+  });
   agent.Command<arc::messages::SnapshotRequest, arc::messages::SnapshotResponse>(
       arc::subjects::kOrchestratorSnapshot, arc::bus::Execution::kPool,
       [&](const arc::messages::SnapshotRequest& request, const arc::bus::RequestContext& context) {
@@ -56,6 +65,9 @@ int main(int argc, char** argv) {
       });
   agent.HealthCheck("lead", [&] { return orchestrator.Health(); });
   agent.SetActiveSessions([&] { return orchestrator.active_sessions(); });
-  agent.OnDrain([&] { orchestrator.Stop(); });
+  agent.OnDrain([&] {
+    guard.reset();
+    orchestrator.Stop();
+  });
   return agent.Run();
 }

@@ -39,11 +39,11 @@
 // Attempts are numbered, and the terminal takes no call for one that is over: a copy that was suspended and
 // wakes up late can neither start nor stop anything in a later attempt.
 //
-// An attempt whose owner died (nobody answers for it on the bus, or its lease is over), or lost sight of the terminal after the intent may have been created, is
-// UNKNOWN: `process` answers PAYMENT_UNKNOWN, which is not retryable. It is settled with what the terminal
-// says of the intent by whoever comes first: the next request for the order, or the round that every copy
-// makes each `reconcile_interval`. A request to pay that finds such an attempt with a card still awaited
-// takes it over with its own deadline.
+// An attempt whose owner died (nobody answers for it on the bus, or its lease is over), or lost sight of the
+// terminal after the intent may have been created, is UNKNOWN: `process` answers PAYMENT_UNKNOWN, which is
+// not retryable. It is settled with what the terminal says of the intent by whoever comes first: the next
+// request for the order, or the round that every copy makes each `reconcile_interval`. A request to pay that
+// finds such an attempt with a card still awaited takes it over with its own deadline.
 namespace arc::payment {
 
 // Counter: outcome is "success", "failed", "cancelled" or "unknown".

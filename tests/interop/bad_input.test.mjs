@@ -47,6 +47,15 @@ const EVENTS = {
     { order_id: "text!", lines: "list!", "lines.0.item_id": "id!", "lines.0.quantity": "count!", total: "number!", payment: "object!", context: "object" }],
 };
 
+// Every event that the orchestrator writes and only screens and monitors read.
+const WRITTEN = {
+  "kiosk.session.started": [{ event: "session_started", kiosk_id: "kiosk-bad" }, { kiosk_id: "text!" }],
+  "kiosk.session.ended": [{ event: "session_ended", reason: "timeout", duration_seconds: 1 }, { reason: "word!", duration_seconds: "natural number!" }],
+  "kiosk.ui.update": [
+    { event: "ui_update", layout_mode: "attract", theme_override: null, components: [{ type: "HeroItem", data: { id: 101 } }], suggested_actions: [] },
+    { layout_mode: "text!", theme_override: "text", components: "list!", "components.0.type": "text!", suggested_actions: "texts!" }],
+};
+
 const WRONG = {
   text: [5, true, [], {}, "a\0b", "x".repeat(100_000)],
   word: [5, true, [], {}, "nonsense"],
@@ -301,6 +310,25 @@ describe("events", () => {
       const odd = [...oddBodies(payload)];
       const refused = (await lettersOf(subject, odd.map(([, body]) => body))).map((letter, index) => letter && `${odd[index][0]}: ${letter.error}`);
       assert.deepEqual(refused.filter(Boolean), []);
+    });
+  }
+
+  for (const [subject, [payload, fields]] of Object.entries(WRITTEN)) {
+    test(`${subject}, which the orchestrator writes`, async () => {
+      const before = await client.lastDeadLetter();
+      const scoped = `${subject}${subject === "kiosk.ui.update" ? ".kiosk-bad" : ""}`;
+      const cases = [...badBodies("event", payload, fields)];
+      for (const [, body] of oddBodies(payload)) await client.store(scoped, bytes(body));
+      for (const [, body] of cases) await client.store(scoped, bytes(body));
+      await eventually(`${cases.length} dead letters`, async () => (await client.lastDeadLetter()) - before >= cases.length);
+      const letters = await client.deadLetters(before);
+      const problems = cases.flatMap(([what, body, says], index) => {
+        const { to, subject: from, body_bytes, error_code, error } = letters[index];
+        const right = to === "system.deadletter.core.arc-orchestrator" && from === scoped && body_bytes === bytes(body).length && error_code === "INVALID_REQUEST" && says.test(error);
+        return right ? [] : [`${what}: ${JSON.stringify(letters[index]).slice(0, 300)}`];
+      });
+      assert.equal(problems.length, 0, `${problems.length} of ${cases.length}:\n${problems.join("\n")}`);
+      assert.equal(letters.length, cases.length);
     });
   }
 
