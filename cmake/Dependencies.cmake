@@ -7,7 +7,8 @@ find_package(GTest REQUIRED)
 find_package(OpenSSL REQUIRED)
 # Debian's CMake configuration of libnats names a library that its package does not install.
 pkg_check_modules(NATS REQUIRED IMPORTED_TARGET libnats)
-pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
+# Health is served and probed without TLS: the smaller library saves 2 MB a process.
+pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++_unsecure)
 pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(XAPIAN REQUIRED IMPORTED_TARGET xapian-core)

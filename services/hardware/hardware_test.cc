@@ -86,7 +86,7 @@ class HardwareTest : public testing::Test {
     return text.value_or("");
   }
 
-  TempFolder folder_;
+  testing_support::TempDir folder_;
   ManualClock clock_;
   FakeBucket bucket_;
   Hardware::Options options_;

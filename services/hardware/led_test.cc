@@ -43,7 +43,7 @@ class FileLedTest : public testing::Test {
  protected:
   std::string Shown() { return ReadFile(path_).value_or("unreadable"); }
 
-  TempFolder folder_;
+  testing_support::TempDir folder_;
   const std::string path_ = folder_.path() + "/led.json";
   ManualClock clock_;
   Led led_{clock_, *OpenLed("file:" + path_)};
@@ -116,7 +116,7 @@ class SysfsLedTest : public testing::Test {
     return (*OpenLed("sysfs:" + folder_.path()))->Show(color, pattern);
   }
 
-  TempFolder folder_;
+  testing_support::TempDir folder_;
 };
 
 TEST_F(SysfsLedTest, SetsColoursInTheOrderOfTheLight) {

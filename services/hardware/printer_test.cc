@@ -45,7 +45,7 @@ std::string PaperOf(const std::string& path) {
 }
 
 TEST(OpenPrinterTest, NamesWhatItTakes) {
-  TempFolder folder;
+  testing_support::TempDir folder;
   EXPECT_THAT(OpenPrinter(absl::StrCat("file:", folder.path(), "/p")), IsOk());
   EXPECT_EQ((*OpenPrinter("tcp:printer.local:9100"))->name(), "tcp:printer.local:9100");
   EXPECT_THAT(OpenPrinter("tcp:[::1]:9100"), IsOk());
@@ -60,7 +60,7 @@ TEST(OpenPrinterTest, NamesWhatItTakes) {
 }
 
 TEST(FilePrinterTest, AppendsJobsAndKnowsThemAfterARestart) {
-  TempFolder folder;
+  testing_support::TempDir folder;
   const std::string path = folder.path() + "/paper";
   {
     auto printer = FilePrinter::Open(path);
@@ -80,7 +80,7 @@ TEST(FilePrinterTest, AppendsJobsAndKnowsThemAfterARestart) {
 }
 
 TEST(FilePrinterTest, AJobThatACrashCutShortIsRemovedAndPrintedWhole) {
-  TempFolder folder;
+  testing_support::TempDir folder;
   const std::string whole_path = folder.path() + "/whole";
   auto whole_printer = FilePrinter::Open(whole_path);
   ASSERT_THAT(whole_printer, IsOk());
@@ -101,7 +101,7 @@ TEST(FilePrinterTest, AJobThatACrashCutShortIsRemovedAndPrintedWhole) {
 }
 
 TEST(FilePrinterTest, BlocksThatNeverReachedTheDiskAreNotAReceipt) {
-  TempFolder folder;
+  testing_support::TempDir folder;
   const std::string path = folder.path() + "/paper";
   auto printer = FilePrinter::Open(path);
   ASSERT_THAT(printer, IsOk());
@@ -116,7 +116,7 @@ TEST(FilePrinterTest, BlocksThatNeverReachedTheDiskAreNotAReceipt) {
 }
 
 TEST(FilePrinterTest, OutOfPaperByItsControlFile) {
-  TempFolder folder;
+  testing_support::TempDir folder;
   const std::string path = folder.path() + "/paper";
   auto printer = FilePrinter::Open(path);
   ASSERT_THAT(printer, IsOk());
@@ -131,7 +131,7 @@ TEST(FilePrinterTest, OutOfPaperByItsControlFile) {
 }
 
 TEST(FilePrinterTest, SixteenCopiesPrintAJobOnce) {
-  TempFolder folder;
+  testing_support::TempDir folder;
   const std::string path = folder.path() + "/paper";
   std::vector<std::thread> threads;
   for (int i = 0; i < 16; ++i) {
@@ -152,7 +152,7 @@ TEST(FilePrinterTest, SixteenCopiesPrintAJobOnce) {
 }
 
 TEST(FilePrinterTest, AFileThatWasTornOffStartsAnew) {
-  TempFolder folder;
+  testing_support::TempDir folder;
   const std::string path = folder.path() + "/paper";
   auto printer = FilePrinter::Open(path);
   ASSERT_THAT(printer, IsOk());
@@ -341,7 +341,7 @@ TEST(DevicePrinterTest, PrintsThroughATerminalDevice) {
 }
 
 TEST(DevicePrinterTest, MissingDeviceIsOffline) {
-  TempFolder folder;
+  testing_support::TempDir folder;
   auto printer = NewDevicePrinter(folder.path() + "/lp0", TestTimeouts());
   EXPECT_EQ(printer->GetState().condition, Condition::kOffline);
   EXPECT_EQ(printer->Print("a", "x").fate, Fate::kNotStarted);

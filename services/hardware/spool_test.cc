@@ -102,7 +102,7 @@ class SpoolTest : public testing::Test {
     clock_.Advance(absl::Seconds(10));
   }
 
-  TempFolder folder_;
+  testing_support::TempDir folder_;
   ManualClock clock_;
   FakePrinter printer_;
   FakeBucket bucket_;

@@ -8,9 +8,6 @@
 
 #include <array>
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "common/status/status_macros.h"
@@ -22,17 +19,6 @@ namespace {
 constexpr std::chrono::seconds kPatience{10};
 
 }  // namespace
-
-TempFolder::TempFolder() {
-  std::string pattern = testing::TempDir() + "arc-hardware-XXXXXX";
-  if (mkdtemp(pattern.data()) == nullptr) abort();
-  path_ = pattern;
-}
-
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 FakeTcpPrinter::FakeTcpPrinter(const Behaviour& behaviour, int port) : behaviour_(behaviour) {
   listener_ = UniqueFd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));

@@ -1,4 +1,4 @@
-// What the tests of this folder share: a folder that goes away, and a network printer made of sockets.
+// What the tests of this folder share: a network printer made of sockets.
 #ifndef ARC_SERVICES_HARDWARE_TEST_SUPPORT_H_
 #define ARC_SERVICES_HARDWARE_TEST_SUPPORT_H_
 
@@ -15,20 +15,9 @@
 #include "common/bus/bus.h"
 #include "services/hardware/printer.h"
 #include "services/hardware/unique_fd.h"
+#include "tests/support/process.h"
 
 namespace arc::hardware {
-
-class TempFolder {
- public:
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // A receipt printer on a TCP port of 127.0.0.1: what is printed collects as paper, status requests are
 // answered and kept off the paper. One connection at a time, as printers have it.

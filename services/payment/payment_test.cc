@@ -1,8 +1,5 @@
 #include "services/payment/payment.h"
 
-#include <unistd.h>
-
-#include <cstdio>
 #include <cstdlib>
 #include <future>
 #include <memory>
@@ -19,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "services/payment/http_terminal.h"
 #include "services/terminal_sim/device.h"
+#include "tests/support/process.h"
 
 namespace arc::payment {
 namespace {
@@ -175,10 +173,7 @@ class PaymentTest : public ::testing::Test {
   };
 
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/payment-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    auto journal = terminal_sim::Journal::Open(folder_ + "/journal.jsonl");
+    auto journal = terminal_sim::Journal::Open(folder_.File("journal.jsonl"));
     ASSERT_THAT(journal, IsOk());
     terminal_sim::Device::Options options;
     options.kiosk_id = subjects::kDefaultKioskId;
@@ -195,8 +190,6 @@ class PaymentTest : public ::testing::Test {
     copy_ = Copy();
     terminal_.reset();
     device_.reset();
-    std::remove((folder_ + "/journal.jsonl").c_str());
-    rmdir(folder_.c_str());
   }
 
   Copy NewCopy(const std::string& instance_id, std::function<bool(const std::string&)> is_gone = nullptr) {
@@ -327,7 +320,7 @@ class PaymentTest : public ::testing::Test {
 
   ManualClock clock_;
   bus::MemoryBus bus_{clock_};
-  std::string folder_;
+  testing_support::TempDir folder_;
   std::atomic<bool> lose_create_answer_{false};
   std::unique_ptr<terminal_sim::Device> device_;
   std::unique_ptr<TestTerminal> terminal_;

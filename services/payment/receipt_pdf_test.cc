@@ -1,15 +1,13 @@
 #include "services/payment/receipt_pdf.h"
 
-#include <unistd.h>
-
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/process.h"
 
 namespace arc::payment {
 namespace {
@@ -40,16 +38,8 @@ Receipt SpecificationExample() {
 // What poppler, a reader independent of the library that wrote the file, makes of it.
 class ReceiptPdfTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = absl::StrCat(::testing::TempDir(), "/receipt-XXXXXX");
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override {
-    std::remove(Path().c_str());
-    rmdir(folder_.c_str());
-  }
-  std::string Path() const { return folder_ + "/receipt.pdf"; }
+  void SetUp() override {}
+  std::string Path() const { return folder_.File("receipt.pdf"); }
 
   std::string Render(const Receipt& receipt) {
     absl::StatusOr<std::string> pdf = RenderReceiptPdf(receipt, ReceiptStyle());
@@ -70,7 +60,7 @@ class ReceiptPdfTest : public ::testing::Test {
   std::string Words() { return Run("pdftotext -layout " + Path() + " - 2>/dev/null"); }
   std::string Info() { return Run("pdfinfo " + Path() + " 2>/dev/null"); }
 
-  std::string folder_;
+  testing_support::TempDir folder_;
 };
 
 TEST_F(ReceiptPdfTest, ShowsEverythingThatWasPaid) {

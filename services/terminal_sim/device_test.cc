@@ -1,9 +1,5 @@
 #include "services/terminal_sim/device.h"
 
-#include <unistd.h>
-
-#include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -14,6 +10,7 @@
 #include "common/status/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/process.h"
 
 namespace arc::terminal_sim {
 namespace {
@@ -27,18 +24,9 @@ using ::testing::SizeIs;
 
 class DeviceTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/device-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    Restart();
-  }
-  void TearDown() override {
-    device_.reset();
-    std::remove(Path().c_str());
-    rmdir(folder_.c_str());
-  }
-  std::string Path() const { return folder_ + "/journal.jsonl"; }
+  void SetUp() override { Restart(); }
+  void TearDown() override { device_.reset(); }
+  std::string Path() const { return folder_.File("journal.jsonl"); }
 
   absl::StatusOr<std::unique_ptr<Device>> Start() {
     absl::StatusOr<std::unique_ptr<Journal>> journal = Journal::Open(Path());
@@ -78,7 +66,7 @@ class DeviceTest : public ::testing::Test {
   }
 
   ManualClock clock_;
-  std::string folder_;
+  testing_support::TempDir folder_;
   std::unique_ptr<Device> device_;
   bool created_ = false;
 };

@@ -2,10 +2,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -13,6 +10,7 @@
 #include "common/status/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/process.h"
 
 namespace arc::terminal_sim {
 namespace {
@@ -23,22 +21,13 @@ using ::testing::IsEmpty;
 
 class JournalTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/journal-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    path_ = folder_ + "/journal.jsonl";
-  }
-  void TearDown() override {
-    std::remove(path_.c_str());
-    rmdir(folder_.c_str());
-  }
+  void SetUp() override { path_ = folder_.File("journal.jsonl"); }
   std::string Contents() const {
     std::ostringstream text;
     text << std::ifstream(path_).rdbuf();
     return text.str();
   }
-  std::string folder_;
+  testing_support::TempDir folder_;
   std::string path_;
 };
 
@@ -74,7 +63,7 @@ TEST_F(JournalTest, BelongsToOneProcessAtATime) {
 }
 
 TEST_F(JournalTest, SaysWhatItCannotOpen) {
-  EXPECT_THAT(Journal::Open(folder_ + "/nowhere/journal"),
+  EXPECT_THAT(Journal::Open(folder_.File("nowhere/journal")),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("/nowhere/journal")));
 }
 

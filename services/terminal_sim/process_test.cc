@@ -1,3 +1,5 @@
+#include "tests/support/process.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
@@ -9,7 +11,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <mutex>
 #include <sstream>
@@ -42,18 +43,11 @@ struct ReadyFile {
 
 class TerminalProcessTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/terminal-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
   void TearDown() override {
     if (pid_ > 0) {
       kill(pid_, SIGKILL);
       Reap();
     }
-    for (const char* name : {"/journal.jsonl", "/ready.json"}) std::remove((folder_ + name).c_str());
-    rmdir(folder_.c_str());
   }
 
   static std::string ReadFile(const std::string& path) {
@@ -63,9 +57,10 @@ class TerminalProcessTest : public ::testing::Test {
   }
 
   void Spawn(std::vector<std::string> flags) {
-    std::remove((folder_ + "/ready.json").c_str());
-    flags.insert(flags.begin(), {ARC_BIN_DIR "/arc-terminal-sim", "--journal=" + folder_ + "/journal.jsonl",
-                                 "--ready_file=" + folder_ + "/ready.json"});
+    std::remove(folder_.File("ready.json").c_str());
+    flags.insert(flags.begin(),
+                 {ARC_BIN_DIR "/arc-terminal-sim", "--journal=" + folder_.File("journal.jsonl"),
+                  "--ready_file=" + folder_.File("ready.json")});
     std::vector<char*> argv;
     for (std::string& flag : flags) argv.push_back(flag.data());
     argv.push_back(nullptr);
@@ -80,7 +75,7 @@ class TerminalProcessTest : public ::testing::Test {
     std::condition_variable never;
     std::unique_lock lock(mutex);
     while (true) {
-      absl::StatusOr<ReadyFile> ready = json::Decode<ReadyFile>(ReadFile(folder_ + "/ready.json"));
+      absl::StatusOr<ReadyFile> ready = json::Decode<ReadyFile>(ReadFile(folder_.File("ready.json")));
       if (ready.ok()) {
         EXPECT_EQ(ready->pid, pid_);
         url_ = ready->http_url;
@@ -133,14 +128,14 @@ class TerminalProcessTest : public ::testing::Test {
     return intent.value_or(Intent());
   }
   int CapturesInJournal() const {
-    std::istringstream lines(ReadFile(folder_ + "/journal.jsonl"));
+    std::istringstream lines(ReadFile(folder_.File("journal.jsonl")));
     int count = 0;
     for (std::string line; std::getline(lines, line);)
       count += line.find("\"captured\"") != std::string::npos ? 1 : 0;
     return count;
   }
 
-  std::string folder_;
+  testing_support::TempDir folder_;
   pid_t pid_ = -1;
   std::string url_;
   std::unique_ptr<httplib::Client> http_;
@@ -252,7 +247,7 @@ TEST_F(TerminalProcessTest, ATornLastLineIsForgotten) {
   Start();
   ASSERT_EQ(Create("order-1")->status, 201);
   Kill();
-  std::ofstream(folder_ + "/journal.jsonl", std::ios::app) << R"({"at_ms":17,"event":"auth)";
+  std::ofstream(folder_.File("journal.jsonl"), std::ios::app) << R"({"at_ms":17,"event":"auth)";
   Start();
   EXPECT_EQ(ByKey("order-1").state, State::kWaitingForCard);
   EXPECT_EQ(TapCard("tok_visa")->status, 200);

@@ -1,9 +1,5 @@
 #include "services/terminal_sim/tap_listener.h"
 
-#include <unistd.h>
-
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +9,7 @@
 #include "common/subjects/subjects.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/process.h"
 
 namespace arc::terminal_sim {
 namespace {
@@ -20,10 +17,7 @@ namespace {
 class TapListenerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/taps-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-    auto journal = Journal::Open(folder_ + "/journal.jsonl");
+    auto journal = Journal::Open(folder_.File("journal.jsonl"));
     ASSERT_THAT(journal, IsOk());
     Device::Options options;
     options.kiosk_id = subjects::kDefaultKioskId;
@@ -39,8 +33,6 @@ class TapListenerTest : public ::testing::Test {
   void TearDown() override {
     listener_.reset();
     device_.reset();
-    std::remove((folder_ + "/journal.jsonl").c_str());
-    rmdir(folder_.c_str());
   }
   void Create(const std::string& key, const std::string& kiosk_id = "") {
     CreateRequest request;
@@ -63,7 +55,7 @@ class TapListenerTest : public ::testing::Test {
 
   ManualClock clock_;
   bus::MemoryBus bus_{clock_};
-  std::string folder_;
+  testing_support::TempDir folder_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<TapListener> listener_;
 };
