@@ -69,6 +69,7 @@ void AddStatusVerbs(std::vector<VerbEntry>& verbs);      // status
 void AddWatchVerbs(std::vector<VerbEntry>& verbs);       // watch
 void AddMenuVerbs(std::vector<VerbEntry>& verbs);        // menu ..., recsys import
 void AddCustomerVerbs(std::vector<VerbEntry>& verbs);    // touch, cart, say, tap, person
+void AddSpeechVerbs(std::vector<VerbEntry>& verbs);      // speak
 void AddSessionVerbs(std::vector<VerbEntry>& verbs);     // sessions, snapshot
 void AddDeadLetterVerbs(std::vector<VerbEntry>& verbs);  // deadletter ...
 

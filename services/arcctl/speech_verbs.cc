@@ -1,0 +1,469 @@
+// speak: what a microphone and a loudspeaker at the kiosk would do with a recording.
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/audio/audio.h"
+#include "common/envelope/envelope.h"
+#include "common/json/json.h"
+#include "common/messages/brain.h"
+#include "common/messages/stt.h"
+#include "common/messages/tts.h"
+#include "common/messages/ui.h"
+#include "common/messages/voice.h"
+#include "common/status/status.h"
+#include "common/status/status_macros.h"
+#include "common/subjects/subjects.h"
+#include "services/arcctl/arcctl.h"
+#include "services/arcctl/screen_summary.h"
+
+namespace arc::arcctl {
+namespace {
+
+constexpr int kRate = 16000;
+constexpr absl::Duration kFrame = absl::Milliseconds(20);
+constexpr size_t kFrameSamples = 320;
+// Quieter than this is not speech, when the end of the last word is looked for.
+constexpr double kSpeechDb = -45;
+// How long the kiosk has, from the end of the recording, until it begins to answer; and then until it has
+// ended.
+constexpr absl::Duration kAnswerWithin = absl::Seconds(15);
+constexpr absl::Duration kSpeakWithin = absl::Seconds(60);
+
+// What one utterance led to. Times are milliseconds since the end of the recording's last word; null: not
+// seen.
+struct SpokenTurn {
+  std::string trace_id;
+  std::string heard;
+  std::optional<double> confidence;
+  std::vector<messages::Intent> understood;
+  std::string answered;
+  std::string engine;
+  std::vector<std::string> tools_called;
+  std::optional<int64_t> heard_ms;        // its final text: endpointing, and the recogniser's tail
+  std::optional<int64_t> understood_ms;   // the brain's answer
+  std::optional<int64_t> first_audio_ms;  // the answer begins to sound
+  int64_t brain_ms = 0;                   // as the brain measured it
+  int64_t first_chunk_ms = 0;             // as the synthesiser measured it
+  int64_t answer_audio_ms = 0;
+  bool interrupted = false;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("trace_id", s.trace_id);
+    v.Required("heard", s.heard);
+    v.Nullable("confidence", s.confidence);
+    v.Required("understood", s.understood);
+    v.Required("answered", s.answered);
+    v.Required("engine", s.engine);
+    v.Required("tools_called", s.tools_called);
+    v.Nullable("heard_ms", s.heard_ms);
+    v.Nullable("understood_ms", s.understood_ms);
+    v.Nullable("first_audio_ms", s.first_audio_ms);
+    v.Required("brain_ms", s.brain_ms);
+    v.Required("first_chunk_ms", s.first_chunk_ms);
+    v.Required("answer_audio_ms", s.answer_audio_ms);
+    v.Required("interrupted", s.interrupted);
+  }
+};
+
+struct SpeakResult {
+  std::string room;
+  int64_t audio_ms = 0;  // of the recording
+  std::vector<SpokenTurn> turns;
+  std::optional<std::string> out;  // the file with the answer's sound
+  std::optional<json::Raw> screen;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("room", s.room);
+    v.Required("audio_ms", s.audio_ms);
+    v.Required("turns", s.turns);
+    v.Nullable("out", s.out);
+    v.Nullable("screen", s.screen);
+  }
+};
+
+// Hears what the voice agents say of one room. Callbacks run on threads of the bus.
+class Listener {
+ public:
+  Listener(const Session& session, std::string room) : session_(session), room_(std::move(room)) {}
+
+  absl::Status Start() {
+    const auto on = [this](absl::string_view subject, void (Listener::*handle)(const bus::Message&)) {
+      absl::StatusOr<std::unique_ptr<bus::Subscription>> made =
+          session_.bus.Subscribe(subject, "", [this, handle](const bus::Message& message) {
+            std::lock_guard<std::mutex> lock(mutex_);
+            (this->*handle)(message);
+            changed_.notify_all();
+          });
+      if (made.ok()) subscriptions_.push_back(*std::move(made));
+      return made.status();
+    };
+    RETURN_IF_ERROR(on(session_.SubjectOf(subjects::kTranscript), &Listener::OnTranscript));
+    RETURN_IF_ERROR(on(session_.SubjectOf(subjects::kUiUpdate), &Listener::OnScreen));
+    RETURN_IF_ERROR(on(subjects::kBrainResponse, &Listener::OnBrainResponse));
+    RETURN_IF_ERROR(on(subjects::kBrainError, &Listener::OnError));
+    RETURN_IF_ERROR(on(subjects::kSttError, &Listener::OnError));
+    RETURN_IF_ERROR(on(subjects::kTtsError, &Listener::OnError));
+    RETURN_IF_ERROR(on(subjects::kTtsRequest, &Listener::OnTtsRequest));
+    RETURN_IF_ERROR(on(subjects::kTtsCompleted, &Listener::OnTtsCompleted));
+    return on(absl::StrCat(subjects::kTtsAudioPrefix, ".", room_), &Listener::OnAudio);
+  }
+
+  // The last word has been sent just now.
+  void WordsEnded() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    words_ended_ = session_.bus.clock().Now();
+  }
+
+  // Whether every utterance so far has been answered, and something was said since the recording ended.
+  bool Answered() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return AnsweredLocked();
+  }
+  bool Heard() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return std::any_of(turns_.begin(), turns_.end(), [](const Turn& turn) { return turn.after_words; });
+  }
+
+  struct Outcome {
+    std::vector<SpokenTurn> turns;
+    std::optional<messages::UiUpdate> screen;
+    std::optional<json::Raw> raw_screen;
+    audio::Clip answer;
+    std::vector<std::string> errors;
+  };
+  // What was heard. Sound that cannot be played here (another encoding than PCM) is left out.
+  Outcome Take() {
+    subscriptions_.clear();
+    std::lock_guard<std::mutex> lock(mutex_);
+    Outcome outcome;
+    for (Turn& turn : turns_) outcome.turns.push_back(std::move(turn.spoken));
+    outcome.screen = std::move(screen_);
+    outcome.raw_screen = std::move(raw_screen_);
+    outcome.answer.rate = kRate;
+    outcome.answer.samples = std::move(sound_);
+    outcome.errors = std::move(errors_);
+    return outcome;
+  }
+
+ private:
+  struct Turn {
+    SpokenTurn spoken;
+    bool after_words = false;    // its words came when all of the recording had been sent
+    bool responded = false;      // the brain has answered
+    std::string tts_request_id;  // of the answer's sound
+    bool sounded = false;        // all of it was heard
+  };
+
+  bool AnsweredLocked() const {
+    if (turns_.empty() || !turns_.back().after_words) return false;
+    return std::all_of(turns_.begin(), turns_.end(), [](const Turn& turn) {
+      return turn.spoken.heard.empty() || (turn.responded && (turn.sounded || turn.spoken.answered.empty()));
+    });
+  }
+
+  std::optional<int64_t> SinceWords() const {
+    if (!words_ended_.has_value()) return std::nullopt;
+    return absl::ToInt64Milliseconds(session_.bus.clock().Now() - *words_ended_);
+  }
+
+  bool IsThisKiosk(const bus::Message& message) const {
+    const std::string of = message.headers.Get(subjects::kKioskIdHeader).value_or("");
+    const std::string wanted = session_.kiosk_id.empty() ? subjects::kDefaultKioskId : session_.kiosk_id;
+    return session_.scoped || (of.empty() ? subjects::kDefaultKioskId : of) == wanted;
+  }
+
+  Turn* Find(const std::string& trace_id) {
+    const auto found = std::find_if(turns_.rbegin(), turns_.rend(),
+                                    [&](const Turn& turn) { return turn.spoken.trace_id == trace_id; });
+    return found == turns_.rend() ? nullptr : &*found;
+  }
+
+  void OnTranscript(const bus::Message& message) {
+    if (!IsThisKiosk(message)) return;
+    const absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, session_.bus.clock().Now());
+    if (!parsed.ok()) return;
+    const absl::StatusOr<messages::Transcript> transcript = DecodePayload<messages::Transcript>(*parsed);
+    if (!transcript.ok() || !transcript->is_final || transcript->text.empty()) return;
+    Turn turn;
+    turn.spoken.trace_id = parsed->envelope.trace_id;
+    turn.spoken.heard = transcript->text;
+    turn.spoken.confidence = transcript->confidence;
+    turn.spoken.heard_ms = SinceWords();
+    turn.after_words = words_ended_.has_value();
+    turns_.push_back(std::move(turn));
+  }
+
+  void OnBrainResponse(const bus::Message& message) {
+    const absl::StatusOr<messages::BrainResponse> response =
+        json::Decode<messages::BrainResponse>(message.body);
+    if (!response.ok()) return;
+    Turn* turn = Find(response->trace_id);
+    if (turn == nullptr) return;
+    turn->responded = true;
+    turn->spoken.understood = response->intents;
+    turn->spoken.answered = response->agent_response;
+    turn->spoken.engine = response->metadata.llm_model;
+    turn->spoken.tools_called = response->metadata.tools_called;
+    turn->spoken.brain_ms = response->performance.total_processing_ms;
+    turn->spoken.understood_ms = SinceWords();
+  }
+
+  void OnError(const bus::Message& message) {
+    const absl::StatusOr<messages::AgentError> error = json::Decode<messages::AgentError>(message.body);
+    if (!error.ok()) return;
+    Turn* turn = Find(error->trace_id);
+    if (turn == nullptr) return;
+    errors_.push_back(absl::StrCat(message.subject, ": ", error->error_type, ": ", error->error_message));
+    if (message.subject == subjects::kTtsError) turn->sounded = true;
+    if (message.subject == subjects::kBrainError && error->fallback_response.has_value()) {
+      turn->responded = true;
+      turn->spoken.answered = *error->fallback_response;
+    }
+  }
+
+  void OnTtsRequest(const bus::Message& message) {
+    const absl::StatusOr<messages::TtsRequest> request = json::Decode<messages::TtsRequest>(message.body);
+    if (!request.ok() || request->target_room != room_) return;
+    Turn* turn = Find(request->trace_id);
+    if (turn == nullptr) return;
+    turn->tts_request_id = request->request_id;
+    turn->sounded = false;
+    if (turn->spoken.answered.empty()) turn->spoken.answered = request->text;
+    turn->responded = true;
+  }
+
+  Turn* OfRequest(const std::string& request_id) {
+    const auto found = std::find_if(turns_.begin(), turns_.end(), [&](const Turn& turn) {
+      return !request_id.empty() && turn.tts_request_id == request_id;
+    });
+    return found == turns_.end() ? nullptr : &*found;
+  }
+
+  void OnAudio(const bus::Message& message) {
+    Turn* turn = OfRequest(message.headers.Get(subjects::kRequestIdHeader).value_or(""));
+    if (turn == nullptr) return;
+    if (!turn->spoken.first_audio_ms.has_value() && !message.body.empty()) {
+      turn->spoken.first_audio_ms = SinceWords();
+    }
+    const absl::StatusOr<audio::Format> format =
+        audio::ParseFormat(message.headers.Get(subjects::kAudioFormatHeader).value_or("pcm_s16le"));
+    if (!format.ok() || message.body.empty()) return;
+    const absl::StatusOr<audio::Samples> samples = audio::DecodePcm(message.body, *format);
+    if (!samples.ok()) return;
+    auto resampler = resamplers_.find(format->rate);
+    if (resampler == resamplers_.end()) {
+      resampler = resamplers_.emplace(format->rate, audio::Resampler(format->rate, kRate)).first;
+    }
+    const audio::Samples heard = resampler->second.Push(*samples);
+    sound_.insert(sound_.end(), heard.begin(), heard.end());
+  }
+
+  void OnTtsCompleted(const bus::Message& message) {
+    const absl::StatusOr<messages::TtsCompleted> completed =
+        json::Decode<messages::TtsCompleted>(message.body);
+    if (!completed.ok()) return;
+    Turn* turn = OfRequest(completed->request_id);
+    if (turn == nullptr) return;
+    turn->spoken.first_chunk_ms = completed->synthesis_latency_ms;
+    turn->spoken.answer_audio_ms = completed->duration_ms;
+    turn->spoken.interrupted = !completed->ready_for_playback;
+    turn->sounded = true;
+  }
+
+  void OnScreen(const bus::Message& message) {
+    if (!IsThisKiosk(message)) return;
+    const absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, session_.bus.clock().Now());
+    if (!parsed.ok()) return;
+    absl::StatusOr<messages::UiUpdate> update = DecodePayload<messages::UiUpdate>(*parsed);
+    if (!update.ok()) return;
+    screen_ = *std::move(update);
+    raw_screen_ = json::Raw{json::Encode(parsed->payload())};
+  }
+
+  const Session& session_;
+  const std::string room_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<absl::Time> words_ended_;
+  std::vector<Turn> turns_;
+  std::vector<std::string> errors_;
+  std::map<int, audio::Resampler> resamplers_;
+  audio::Samples sound_;
+  std::optional<messages::UiUpdate> screen_;
+  std::optional<json::Raw> raw_screen_;
+  std::vector<std::unique_ptr<bus::Subscription>> subscriptions_;  // last: they call the rest
+};
+
+// Sends frames at the pace of a microphone.
+class Microphone {
+ public:
+  Microphone(Session& session, std::string room)
+      : session_(session),
+        subject_(absl::StrCat(subjects::kVoiceAudioPrefix, ".", room)),
+        next_(session.bus.clock().Now()) {}
+
+  // Waits until the frame is due. False: the user wants to end.
+  absl::StatusOr<bool> Send(absl::Span<const int16_t> samples) {
+    Clock& clock = session_.bus.clock();
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      clock.WaitUntil(lock, never_, next_, [&] { return session_.stop.stopped(); });
+    }
+    if (session_.stop.stopped()) return false;
+    next_ += kFrame;
+    bus::Message frame;
+    frame.subject = subject_;
+    frame.headers.Set(subjects::kAudioFormatHeader, audio::Format{}.ToString());
+    frame.headers.Set(subjects::kSeqHeader, absl::StrCat(seq_++));
+    if (!session_.kiosk_id.empty()) frame.headers.Set(subjects::kKioskIdHeader, session_.kiosk_id);
+    audio::Samples whole(samples.begin(), samples.end());
+    whole.resize(kFrameSamples);
+    frame.body = audio::EncodePcm(whole);
+    RETURN_IF_ERROR(session_.bus.Publish(frame));
+    return true;
+  }
+
+ private:
+  Session& session_;
+  const std::string subject_;
+  absl::Time next_;
+  uint64_t seq_ = 0;
+  std::mutex mutex_;
+  std::condition_variable never_;
+};
+
+std::string IntentLine(const messages::Intent& intent) {
+  const std::string name(EnumNames(messages::IntentType{})[static_cast<size_t>(intent.intent_type)]);
+  std::vector<std::string> parts;
+  for (const messages::IntentItem& item : intent.entities.items) {
+    std::vector<std::string> with = item.modifiers;
+    if (item.note.has_value()) with.push_back(absl::StrCat("\"", *item.note, "\""));
+    parts.push_back(absl::StrCat(item.quantity, " x ", item.item_id, " ", item.name,
+                                 with.empty() ? "" : absl::StrCat(" (", absl::StrJoin(with, ", "), ")")));
+  }
+  if (parts.empty() && intent.entities.item.has_value()) parts.push_back(*intent.entities.item);
+  return parts.empty() ? name : absl::StrCat(name, ": ", absl::StrJoin(parts, ", "));
+}
+
+std::string Milliseconds(const std::optional<int64_t>& value) {
+  return value.has_value() ? absl::StrCat(*value, " ms") : "-";
+}
+
+void PrintTurn(Session& session, const SpokenTurn& turn) {
+  session.Print(absl::StrCat("heard:      ", turn.heard,
+                             turn.confidence.has_value()
+                                 ? absl::StrCat("  (confidence ", absl::SixDigits(*turn.confidence), ")")
+                                 : ""));
+  session.Print(absl::StrCat(
+      "understood: ",
+      turn.understood.empty()
+          ? "-"
+          : absl::StrJoin(turn.understood, "; ", [](std::string* out, const messages::Intent& intent) {
+              absl::StrAppend(out, IntentLine(intent));
+            })));
+  session.Print(absl::StrCat("answered:   ", turn.answered, turn.interrupted ? "  (interrupted)" : ""));
+  session.Print(absl::StrCat("times:      words heard after ", Milliseconds(turn.heard_ms),
+                             ", answer known after ", Milliseconds(turn.understood_ms), " (brain ",
+                             turn.brain_ms, " ms", turn.tools_called.empty() ? "" : ": ",
+                             absl::StrJoin(turn.tools_called, ", "), "), first sound after ",
+                             Milliseconds(turn.first_audio_ms), " (synthesis ", turn.first_chunk_ms,
+                             " ms), answer ", turn.answer_audio_ms, " ms long"));
+}
+
+absl::Status RunSpeak(Session& session) {
+  absl::StatusOr<audio::Clip> clip = audio::ReadSoundFile(session.arguments.words()[0]);
+  if (!clip.ok()) return UsageError(clip.status().message());
+  const audio::Samples samples = audio::Resample(clip->samples, clip->rate, kRate);
+  size_t words_end = 0;  // the frame behind the last one that is no silence
+  for (size_t at = 0; at < samples.size(); at += kFrameSamples) {
+    const auto frame = absl::MakeConstSpan(samples).subspan(at, kFrameSamples);
+    if (audio::LevelDb(frame) > kSpeechDb) words_end = at + kFrameSamples;
+  }
+  if (words_end == 0) {
+    return UsageError(absl::StrCat(session.arguments.words()[0], ": there is nothing but silence"));
+  }
+  SpeakResult result;
+  result.room = session.arguments.Get(
+      "room", session.kiosk_id.empty() ? std::string(subjects::kDefaultKioskId) : session.kiosk_id);
+  if (!subjects::IsValidKioskId(result.room)) {
+    return UsageError("--room must be 1 to 64 letters, digits, - or _");
+  }
+  result.audio_ms = absl::ToInt64Milliseconds(audio::DurationOf(samples.size(), kRate));
+
+  Listener listener(session, result.room);
+  RETURN_IF_ERROR(listener.Start());
+  Microphone microphone(session, result.room);
+  bool ended = false;
+  for (size_t at = 0; at < samples.size(); at += kFrameSamples) {
+    ASSIGN_OR_RETURN(const bool go_on,
+                     microphone.Send(absl::MakeConstSpan(samples).subspan(at, kFrameSamples)));
+    if (!go_on) return absl::CancelledError("stopped");
+    if (!ended && at + kFrameSamples >= words_end) {
+      listener.WordsEnded();
+      ended = true;
+    }
+  }
+  // A microphone goes on when nobody speaks.
+  const Clock& clock = session.bus.clock();
+  const absl::Time sent = clock.Now();
+  while (!listener.Answered() && clock.Now() < sent + (listener.Heard() ? kSpeakWithin : kAnswerWithin)) {
+    ASSIGN_OR_RETURN(const bool go_on, microphone.Send({}));
+    if (!go_on) return absl::CancelledError("stopped");
+  }
+  const bool answered = listener.Answered();
+  Listener::Outcome outcome = listener.Take();
+  result.turns = std::move(outcome.turns);
+  result.screen = std::move(outcome.raw_screen);
+  if (const auto out = session.arguments.GetOptional("out")) {
+    RETURN_IF_ERROR(audio::WriteWav(*out, outcome.answer));
+    result.out = *out;
+  }
+  if (session.json()) {
+    session.Print(json::Encode(result));
+  } else {
+    for (const SpokenTurn& turn : result.turns) PrintTurn(session, turn);
+    if (result.out.has_value()) session.Print(absl::StrCat("written:    ", *result.out));
+    if (outcome.screen.has_value()) {
+      for (const std::string& line : SummarizeScreen(*outcome.screen)) session.Print(line);
+    }
+  }
+  for (const std::string& error : outcome.errors) session.err << "arcctl: " << error << "\n";
+  if (result.turns.empty()) {
+    return absl::DeadlineExceededError(absl::StrCat("nothing was heard within ",
+                                                    absl::FormatDuration(kAnswerWithin),
+                                                    ": do the agents voice and stt run (`arcctl status`)?"));
+  }
+  if (!answered) return absl::DeadlineExceededError("the kiosk did not answer to the end in time");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddSpeechVerbs(std::vector<VerbEntry>& verbs) {
+  VerbSpec speak;
+  speak.name = "speak";
+  speak.arguments = "FILE";
+  speak.min_arguments = speak.max_arguments = 1;
+  speak.summary = "speak a recording into the kiosk's microphone, and hear the answer";
+  speak.details =
+      "FILE is WAV, FLAC or Ogg. It is streamed in real time, as a microphone would; then silence, until "
+      "the\n"
+      "kiosk has answered. Prints what was heard, understood and answered, and how long after the last word\n"
+      "each of it came.";
+  speak.flags = {{"room", "R", "the voice room (default: the kiosk's id)"},
+                 {"out", "FILE.wav", "write the answer's sound there, 16 kHz"}};
+  verbs.push_back({std::move(speak), RunSpeak});
+}
+
+}  // namespace arc::arcctl
