@@ -5,7 +5,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -92,7 +95,8 @@ struct SpeakResult {
   }
 };
 
-// Hears what the voice agents say of one room. Callbacks run on threads of the bus.
+// Hears what the voice agents say of one room. Each subject comes on a thread of its own, so that an answer
+// may overtake its question: everything is kept under its ids and put together when it is asked for.
 class Listener {
  public:
   Listener(const Session& session, std::string room) : session_(session), room_(std::move(room)) {}
@@ -103,7 +107,6 @@ class Listener {
           session_.bus.Subscribe(subject, "", [this, handle](const bus::Message& message) {
             std::lock_guard<std::mutex> lock(mutex_);
             (this->*handle)(message);
-            changed_.notify_all();
           });
       if (made.ok()) subscriptions_.push_back(*std::move(made));
       return made.status();
@@ -125,57 +128,116 @@ class Listener {
     words_ended_ = session_.bus.clock().Now();
   }
 
-  // Whether every utterance so far has been answered, and something was said since the recording ended.
-  bool Answered() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return AnsweredLocked();
-  }
+  // Whether something was heard since the recording ended.
   bool Heard() {
     std::lock_guard<std::mutex> lock(mutex_);
-    return std::any_of(turns_.begin(), turns_.end(), [](const Turn& turn) { return turn.after_words; });
+    return HeardLocked();
+  }
+  // Whether, besides, every utterance has been answered, and the answers' sound has ended.
+  bool Answered() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return HeardLocked() &&
+           std::all_of(transcripts_.begin(), transcripts_.end(),
+                       [this](const Utterance& heard) { return IsAnswered(heard.trace_id); });
   }
 
   struct Outcome {
     std::vector<SpokenTurn> turns;
     std::optional<messages::UiUpdate> screen;
     std::optional<json::Raw> raw_screen;
-    audio::Clip answer;
+    audio::Clip answer;  // of all turns; sound that is not PCM is left out
     std::vector<std::string> errors;
   };
-  // What was heard. Sound that cannot be played here (another encoding than PCM) is left out.
   Outcome Take() {
     subscriptions_.clear();
     std::lock_guard<std::mutex> lock(mutex_);
     Outcome outcome;
-    for (Turn& turn : turns_) outcome.turns.push_back(std::move(turn.spoken));
+    outcome.answer.rate = kRate;
+    for (const Utterance& heard : transcripts_) {
+      SpokenTurn turn;
+      turn.trace_id = heard.trace_id;
+      turn.heard = heard.transcript.text;
+      turn.confidence = heard.transcript.confidence;
+      turn.heard_ms = Since(heard.at);
+      if (const Response* response = FindIn(responses_, heard.trace_id)) {
+        turn.understood = response->response.intents;
+        turn.answered = response->response.agent_response;
+        turn.engine = response->response.metadata.llm_model;
+        turn.tools_called = response->response.metadata.tools_called;
+        turn.brain_ms = response->response.performance.total_processing_ms;
+        turn.understood_ms = Since(response->at);
+      }
+      for (const messages::TtsRequest& request : requests_) {
+        if (request.trace_id != heard.trace_id) continue;
+        if (turn.answered.empty()) turn.answered = request.text;
+        if (Sound* sound = FindIn(sounds_, request.request_id)) {
+          if (!turn.first_audio_ms.has_value()) turn.first_audio_ms = Since(sound->first);
+          outcome.answer.samples.insert(outcome.answer.samples.end(), sound->samples.begin(),
+                                        sound->samples.end());
+        }
+        if (const messages::TtsCompleted* completed = FindIn(completed_, request.request_id)) {
+          if (turn.answer_audio_ms == 0) turn.first_chunk_ms = completed->synthesis_latency_ms;
+          turn.answer_audio_ms += completed->duration_ms;
+          turn.interrupted |= !completed->ready_for_playback;
+        }
+      }
+      for (const auto& [subject, error] : errors_) {
+        if (error.trace_id != heard.trace_id) continue;
+        outcome.errors.push_back(absl::StrCat(subject, ": ", error.error_type, ": ", error.error_message));
+        if (turn.answered.empty()) turn.answered = error.fallback_response.value_or("");
+      }
+      outcome.turns.push_back(std::move(turn));
+    }
     outcome.screen = std::move(screen_);
     outcome.raw_screen = std::move(raw_screen_);
-    outcome.answer.rate = kRate;
-    outcome.answer.samples = std::move(sound_);
-    outcome.errors = std::move(errors_);
     return outcome;
   }
 
  private:
-  struct Turn {
-    SpokenTurn spoken;
-    bool after_words = false;    // its words came when all of the recording had been sent
-    bool responded = false;      // the brain has answered
-    std::string tts_request_id;  // of the answer's sound
-    bool sounded = false;        // all of it was heard
+  struct Utterance {
+    std::string trace_id;
+    messages::Transcript transcript;
+    absl::Time at;
+  };
+  struct Response {
+    messages::BrainResponse response;
+    absl::Time at;
+  };
+  struct Sound {
+    std::optional<audio::Resampler> resampler;
+    audio::Samples samples;
+    absl::Time first;
   };
 
-  bool AnsweredLocked() const {
-    if (turns_.empty() || !turns_.back().after_words) return false;
-    return std::all_of(turns_.begin(), turns_.end(), [](const Turn& turn) {
-      return turn.spoken.heard.empty() || (turn.responded && (turn.sounded || turn.spoken.answered.empty()));
-    });
+  template <class T>
+  static T* FindIn(std::map<std::string, T>& values, const std::string& id) {
+    const auto found = values.find(id);
+    return found == values.end() ? nullptr : &found->second;
   }
 
-  std::optional<int64_t> SinceWords() const {
-    if (!words_ended_.has_value()) return std::nullopt;
-    return absl::ToInt64Milliseconds(session_.bus.clock().Now() - *words_ended_);
+  bool HeardLocked() const {
+    return words_ended_.has_value() && !transcripts_.empty() && transcripts_.back().at >= *words_ended_;
   }
+
+  bool IsAnswered(const std::string& trace_id) {
+    const Response* response = FindIn(responses_, trace_id);
+    if (response != nullptr && response->response.agent_response.empty()) return true;
+    bool asked = false;
+    for (const messages::TtsRequest& request : requests_) {
+      if (request.trace_id != trace_id) continue;
+      asked = true;
+      if (completed_.count(request.request_id) == 0 && failed_.count(request.request_id) == 0) return false;
+    }
+    return asked;
+  }
+
+  // Milliseconds since the last word; null while that is still to come.
+  std::optional<int64_t> Since(absl::Time at) const {
+    if (!words_ended_.has_value() || at < *words_ended_) return std::nullopt;
+    return absl::ToInt64Milliseconds(at - *words_ended_);
+  }
+
+  absl::Time Now() const { return session_.bus.clock().Now(); }
 
   bool IsThisKiosk(const bus::Message& message) const {
     const std::string of = message.headers.Get(subjects::kKioskIdHeader).value_or("");
@@ -183,107 +245,57 @@ class Listener {
     return session_.scoped || (of.empty() ? subjects::kDefaultKioskId : of) == wanted;
   }
 
-  Turn* Find(const std::string& trace_id) {
-    const auto found = std::find_if(turns_.rbegin(), turns_.rend(),
-                                    [&](const Turn& turn) { return turn.spoken.trace_id == trace_id; });
-    return found == turns_.rend() ? nullptr : &*found;
-  }
-
   void OnTranscript(const bus::Message& message) {
     if (!IsThisKiosk(message)) return;
-    const absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, session_.bus.clock().Now());
+    const absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, Now());
     if (!parsed.ok()) return;
-    const absl::StatusOr<messages::Transcript> transcript = DecodePayload<messages::Transcript>(*parsed);
+    absl::StatusOr<messages::Transcript> transcript = DecodePayload<messages::Transcript>(*parsed);
     if (!transcript.ok() || !transcript->is_final || transcript->text.empty()) return;
-    Turn turn;
-    turn.spoken.trace_id = parsed->envelope.trace_id;
-    turn.spoken.heard = transcript->text;
-    turn.spoken.confidence = transcript->confidence;
-    turn.spoken.heard_ms = SinceWords();
-    turn.after_words = words_ended_.has_value();
-    turns_.push_back(std::move(turn));
+    transcripts_.push_back({parsed->envelope.trace_id, *std::move(transcript), Now()});
   }
 
   void OnBrainResponse(const bus::Message& message) {
-    const absl::StatusOr<messages::BrainResponse> response =
-        json::Decode<messages::BrainResponse>(message.body);
+    absl::StatusOr<messages::BrainResponse> response = json::Decode<messages::BrainResponse>(message.body);
     if (!response.ok()) return;
-    Turn* turn = Find(response->trace_id);
-    if (turn == nullptr) return;
-    turn->responded = true;
-    turn->spoken.understood = response->intents;
-    turn->spoken.answered = response->agent_response;
-    turn->spoken.engine = response->metadata.llm_model;
-    turn->spoken.tools_called = response->metadata.tools_called;
-    turn->spoken.brain_ms = response->performance.total_processing_ms;
-    turn->spoken.understood_ms = SinceWords();
+    const std::string trace_id = response->trace_id;
+    responses_[trace_id] = {*std::move(response), Now()};
   }
 
   void OnError(const bus::Message& message) {
-    const absl::StatusOr<messages::AgentError> error = json::Decode<messages::AgentError>(message.body);
+    absl::StatusOr<messages::AgentError> error = json::Decode<messages::AgentError>(message.body);
     if (!error.ok()) return;
-    Turn* turn = Find(error->trace_id);
-    if (turn == nullptr) return;
-    errors_.push_back(absl::StrCat(message.subject, ": ", error->error_type, ": ", error->error_message));
-    if (message.subject == subjects::kTtsError) turn->sounded = true;
-    if (message.subject == subjects::kBrainError && error->fallback_response.has_value()) {
-      turn->responded = true;
-      turn->spoken.answered = *error->fallback_response;
-    }
+    if (message.subject == subjects::kTtsError) failed_.insert(error->request_id);
+    errors_.emplace_back(message.subject, *std::move(error));
   }
 
   void OnTtsRequest(const bus::Message& message) {
-    const absl::StatusOr<messages::TtsRequest> request = json::Decode<messages::TtsRequest>(message.body);
-    if (!request.ok() || request->target_room != room_) return;
-    Turn* turn = Find(request->trace_id);
-    if (turn == nullptr) return;
-    turn->tts_request_id = request->request_id;
-    turn->sounded = false;
-    if (turn->spoken.answered.empty()) turn->spoken.answered = request->text;
-    turn->responded = true;
-  }
-
-  Turn* OfRequest(const std::string& request_id) {
-    const auto found = std::find_if(turns_.begin(), turns_.end(), [&](const Turn& turn) {
-      return !request_id.empty() && turn.tts_request_id == request_id;
-    });
-    return found == turns_.end() ? nullptr : &*found;
+    absl::StatusOr<messages::TtsRequest> request = json::Decode<messages::TtsRequest>(message.body);
+    if (request.ok() && request->target_room == room_) requests_.push_back(*std::move(request));
   }
 
   void OnAudio(const bus::Message& message) {
-    Turn* turn = OfRequest(message.headers.Get(subjects::kRequestIdHeader).value_or(""));
-    if (turn == nullptr) return;
-    if (!turn->spoken.first_audio_ms.has_value() && !message.body.empty()) {
-      turn->spoken.first_audio_ms = SinceWords();
-    }
     const absl::StatusOr<audio::Format> format =
         audio::ParseFormat(message.headers.Get(subjects::kAudioFormatHeader).value_or("pcm_s16le"));
     if (!format.ok() || message.body.empty()) return;
+    Sound& sound = sounds_[message.headers.Get(subjects::kRequestIdHeader).value_or("")];
+    if (sound.first == absl::Time()) sound.first = Now();
     const absl::StatusOr<audio::Samples> samples = audio::DecodePcm(message.body, *format);
     if (!samples.ok()) return;
-    auto resampler = resamplers_.find(format->rate);
-    if (resampler == resamplers_.end()) {
-      resampler = resamplers_.emplace(format->rate, audio::Resampler(format->rate, kRate)).first;
-    }
-    const audio::Samples heard = resampler->second.Push(*samples);
-    sound_.insert(sound_.end(), heard.begin(), heard.end());
+    if (!sound.resampler.has_value()) sound.resampler.emplace(format->rate, kRate);
+    const audio::Samples heard = sound.resampler->Push(*samples);
+    sound.samples.insert(sound.samples.end(), heard.begin(), heard.end());
   }
 
   void OnTtsCompleted(const bus::Message& message) {
-    const absl::StatusOr<messages::TtsCompleted> completed =
-        json::Decode<messages::TtsCompleted>(message.body);
+    absl::StatusOr<messages::TtsCompleted> completed = json::Decode<messages::TtsCompleted>(message.body);
     if (!completed.ok()) return;
-    Turn* turn = OfRequest(completed->request_id);
-    if (turn == nullptr) return;
-    turn->spoken.first_chunk_ms = completed->synthesis_latency_ms;
-    turn->spoken.answer_audio_ms = completed->duration_ms;
-    turn->spoken.interrupted = !completed->ready_for_playback;
-    turn->sounded = true;
+    const std::string request_id = completed->request_id;
+    completed_[request_id] = *std::move(completed);
   }
 
   void OnScreen(const bus::Message& message) {
     if (!IsThisKiosk(message)) return;
-    const absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, session_.bus.clock().Now());
+    const absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, Now());
     if (!parsed.ok()) return;
     absl::StatusOr<messages::UiUpdate> update = DecodePayload<messages::UiUpdate>(*parsed);
     if (!update.ok()) return;
@@ -294,12 +306,14 @@ class Listener {
   const Session& session_;
   const std::string room_;
   std::mutex mutex_;
-  std::condition_variable changed_;
   std::optional<absl::Time> words_ended_;
-  std::vector<Turn> turns_;
-  std::vector<std::string> errors_;
-  std::map<int, audio::Resampler> resamplers_;
-  audio::Samples sound_;
+  std::vector<Utterance> transcripts_;
+  std::map<std::string, Response> responses_;  // by trace_id
+  std::vector<messages::TtsRequest> requests_;
+  std::map<std::string, messages::TtsCompleted> completed_;  // by request_id, as the next two
+  std::map<std::string, Sound> sounds_;
+  std::set<std::string> failed_;
+  std::vector<std::pair<std::string, messages::AgentError>> errors_;  // with their subjects
   std::optional<messages::UiUpdate> screen_;
   std::optional<json::Raw> raw_screen_;
   std::vector<std::unique_ptr<bus::Subscription>> subscriptions_;  // last: they call the rest
