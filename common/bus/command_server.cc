@@ -24,14 +24,16 @@ namespace {
 constexpr absl::Duration kFirstNakDelay = absl::Milliseconds(250);
 constexpr int kMaxSwept = 1000;
 
+// The server ends a connection that sends a line of more than 4 kB, subject and all.
+constexpr size_t kLongestInbox = 1000;
+
 // A reply subject must be somebody's inbox: an agent must not be made to publish commands or to use the
 // JetStream API.
 bool IsInbox(absl::string_view subject) {
   for (const absl::string_view own : {"kiosk.", "agent.", "system.", "$"}) {
     if (absl::StartsWith(subject, own)) return false;
   }
-  return !subject.empty() && subject.find_first_of(" \t\r\n*>") == absl::string_view::npos &&
-         subject.front() != '.' && subject.back() != '.';
+  return subject.size() <= kLongestInbox && subjects::IsPublishable(subject);
 }
 
 absl::Status BadReplyTo() {

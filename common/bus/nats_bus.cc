@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstring>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -127,28 +127,17 @@ Message ToMessage(natsMsg* msg) {
   return message;
 }
 
-bool IsPublishable(absl::string_view subject) {
-  if (subject.empty() || subject.front() == '.' || subject.back() == '.' ||
-      absl::StrContains(subject, "..")) {
-    return false;
-  }
-  return std::all_of(subject.begin(), subject.end(), [](char c) {
-    return static_cast<unsigned char>(c) > ' ' && c != '*' && c != '>' &&
-           static_cast<unsigned char>(c) != 0x7F;
-  });
-}
-
 bool IsHeaderSafe(absl::string_view text) {
   return text.find('\r') == absl::string_view::npos && text.find('\n') == absl::string_view::npos &&
          text.find('\0') == absl::string_view::npos;
 }
 
 absl::StatusOr<MsgPtr> ToNats(const Message& message) {
-  if (!IsPublishable(message.subject)) {
+  if (!subjects::IsPublishable(message.subject)) {
     return absl::InvalidArgumentError(
         absl::StrCat("not a subject to publish to: ", absl::CEscape(message.subject)));
   }
-  if (!message.reply.empty() && !IsPublishable(message.reply)) {
+  if (!message.reply.empty() && !subjects::IsPublishable(message.reply)) {
     return absl::InvalidArgumentError(absl::StrCat("not a reply subject: ", absl::CEscape(message.reply)));
   }
   natsMsg* raw = nullptr;
@@ -331,35 +320,6 @@ struct SubscriptionState {
   MessageCallback callback;
 };
 
-class NatsSubscription : public Subscription {
- public:
-  NatsSubscription(natsSubscription* sub, std::shared_ptr<SubscriptionState> state)
-      : sub_(sub), state_(std::move(state)) {}
-
-  ~NatsSubscription() override {
-    {
-      std::lock_guard<std::recursive_mutex> lock(state_->mutex);
-      state_->stopped = true;
-    }
-    natsSubscription_Unsubscribe(sub_);
-    natsSubscription_Destroy(sub_);
-  }
-
-  void Drain(absl::Duration limit) override {
-    if (natsSubscription_Drain(sub_) != NATS_OK) return;
-    natsSubscription_WaitForDrainCompletion(sub_, absl::ToInt64Milliseconds(limit));
-  }
-
-  int64_t Pending() const {
-    uint64_t pending = 0;
-    return natsSubscription_QueuedMsgs(sub_, &pending) == NATS_OK ? static_cast<int64_t>(pending) : 0;
-  }
-
- private:
-  natsSubscription* sub_;
-  std::shared_ptr<SubscriptionState> state_;
-};
-
 void OnMessage(natsConnection*, natsSubscription*, natsMsg* msg, void* closure) {
   const MsgPtr owned(msg);
   SubscriptionState& state = **static_cast<std::shared_ptr<SubscriptionState>*>(closure);
@@ -371,13 +331,95 @@ void OnSubscriptionComplete(void* closure) {
   delete static_cast<std::shared_ptr<SubscriptionState>*>(closure);
 }
 
+// A subscription of nats.c; ends with its last user.
+using SubscriptionHandle = std::shared_ptr<natsSubscription>;
+
+absl::StatusOr<SubscriptionHandle> SubscribeOn(natsConnection* connection, const std::string& subject,
+                                               const std::string& queue,
+                                               const std::shared_ptr<SubscriptionState>& state) {
+  auto* closure = new std::shared_ptr<SubscriptionState>(state);
+  natsSubscription* sub = nullptr;
+  const natsStatus status =
+      queue.empty() ? natsConnection_Subscribe(&sub, connection, subject.c_str(), OnMessage, closure)
+                    : natsConnection_QueueSubscribe(&sub, connection, subject.c_str(), queue.c_str(),
+                                                    OnMessage, closure);
+  if (status != NATS_OK) {
+    delete closure;
+    return FromNats(status, absl::StrCat("subscribe to ", subject));
+  }
+  natsSubscription_SetOnCompleteCB(sub, OnSubscriptionComplete, closure);
+  return SubscriptionHandle(sub, [](natsSubscription* ended) {
+    natsSubscription_Unsubscribe(ended);
+    natsSubscription_Destroy(ended);
+  });
+}
+
+// Made anew on the next connection when one was closed for good.
+class NatsSubscription : public Subscription {
+ public:
+  NatsSubscription(std::string subject, std::string queue, MessageCallback callback)
+      : subject_(std::move(subject)),
+        queue_(std::move(queue)),
+        state_(std::make_shared<SubscriptionState>()) {
+    state_->callback = std::move(callback);
+  }
+
+  ~NatsSubscription() override {
+    if (forget_) forget_();
+    {
+      std::lock_guard<std::recursive_mutex> lock(state_->mutex);
+      state_->stopped = true;
+    }
+    handle_.reset();
+  }
+
+  absl::Status SubscribeTo(natsConnection* connection) {
+    ASSIGN_OR_RETURN(SubscriptionHandle handle, SubscribeOn(connection, subject_, queue_, state_));
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!drained_) handle_.swap(handle);
+    return absl::OkStatus();
+  }
+
+  // `forget` ends calls of SubscribeTo() from elsewhere, and waits for a running one.
+  void OnEnd(std::function<void()> forget) { forget_ = std::move(forget); }
+
+  void Drain(absl::Duration limit) override {
+    SubscriptionHandle handle;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      drained_ = true;
+      handle = handle_;
+    }
+    if (handle == nullptr || natsSubscription_Drain(handle.get()) != NATS_OK) return;
+    natsSubscription_WaitForDrainCompletion(handle.get(), absl::ToInt64Milliseconds(limit));
+  }
+
+  int64_t Pending() const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    uint64_t pending = 0;
+    return handle_ != nullptr && natsSubscription_QueuedMsgs(handle_.get(), &pending) == NATS_OK
+               ? static_cast<int64_t>(pending)
+               : 0;
+  }
+
+ private:
+  const std::string subject_;
+  const std::string queue_;
+  const std::shared_ptr<SubscriptionState> state_;
+  std::function<void()> forget_;
+  mutable std::mutex mutex_;
+  bool drained_ = false;
+  SubscriptionHandle handle_;
+};
+
 }  // namespace
 
 // Shared with the callbacks of nats.c, which may come late.
 struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
   Clock* clock = nullptr;
-  natsConnection* direct = nullptr;    // writes at once; holds all subscriptions
-  natsConnection* buffered = nullptr;  // gathers writes
+  NatsOptions connect_options;
+  std::atomic<natsConnection*> direct{nullptr};    // writes at once; holds all subscriptions
+  std::atomic<natsConnection*> buffered{nullptr};  // gathers writes
   std::atomic<bool> direct_up{false};
   std::atomic<bool> buffered_up{false};
   std::atomic<uint64_t> reconnect_count{0};
@@ -404,8 +446,31 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
   std::unordered_map<uint64_t, Pending> pending;
   uint64_t next_token = 1;
 
+  // nats.c gives a connection up for good when the server refuses something that it sent. Whoever still uses
+  // one gets errors, so that it lives on until the bus ends.
+  std::mutex repair_mutex;
+  std::condition_variable repair_due;
+  bool direct_closed = false;
+  bool buffered_closed = false;
+  bool ending = false;
+  std::vector<natsConnection*> retired;
+  std::thread repairer;
+  std::mutex subscriptions_mutex;  // held while subscriptions are made anew
+  std::unordered_set<NatsSubscription*> subscriptions;
+
   natsConnection* Connection(Urgency urgency) const {
-    return urgency == Urgency::kSoon && buffered_up ? buffered : direct;
+    return urgency == Urgency::kSoon && buffered_up ? buffered.load() : direct.load();
+  }
+
+  absl::Status OpenDirect();
+  absl::Status OpenBuffered();
+  void Repair();
+
+  // Called by nats.c when a connection is closed for good.
+  void Closed(bool of_direct) {
+    std::lock_guard<std::mutex> lock(repair_mutex);
+    (of_direct ? direct_closed : buffered_closed) = true;
+    repair_due.notify_all();
   }
 
   void SetUp(bool up) {
@@ -426,7 +491,8 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
     natsConnection* connection = Connection(urgency);
     // Most replies and acks have no headers; natsMsg is only needed for those.
     if (message.headers.empty()) {
-      if (!IsPublishable(message.subject) || (!message.reply.empty() && !IsPublishable(message.reply))) {
+      if (!subjects::IsPublishable(message.subject) ||
+          (!message.reply.empty() && !subjects::IsPublishable(message.reply))) {
         return absl::InvalidArgumentError(
             absl::StrCat("not a subject to publish to: ", absl::CEscape(message.subject)));
       }
@@ -445,22 +511,18 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
   absl::StatusOr<std::unique_ptr<NatsSubscription>> Subscribe(absl::string_view subject,
                                                               absl::string_view queue,
                                                               MessageCallback callback) {
-    auto state = std::make_shared<SubscriptionState>();
-    state->callback = std::move(callback);
-    auto* closure = new std::shared_ptr<SubscriptionState>(state);
-    natsSubscription* sub = nullptr;
-    const std::string subject_text(subject);
-    const std::string queue_text(queue);
-    const natsStatus status =
-        queue.empty() ? natsConnection_Subscribe(&sub, direct, subject_text.c_str(), OnMessage, closure)
-                      : natsConnection_QueueSubscribe(&sub, direct, subject_text.c_str(), queue_text.c_str(),
-                                                      OnMessage, closure);
-    if (status != NATS_OK) {
-      delete closure;
-      return FromNats(status, absl::StrCat("subscribe to ", subject));
-    }
-    natsSubscription_SetOnCompleteCB(sub, OnSubscriptionComplete, closure);
-    return std::make_unique<NatsSubscription>(sub, std::move(state));
+    auto made =
+        std::make_unique<NatsSubscription>(std::string(subject), std::string(queue), std::move(callback));
+    const std::lock_guard<std::mutex> lock(subscriptions_mutex);
+    RETURN_IF_ERROR(made->SubscribeTo(direct));
+    subscriptions.insert(made.get());
+    made->OnEnd([weak = weak_from_this(), raw = made.get()] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      const std::lock_guard<std::mutex> forget(self->subscriptions_mutex);
+      self->subscriptions.erase(raw);
+    });
+    return made;
   }
 
   // Blocking JetStream API request, on the library's own reply subscription, so that bus threads may call it.
@@ -612,6 +674,7 @@ namespace {
 // A closure of connection callbacks; freed when the connection is closed for good.
 struct ConnectionClosure {
   std::function<void(bool connected, bool again)> on_change;
+  std::function<void()> on_closed;
 };
 
 void OnConnected(natsConnection*, void* closure) {
@@ -626,14 +689,17 @@ void OnDisconnected(natsConnection*, void* closure) {
 void OnClosed(natsConnection*, void* closure) {
   auto* own = static_cast<ConnectionClosure*>(closure);
   own->on_change(false, false);
+  own->on_closed();
   delete own;
 }
 void OnError(natsConnection*, natsSubscription*, natsStatus status, void*) {
   Log(LogLevel::kWarning, "NATS reports an error", {{"error", natsStatus_GetText(status)}});
 }
 
+// Connects, or begins to. Whether the new connection is up at once, the caller has to ask it.
 absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
-                                     std::function<void(bool, bool)> on_change) {
+                                     std::function<void(bool, bool)> on_change,
+                                     std::function<void()> on_closed) {
   natsOptions* raw = nullptr;
   RETURN_IF_ERROR(FromNats(natsOptions_Create(&raw), "options"));
   const std::unique_ptr<natsOptions, void (*)(natsOptions*)> opts(raw, natsOptions_Destroy);
@@ -652,7 +718,7 @@ absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
   natsOptions_SetSendAsap(raw, send_asap);
   natsOptions_SetPingInterval(raw, 10000);
   natsOptions_SetFailRequestsOnDisconnect(raw, true);
-  auto* closure = new ConnectionClosure{std::move(on_change)};
+  auto* closure = new ConnectionClosure{std::move(on_change), std::move(on_closed)};
   natsOptions_SetRetryOnFailedConnect(raw, true, OnConnected, closure);
   natsOptions_SetReconnectedCB(raw, OnReconnected, closure);
   natsOptions_SetDisconnectedCB(raw, OnDisconnected, closure);
@@ -660,9 +726,7 @@ absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
   natsOptions_SetErrorHandler(raw, OnError, nullptr);
   natsConnection* connection = nullptr;
   const natsStatus status = natsConnection_Connect(&connection, raw);
-  if (status == NATS_OK) {
-    closure->on_change(true, false);
-  } else if (status != NATS_NOT_YET_CONNECTED) {
+  if (status != NATS_OK && status != NATS_NOT_YET_CONNECTED) {
     delete closure;
     return FromNats(status, absl::StrCat("connect to ", options.url));
   }
@@ -1212,20 +1276,14 @@ class NatsKeyValue : public KeyValue {
   using Api = std::function<absl::StatusOr<ApiResponse>(const Message&)>;
   using ListenFunction = std::function<std::unique_ptr<Subscription>(std::function<void(bool)>)>;
 
-  NatsKeyValue(jsCtx* js, kvStore* kv, std::string bucket, Api api, std::function<bool()> connected,
+  NatsKeyValue(Clock* clock, std::string bucket, Api api, std::function<bool()> connected,
                std::function<std::shared_ptr<WatchState>()> new_watch, ListenFunction listen)
-      : js_(js),
-        kv_(kv),
+      : clock_(clock),
         bucket_(std::move(bucket)),
         api_(std::move(api)),
         connected_(std::move(connected)),
         new_watch_(std::move(new_watch)),
         listen_(std::move(listen)) {}
-
-  ~NatsKeyValue() override {
-    kvStore_Destroy(kv_);
-    jsCtx_Destroy(js_);
-  }
 
   absl::StatusOr<Entry> Get(absl::string_view key) override {
     ASSIGN_OR_RETURN(Entry entry, GetWithMarkers(key));
@@ -1269,14 +1327,35 @@ class NatsKeyValue : public KeyValue {
 
   absl::StatusOr<std::vector<std::string>> Keys() override {
     if (!connected_()) return absl::UnavailableError("not connected to NATS");
-    kvKeysList list;
-    std::memset(&list, 0, sizeof(list));
-    const natsStatus status = kvStore_Keys(&list, kv_, nullptr);
-    if (status == NATS_NOT_FOUND) return std::vector<std::string>();
-    RETURN_IF_ERROR(FromNats(status, absl::StrCat("keys of ", bucket_)));
-    std::vector<std::string> keys(list.Keys, list.Keys + list.Count);
-    kvKeysList_Destroy(&list);
-    return keys;
+    struct Shared {
+      std::mutex mutex;
+      std::condition_variable changed;
+      std::set<std::string> keys;
+      bool current = false;
+    };
+    auto shared = std::make_shared<Shared>();
+    ASSIGN_OR_RETURN(const std::unique_ptr<Subscription> watch,
+                     Watch(
+                         ">",
+                         [shared](const Entry& entry) {
+                           std::lock_guard<std::mutex> lock(shared->mutex);
+                           if (entry.deleted) {
+                             shared->keys.erase(entry.key);
+                           } else {
+                             shared->keys.insert(entry.key);
+                           }
+                         },
+                         [shared] {
+                           std::lock_guard<std::mutex> lock(shared->mutex);
+                           shared->current = true;
+                           shared->changed.notify_all();
+                         }));
+    std::unique_lock<std::mutex> lock(shared->mutex);
+    if (!clock_->WaitUntil(lock, shared->changed, clock_->Now() + absl::Milliseconds(kTimeoutMs),
+                           [&] { return shared->current; })) {
+      return absl::DeadlineExceededError(absl::StrCat("the keys of ", bucket_, " did not come"));
+    }
+    return std::vector<std::string>(shared->keys.begin(), shared->keys.end());
   }
 
   absl::StatusOr<std::unique_ptr<Subscription>> Watch(absl::string_view filter,
@@ -1325,8 +1404,7 @@ class NatsKeyValue : public KeyValue {
     return static_cast<uint64_t>(response.seq);
   }
 
-  jsCtx* js_;
-  kvStore* kv_;
+  Clock* const clock_;
   const std::string bucket_;
   const Api api_;
   const std::function<bool()> connected_;
@@ -1343,32 +1421,103 @@ absl::StatusOr<std::unique_ptr<NatsBus>> NatsBus::Connect(Clock& clock, const Na
   bus->impl_ = std::make_shared<Impl>();
   const std::shared_ptr<Impl>& impl = bus->impl_;
   impl->clock = &clock;
+  impl->connect_options = options;
   impl->inbox_prefix = absl::StrCat("_INBOX.", NewUuid(), ".");
   const std::weak_ptr<Impl> weak = impl;
-  ASSIGN_OR_RETURN(impl->direct, Open(options, true, [weak](bool up, bool again) {
-                     auto self = weak.lock();
-                     if (self == nullptr) return;
-                     if (again) ++self->reconnect_count;
-                     self->SetUp(up);
-                   }));
-  ASSIGN_OR_RETURN(impl->buffered, Open(options, false, [weak](bool up, bool) {
-                     if (auto self = weak.lock()) self->buffered_up = up;
-                   }));
+  RETURN_IF_ERROR(impl->OpenDirect());
+  RETURN_IF_ERROR(impl->OpenBuffered());
   ASSIGN_OR_RETURN(impl->mux,
                    impl->Subscribe(absl::StrCat(impl->inbox_prefix, "*"), "", [weak](Message message) {
                      if (auto self = weak.lock()) self->OnReply(std::move(message));
                    }));
+  impl->repairer = std::thread([raw = impl.get()] { raw->Repair(); });
   return bus;
+}
+
+absl::Status NatsBus::Impl::OpenDirect() {
+  const std::weak_ptr<Impl> weak = weak_from_this();
+  ASSIGN_OR_RETURN(natsConnection * opened, Open(
+                                                connect_options, true,
+                                                [weak](bool up, bool again) {
+                                                  auto self = weak.lock();
+                                                  if (self == nullptr) return;
+                                                  if (again) ++self->reconnect_count;
+                                                  self->SetUp(up);
+                                                },
+                                                [weak] {
+                                                  if (auto self = weak.lock()) self->Closed(true);
+                                                }));
+  {
+    // Before anybody is told that it is up.
+    const std::lock_guard<std::mutex> lock(subscriptions_mutex);
+    direct = opened;
+    for (NatsSubscription* subscription : subscriptions) RETURN_IF_ERROR(subscription->SubscribeTo(opened));
+  }
+  if (natsConnection_Status(opened) == NATS_CONN_STATUS_CONNECTED) SetUp(true);
+  return absl::OkStatus();
+}
+
+absl::Status NatsBus::Impl::OpenBuffered() {
+  const std::weak_ptr<Impl> weak = weak_from_this();
+  ASSIGN_OR_RETURN(natsConnection * opened, Open(
+                                                connect_options, false,
+                                                [weak](bool up, bool) {
+                                                  if (auto self = weak.lock()) self->buffered_up = up;
+                                                },
+                                                [weak] {
+                                                  if (auto self = weak.lock()) self->Closed(false);
+                                                }));
+  buffered = opened;
+  if (natsConnection_Status(opened) == NATS_CONN_STATUS_CONNECTED) buffered_up = true;
+  return absl::OkStatus();
+}
+
+// Opens anew what was closed for good, until the bus ends.
+void NatsBus::Impl::Repair() {
+  while (true) {
+    bool of_direct = false;
+    {
+      std::unique_lock<std::mutex> lock(repair_mutex);
+      repair_due.wait(lock, [this] { return ending || direct_closed || buffered_closed; });
+      if (ending) return;
+      of_direct = direct_closed;
+      (of_direct ? direct_closed : buffered_closed) = false;
+      retired.push_back(of_direct ? direct : buffered);
+      Log(LogLevel::kWarning, "the NATS connection was closed for good; opening another",
+          {{"connection", of_direct ? "direct" : "bulk"}});
+      // As after any lost connection (kiosk specification, table 2.3).
+      clock->WaitUntil(lock, repair_due, clock->Now() + absl::Milliseconds(kReconnectWaitMs),
+                       [this] { return ending; });
+      if (ending) return;
+    }
+    const absl::Status status = of_direct ? OpenDirect() : OpenBuffered();
+    if (status.ok()) {
+      if (of_direct) ++reconnect_count;
+    } else {
+      Log(LogLevel::kError, "the NATS connection cannot be opened",
+          {{"error", std::string(status.message())}});
+      Closed(of_direct);
+    }
+  }
 }
 
 NatsBus::~NatsBus() {
   if (impl_ == nullptr) return;
   if (impl_->direct != nullptr && impl_->buffered != nullptr) Flush(absl::Seconds(1)).IgnoreError();
+  {
+    std::lock_guard<std::mutex> lock(impl_->repair_mutex);
+    impl_->ending = true;
+    impl_->repair_due.notify_all();
+  }
+  if (impl_->repairer.joinable()) impl_->repairer.join();
   impl_->mux.reset();
-  for (natsConnection* connection : {impl_->buffered, impl_->direct}) {
+  for (natsConnection* connection : {impl_->buffered.load(), impl_->direct.load()}) {
     if (connection == nullptr) continue;
     natsConnection_Close(connection);
     natsConnection_Destroy(connection);
+  }
+  for (natsConnection* connection : impl_->retired) {
+    if (connection != impl_->buffered && connection != impl_->direct) natsConnection_Destroy(connection);
   }
 }
 
@@ -1479,21 +1628,15 @@ absl::Status NatsBus::DeleteStored(absl::string_view stream, uint64_t sequence) 
 
 absl::StatusOr<std::unique_ptr<KeyValue>> NatsBus::OpenBucket(absl::string_view bucket) {
   if (!impl_->direct_up) return absl::UnavailableError("not connected to NATS");
-  jsOptions options;
-  jsOptions_Init(&options);
-  options.Wait = kTimeoutMs;
-  jsCtx* js = nullptr;
-  RETURN_IF_ERROR(FromNats(natsConnection_JetStream(&js, impl_->direct, &options), "JetStream"));
-  kvStore* kv = nullptr;
   const std::string name(bucket);
-  const natsStatus status = js_KeyValue(&kv, js, name.c_str());
-  if (status != NATS_OK) {
-    jsCtx_Destroy(js);
-    return FromNats(status, absl::StrCat("bucket ", bucket));
+  Message info;
+  info.subject = absl::StrCat("$JS.API.STREAM.INFO.KV_", name);
+  if (absl::Status status = impl_->Api(info).status(); !status.ok()) {
+    return Annotate(status, absl::StrCat("bucket ", bucket));
   }
   const std::shared_ptr<Impl> impl = impl_;
   return std::make_unique<NatsKeyValue>(
-      js, kv, name, [impl](const Message& message) { return impl->Api(message); },
+      impl->clock, name, [impl](const Message& message) { return impl->Api(message); },
       [impl] { return impl->direct_up.load(); },
       [impl] {
         auto state = std::make_shared<WatchState>();
@@ -1535,7 +1678,7 @@ std::unique_ptr<Subscription> NatsBus::OnConnectionChange(std::function<void(boo
 }
 
 absl::Status NatsBus::Flush(absl::Duration timeout) {
-  for (natsConnection* connection : {impl_->buffered, impl_->direct}) {
+  for (natsConnection* connection : {impl_->buffered.load(), impl_->direct.load()}) {
     RETURN_IF_ERROR(
         FromNats(natsConnection_FlushTimeout(connection, absl::ToInt64Milliseconds(timeout)), "flush"));
   }

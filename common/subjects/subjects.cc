@@ -65,6 +65,17 @@ std::string ResolveAlias(absl::string_view subject) {
   return absl::StrCat("kiosk.agent.hardware.", subject.substr(kAlias.size()));
 }
 
+bool IsPublishable(absl::string_view subject) {
+  if (subject.empty() || subject.front() == '.' || subject.back() == '.' ||
+      absl::StrContains(subject, "..")) {
+    return false;
+  }
+  return std::all_of(subject.begin(), subject.end(), [](char c) {
+    return static_cast<unsigned char>(c) > ' ' && c != '*' && c != '>' &&
+           static_cast<unsigned char>(c) != 0x7F;
+  });
+}
+
 bool Matches(absl::string_view filter, absl::string_view subject) {
   const std::vector<absl::string_view> want = absl::StrSplit(filter, '.');
   const std::vector<absl::string_view> have = absl::StrSplit(subject, '.');

@@ -110,6 +110,9 @@ bool BelongsToOneKiosk(absl::string_view subject);
 // `kiosk.hardware.x` as the `kiosk.agent.hardware.x` that it is an alias of; any other subject as it is.
 std::string ResolveAlias(absl::string_view subject);
 
+// Whether the server takes a message to `subject`: tokens with something in them, no wildcards, no spaces.
+bool IsPublishable(absl::string_view subject);
+
 // Whether `subject` (no wildcards) is matched by `filter` (with `*` and `>`).
 bool Matches(absl::string_view filter, absl::string_view subject);
 

@@ -49,5 +49,12 @@ TEST(SubjectsTest, Overlaps) {
   EXPECT_TRUE(Overlap("a.*", "*.b"));
 }
 
+TEST(IsPublishable, TakesWhatTheServerTakes) {
+  for (const char* subject : {"a", "a.b", "_INBOX.x-1", "$JS.ACK.1"}) EXPECT_TRUE(IsPublishable(subject));
+  for (const char* subject : {"", ".", "a.", ".a", "a..b", "a b", "a.*", "a.>", "a\tb", "a\r\n", "a\x7f"}) {
+    EXPECT_FALSE(IsPublishable(subject)) << subject;
+  }
+}
+
 }  // namespace
 }  // namespace arc::subjects

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/json/json.h"
 #include "common/status/status_macros.h"
 
@@ -136,7 +137,8 @@ absl::StatusOr<std::string> HttpTerminal::Call(const std::string& path, const st
   SetTimeouts(client, timeout_, answer_within);
   client.set_tcp_nodelay(true);
   httplib::Headers headers;
-  if (!key.empty()) headers.emplace("Idempotency-Key", key);
+  // The terminal's HTTP library takes %xx out of header values.
+  if (!key.empty()) headers.emplace("Idempotency-Key", absl::StrReplaceAll(key, {{"%", "%25"}}));
   const httplib::Result result =
       body.empty() ? client.Get(path, headers) : client.Post(path, headers, body, "application/json");
   if (!result) return TransportError(result.error());

@@ -699,7 +699,8 @@ absl::StatusOr<messages::RefundPaymentResponse> Payment::Refund(const messages::
   }
   const std::string id = request.refund_id                  ? *request.refund_id
                          : !context.idempotency_key.empty() ? context.idempotency_key
-                                                            : "whole";
+                         : asked                            ? absl::StrCat("amount-", *asked)
+                                                            : "rest";
   if (absl::Status valid = CheckOrderId(id); !valid.ok()) {
     return MakeError(ErrorCode::kInvalidRequest,
                      "payload.refund_id: must be visible ASCII characters without spaces");

@@ -93,9 +93,10 @@ class Payment {
                                                   const bus::RequestContext& context);
 
   // Gives back `amount`, or all that is left, once per refund_id (the Kiosk-Idempotency-Key where the request
-  // has none, "whole" where it has neither). Errors: INVALID_REQUEST for an order that was not charged, for
-  // more than is left, for a refund_id that was used for another amount; UNAVAILABLE when the terminal cannot
-  // be reached: the same request again completes the refund, and so does the next round.
+  // has none; where it has neither, once an amount, and once for the rest). Errors: INVALID_REQUEST for an
+  // order that was not charged, for more than is left, for a refund_id that was used for another amount;
+  // UNAVAILABLE when the terminal cannot be reached: the same request again completes the refund, and so does
+  // the next round.
   absl::StatusOr<messages::RefundPaymentResponse> Refund(const messages::RefundPaymentRequest& request,
                                                          const bus::RequestContext& context);
 

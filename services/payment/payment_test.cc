@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "services/payment/http_terminal.h"
 #include "services/terminal_sim/device.h"
+#include "services/terminal_sim/http_api.h"
 #include "tests/support/process.h"
 
 namespace arc::payment {
@@ -743,7 +744,7 @@ TEST_F(PaymentTest, RefundsAreOnceEachAndNeverMoreThanWasCharged) {
   EXPECT_THAT(Refund(0, "r2"), HasErrorCode(ErrorCode::kInvalidRequest));
   const auto rest = Refund({});
   ASSERT_THAT(rest, IsOk());
-  EXPECT_EQ(rest->refund_id, "whole");
+  EXPECT_EQ(rest->refund_id, "rest");
   EXPECT_EQ(rest->amount_refunded, Money(1499));
   EXPECT_EQ(rest->total_amount_refunded, Money(2499));
   EXPECT_EQ(Refund({})->amount_refunded, Money(1499));
@@ -751,6 +752,42 @@ TEST_F(PaymentTest, RefundsAreOnceEachAndNeverMoreThanWasCharged) {
   EXPECT_EQ(device_->GetByKey("order-1")->amount_refunded, 2499);
   EXPECT_EQ(Status()->amount_refunded, std::optional<Decimal>(Money(2499)));
   EXPECT_EQ(Status()->status, PaymentStatus::kSuccess);
+}
+
+TEST_F(PaymentTest, WithoutIdsARefundIsOnceAnAmountAndOnceForTheRest) {
+  ASSERT_THAT(Pay("k1", "tok_visa"), HasStatus(PaymentStatus::kSuccess));
+  const auto given = [&](std::optional<int64_t> cents) {
+    const auto refund = Refund(cents);
+    EXPECT_THAT(refund, IsOk());
+    return refund.ok() ? refund->amount_refunded : Decimal();
+  };
+  EXPECT_EQ(given(500), Money(500));
+  EXPECT_EQ(given(500), Money(500));  // the same again
+  EXPECT_EQ(given(700), Money(700));
+  EXPECT_EQ(given({}), Money(1299));
+  EXPECT_EQ(given({}), Money(1299));
+  EXPECT_EQ(device_->GetByKey("order-1")->amount_refunded, 2499);
+}
+
+// Keys go over HTTP as they are: none is taken for another that reads alike.
+TEST_F(PaymentTest, KeysThatDecodeAlikeAreDifferentOrdersAndRefunds) {
+  auto api = terminal_sim::HttpApi::Start(device_.get(), "127.0.0.1", 0);
+  ASSERT_THAT(api, IsOk());
+  HttpTerminal terminal(absl::StrCat("http://127.0.0.1:", (*api)->port()), SystemClock::Get(),
+                        absl::Seconds(10));
+  std::vector<std::string> ids;
+  for (const char* key : {"AA-T", "%41A-T", "%2541A-T", "%00x", "a+b", "a%20b", "%zz%"}) {
+    const auto intent = terminal.Create({key, 1, 2499, "USD", "", absl::Minutes(2)});
+    ASSERT_THAT(intent, IsOk()) << key;
+    EXPECT_EQ(intent->key, key);
+    EXPECT_THAT(terminal.Get(key), IsOkAndHolds(Field(&Intent::id, Eq(intent->id)))) << key;
+    EXPECT_THAT(ids, Not(::testing::Contains(intent->id))) << key;
+    ids.push_back(intent->id);
+  }
+  EXPECT_THAT(device_->OnTap({"tok_visa", "", "AA-T"}), IsOk());
+  EXPECT_THAT(terminal.Refund(ids[0], "a", 300), IsOk());
+  EXPECT_THAT(terminal.Refund(ids[0], "%61", 300), IsOk());
+  EXPECT_EQ(device_->GetByKey("AA-T")->amount_refunded, 600);
 }
 
 TEST_F(PaymentTest, ARefundOfWhatWasNotChargedIsRefused) {

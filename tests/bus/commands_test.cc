@@ -308,15 +308,16 @@ TEST_F(BusTest, AReplySubjectThatIsNoInboxIsRefused) {
   Inbox watch(*client);
   auto spy = client->Subscribe("kiosk.agent.payment.process", "", [&](const Message&) { ADD_FAILURE(); });
   ASSERT_THAT(spy, IsOk());
-  for (const char* target :
-       {"kiosk.agent.payment.process", "$JS.API.STREAM.DELETE.KIOSK_EVENTS", "a b", "x.>"}) {
+  for (const std::string& target :
+       {std::string("kiosk.agent.payment.process"), std::string("$JS.API.STREAM.DELETE.KIOSK_EVENTS"),
+        std::string("a b"), std::string("x.>"), std::string("a..b"), "_INBOX." + std::string(4200, 'x')}) {
     Message message;
     message.subject = subjects::kMenuSearch;
     message.headers.Set(subjects::kReplyToHeader, target);
     message.body = R"({"payload":{}})";
     ASSERT_THAT(client->Publish(message), IsOk());
   }
-  ASSERT_TRUE(AwaitMessages(*client, subjects::kDeadLetterStream, 4));
+  ASSERT_TRUE(AwaitMessages(*client, subjects::kDeadLetterStream, 6));
   EXPECT_TRUE(AwaitMessages(*client, subjects::kCommandsStream, 0));
   EXPECT_EQ(agent.handled(), 0);
   EXPECT_GE(Messages(*client, subjects::kEventsStream), 0);
@@ -328,7 +329,7 @@ TEST_F(BusTest, AReplySubjectThatIsNoInboxIsRefused) {
   message.headers.Set(subjects::kReplyToHeader, "kiosk.agent.payment.process");
   message.body = R"({"trace_id":"t-1","payload":{}})";
   ASSERT_THAT(client->Publish(message), IsOk());
-  ASSERT_TRUE(AwaitMessages(*client, subjects::kDeadLetterStream, 5));
+  ASSERT_TRUE(AwaitMessages(*client, subjects::kDeadLetterStream, 7));
   ASSERT_TRUE(watch.AwaitCount(1));
   EXPECT_THAT(watch.messages(), SizeIs(1));
   EXPECT_THAT(watch.messages()[0].body, HasSubstr("INVALID_REQUEST"));

@@ -209,6 +209,41 @@ TEST_F(BusTest, ABusMadeBeforeTheServerWaitsForIt) {
   EXPECT_TRUE(signal.Await("the message", kSoon, [&] { return messages == 1; }));
 }
 
+// nats.c closes a connection for good when the server refuses a line: a subject longer than max_control_line.
+TEST_F(BusTest, AConnectionThatWasClosedForGoodIsReplaced) {
+  MiniAgent agent(server_.url(), Echo);
+  const auto client = Connect();
+  std::atomic<int> heard{0};
+  auto subscription = agent.bus().Subscribe("test.heard", "", [&](const Message&) { ++heard; });
+  ASSERT_THAT(subscription, IsOk());
+  auto bucket = agent.bus().OpenBucket(subjects::kMenuBucket);
+  ASSERT_THAT(bucket, IsOk());
+  std::atomic<int> seen{0};
+  auto watch = (*bucket)->Watch(
+      ">", [&](const KeyValue::Entry&) { ++seen; }, [] {});
+  ASSERT_THAT(watch, IsOk());
+  for (const Urgency urgency : {Urgency::kNow, Urgency::kSoon}) {
+    const uint64_t before = agent.bus().reconnects();
+    ASSERT_THAT(agent.bus().Publish({std::string(5000, 'x'), "", {}, "refused"}, urgency), IsOk());
+    if (urgency == Urgency::kNow) {
+      ASSERT_TRUE(Await("the connection to be replaced", kSoon,
+                        [&] { return agent.bus().reconnects() > before && agent.bus().connected(); }));
+    }
+    ASSERT_TRUE(Await("the consumer to be bound again", kSoon, [&] { return agent.server().bound(); }));
+    CallContext context;
+    context.timeout = absl::Seconds(10);
+    EXPECT_THAT(Ask(*client, R"({"n":1})", context), IsOk());
+    EXPECT_THAT(Core(*client, subjects::kMenuSearch, R"({"payload":{}})"), IsOk());
+    const int heard_before = heard;
+    ASSERT_THAT(client->Publish({"test.heard", "", {}, ""}), IsOk());
+    EXPECT_TRUE(Await("the subscription to hear", kSoon, [&] { return heard > heard_before; }));
+    const int seen_before = seen;
+    EXPECT_THAT((*bucket)->Put("key", "value"), IsOk());
+    EXPECT_TRUE(Await("the watch to see", kSoon, [&] { return seen > seen_before; }));
+    EXPECT_THAT((*bucket)->Keys(), IsOkAndHolds(ElementsAre("key")));
+  }
+}
+
 TEST_F(BusTest, KeyValueKeepsRevisions) {
   const auto bus = Connect();
   const auto bucket = bus->OpenBucket(subjects::kSessionsBucket);
