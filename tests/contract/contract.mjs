@@ -25,7 +25,7 @@ function validators(document, strict) {
   } else {
     ajv.addKeyword("x-always-sent");
   }
-  for (const keyword of ["x-decimal"]) ajv.addKeyword(keyword);
+  ajv.addKeyword("x-decimal");
   ajv.addSchema(document, ID);
   const compiled = new Map();
   return (pointer) => {
@@ -36,6 +36,8 @@ function validators(document, strict) {
 
 const words = ({ instancePath, message, params }) =>
   `${instancePath.slice(1).replaceAll("/", ".") || "it"} ${message}${params.allowedValues ? `: ${params.allowedValues.join(", ")}` : ""}${"allowedValue" in params ? `: ${params.allowedValue}` : ""}`;
+// Of a keyword that stands for others, theirs are enough.
+const wordsOf = (errors) => errors.filter(({ keyword }) => keyword !== "x-always-sent").map(words);
 
 // What is wrong with the bytes of an audio frame whose headers are valid.
 function frameProblems(headers, data) {
@@ -88,7 +90,7 @@ export class Contract {
   // What is wrong with `value` as the payload of the message `name`.
   payloadProblems(name, value, { strict = false } = {}) {
     const validate = (strict ? this.strict : this.tolerant)(`/components/messages/${name}/payload`);
-    return validate(value) ? [] : validate.errors.map(words);
+    return validate(value) ? [] : wordsOf(validate.errors);
   }
   // What is wrong with `headers`, an object of strings, as those of the message `name`.
   headerProblems(name, headers, { strict = false } = {}) {
@@ -97,7 +99,7 @@ export class Contract {
     const problems = unknown.map((header) => `has the header ${header}, which is not in the contract`);
     if (!schema) return problems;
     const validate = (strict ? this.strict : this.tolerant)(`/components/messages/${name}/headers`);
-    return validate(headers) ? problems : [...problems, ...validate.errors.map((error) => `headers: ${words(error)}`)];
+    return validate(headers) ? problems : [...problems, ...wordsOf(validate.errors).map((text) => `headers: ${text}`)];
   }
   // What is wrong with a message on channel `key`: nothing is an empty array.
   problems(key, headers, data) {
