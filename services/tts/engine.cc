@@ -48,19 +48,18 @@ bool IsLetters(absl::string_view text, size_t size) {
   return true;
 }
 
+std::vector<std::string> PartsOf(absl::string_view name) {
+  return absl::StrSplit(absl::AsciiStrToLower(name), absl::ByAnyChar("_-+ ./"), absl::SkipEmpty());
+}
+
 Hints ReadHints(absl::string_view wanted) {
   Hints hints;
-  const std::vector<std::string> parts =
-      absl::StrSplit(absl::AsciiStrToLower(wanted), absl::ByAnyChar("_-+ ./"), absl::SkipEmpty());
+  const std::vector<std::string> parts = PartsOf(wanted);
   if (!parts.empty() && IsLetters(parts[0], 2)) {
     hints.language = parts[0];
     if (parts.size() > 1 && IsLetters(parts[1], 2)) hints.region = absl::AsciiStrToUpper(parts[1]);
   }
-  for (const std::string& part : parts) {
-    for (const KnownName& known : kKnownNames) {
-      if (part == known.name) hints.gender = known.gender;
-    }
-  }
+  hints.gender = GenderOf(wanted);
   return hints;
 }
 
@@ -93,6 +92,16 @@ void Stop::Request() {
 bool Stop::requested() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return requested_;
+}
+
+Gender GenderOf(absl::string_view name) {
+  Gender gender = Gender::kUnknown;
+  for (const std::string& part : PartsOf(name)) {
+    for (const KnownName& known : kKnownNames) {
+      if (part == known.name) gender = known.gender;
+    }
+  }
+  return gender;
 }
 
 VoiceChoice ChooseVoice(absl::string_view wanted, const std::vector<Voice>& voices) {

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "services/tts/speakable.h"
 
 namespace arc::tts {
 
@@ -23,13 +24,6 @@ struct Voice {
   std::string id;        // what a request's voice_id names, and agent.tts.completed says
   std::string language;  // "en-US"; empty: unknown
   Gender gender = Gender::kUnknown;
-};
-
-// How an engine wants its text (speakable.h).
-struct Dialect {
-  bool ascii = true;     // letters with accents become plain ones
-  bool spell_a = true;   // a spelled letter A is written "ay": the engine would say the article
-  bool respell = false;  // dish names are written as espeak-ng's phonemes where the table has them
 };
 
 // A request to stop, and who has to be told of it. Thread-safe.
@@ -99,6 +93,9 @@ struct VoiceChoice {
 // is cmu_us_slt), else by language and gender, as far as `wanted` tells them ("en_US-lessac-medium",
 // "female", "onyx"), else the first. `voices` must not be empty.
 VoiceChoice ChooseVoice(absl::string_view wanted, const std::vector<Voice>& voices);
+
+// As far as a voice's name tells it: "en_US-lessac-medium" is a woman's.
+Gender GenderOf(absl::string_view name);
 
 }  // namespace arc::tts
 

@@ -4,14 +4,20 @@
 #ifndef ARC_SERVICES_TTS_SPEAKABLE_H_
 #define ARC_SERVICES_TTS_SPEAKABLE_H_
 
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "services/tts/engine.h"
 
 namespace arc::tts {
+
+// How an engine wants its text.
+struct Dialect {
+  bool ascii = true;     // letters with accents become plain ones, other scripts are dropped
+  bool spell_a = true;   // a spelled letter A is written "ay": the engine would say the article
+  bool respell = false;  // words of pronunciations.h are written as espeak-ng's phonemes
+};
 
 // Longest sentence; what is longer is cut, at a comma where there is one. Keeps the wait for the first sound
 // and the memory of a sentence small.
@@ -24,11 +30,6 @@ std::vector<std::string> SpeakableSentences(absl::string_view text, const Dialec
 
 // The same as one line.
 std::string Speakable(absl::string_view text, const Dialect& dialect);
-
-// A whole number in words: 1234 is "one thousand two hundred thirty four".
-std::string NumberWords(uint64_t number);
-// "twenty first"
-std::string OrdinalWords(uint64_t number);
 
 }  // namespace arc::tts
 
