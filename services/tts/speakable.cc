@@ -826,13 +826,9 @@ class Reader {
 
   // Digits one by one, a pause between groups as people make them.
   void SayDigits(absl::string_view digits) {
-    while (!digits.empty()) {
-      size_t size = digits.size();
-      if (size == 11) {
-        size = 1;
-      } else if (size > 4) {
-        size = 3;
-      }
+    const bool country = digits.size() == 11;  // one digit that leads a telephone number
+    for (bool first = true; !digits.empty(); first = false) {
+      const size_t size = first && country ? 1 : digits.size() > 4 ? 3 : digits.size();
       speech_.Words(DigitWords(digits.substr(0, size)));
       digits.remove_prefix(size);
       if (!digits.empty()) speech_.Comma();
