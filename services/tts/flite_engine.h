@@ -1,0 +1,20 @@
+// The embedded engine: flite with the voices that Debian packages.
+#ifndef ARC_SERVICES_TTS_FLITE_ENGINE_H_
+#define ARC_SERVICES_TTS_FLITE_ENGINE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "services/tts/engine.h"
+
+namespace arc::tts {
+
+// Makes the engine. Voices: cmu_us_slt (the default, a woman), cmu_us_rms, cmu_us_awb (Scottish) and
+// cmu_us_kal16, all at 16 kHz. It needs nothing but its libraries, so Start() is always OK. `copies`
+// sentences of one voice are said at the same time; more wait.
+std::unique_ptr<Engine> MakeFliteEngine(int copies);
+
+}  // namespace arc::tts
+
+#endif  // ARC_SERVICES_TTS_FLITE_ENGINE_H_
