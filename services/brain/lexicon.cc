@@ -30,7 +30,12 @@ bool IsComboWord(absl::string_view word) {
          word == "deal" || word == "menu";
 }
 
-// Words of other words' meaning, beyond stems.
+// Words of other words' meaning, beyond stems. What the menu itself writes is meant literally, but for these
+// few: people do not tell them apart.
+bool AreForms(absl::string_view a, absl::string_view b) {
+  return (a == "ice" && b == "iced") || (a == "iced" && b == "ice");
+}
+
 const absl::flat_hash_map<std::string, std::vector<std::string>>& Equivalents() {
   static const auto* const kMap = [] {
     auto* map = new absl::flat_hash_map<std::string, std::vector<std::string>>;
@@ -311,6 +316,7 @@ std::vector<Lexicon::Alternative> Lexicon::AlternativesOf(absl::string_view word
   const auto equivalent = Equivalents().find(stem);
   if (equivalent != Equivalents().end()) {
     for (const std::string& other : equivalent->second) {
+      if (exact != entry_of_.end() && !AreForms(stem, other)) continue;
       const auto found = entry_of_.find(other);
       if (found != entry_of_.end()) alternatives.push_back({found->second, 0.95});
     }
@@ -566,7 +572,7 @@ std::vector<int64_t> Lexicon::Narrow(const std::vector<int64_t>& ids, const Word
   for (const std::string& word : words) {
     if (!IsCommonWord(word) || word == "hot") said.push_back(menu::Stem(word));
   }
-  if (said.empty()) return ids;
+  if (said.empty()) return {};
   const auto tier = [&](const auto& texts_of) {
     size_t most = 0;
     std::vector<int64_t> best;
@@ -606,7 +612,7 @@ std::vector<int64_t> Lexicon::Narrow(const std::vector<int64_t>& ids, const Word
     return texts;
   });
   next([](const messages::MenuItem& item) { return Texts{item.description}; });
-  return best.empty() ? ids : best;
+  return best;
 }
 
 }  // namespace arc::brain

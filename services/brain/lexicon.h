@@ -86,8 +86,8 @@ class Lexicon {
   // Of those that one of `ids` has, by the whole of its name.
   size_t CustomisationLengthOf(const std::vector<int64_t>& ids, const Words& words, size_t at) const;
 
-  // Dishes among `ids` that the words describe best: by name, else by synonym, tag, description. All of `ids`
-  // when no word says anything.
+  // Dishes among `ids` that the words describe best: by name, else by synonym, tag, description. Empty
+  // when no word says anything of any.
   std::vector<int64_t> Narrow(const std::vector<int64_t>& ids, const Words& words) const;
 
  private:

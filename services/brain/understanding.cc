@@ -694,6 +694,8 @@ class Parser {
     const bool choice = pending.kind == PendingKind::kChoice;
     const bool offer = (pending.kind == PendingKind::kOffer || pending.kind == PendingKind::kMoreOr);
     if ((!choice && !offer) || pending.candidates.empty()) return false;
+    // A single offer is taken by a yes or by its name, like any dish.
+    if (offer && pending.candidates.size() == 1) return false;
     if (Has(text_, re::QuestionStart())) return false;
     if (!Clauses(words_).empty() && !choice) return false;
     for (const Clause& clause : Clauses(words_)) {
@@ -707,7 +709,7 @@ class Parser {
     for (const Wanted& wanted : spoken.dishes) {
       const bool among = absl::c_any_of(
           wanted.wide, [&](int64_t id) { return absl::c_linear_search(pending.candidates, id); });
-      if (!among && !wanted.dishes.empty()) return false;
+      if (!among && wanted.whole) return false;
     }
     if (spoken.dishes.size() > 1) return false;
     std::vector<int64_t> chosen;
@@ -745,16 +747,20 @@ class Parser {
         }
         if (!common.empty()) narrowed = common;
       }
-      if (narrowed.size() > 1) {
+      if (narrowed.size() > 1 || narrowed.size() == pending.candidates.size()) {
         Words described;
         bool skip = false;
         for (const std::string& word : words) {
           if (word == "without" || word == "extra" || word == "no") skip = true;
           if (!skip && !ReadCount({word}, 0).has_value()) described.push_back(word);
         }
-        narrowed = lexicon_.Narrow(narrowed, described);
+        const std::vector<int64_t> described_ids = lexicon_.Narrow(narrowed, described);
+        if (!described_ids.empty()) {
+          narrowed = described_ids;
+          if (narrowed.size() == 1) chosen = narrowed;
+        }
       }
-      if (narrowed.size() < pending.candidates.size() || narrowed.size() == 1) chosen = narrowed;
+      if (narrowed.size() < pending.candidates.size()) chosen = narrowed;
       if (chosen.size() > 1 && choice) {
         out_.chose = true;
         Act& act = Push(ActKind::kAdd);
@@ -1048,6 +1054,7 @@ class Parser {
     wanted.wide = mention.wide;
     wanted.phrase = Join(words, mention.begin, mention.end);
     wanted.category = mention.category;
+    wanted.whole = mention.whole;
     wanted.quality = mention.quality;
     return wanted;
   }
@@ -1266,6 +1273,7 @@ class Parser {
 
   // Dishes with their counts and wishes in words[begin, end).
   Spoken ReadPhrase(const Words& words, size_t begin, size_t end, bool expected) const {
+    const bool asked_for = begin > 0;  // behind a verb, such as "i would like"
     Spoken spoken;
     std::optional<int64_t> count;
     bool article = false;
@@ -1383,6 +1391,14 @@ class Parser {
         }
         fresh = true;
         i = next;
+        continue;
+      }
+      // "to cheeseburgers" is how recognition hears two of them.
+      if ((word == "to" || word == "too") && unknown.empty() && !count.has_value() && (i == begin || fresh) &&
+          i + 1 < end && lexicon_.Match(words, i + 1, false).has_value() &&
+          absl::EndsWith(words[lexicon_.Match(words, i + 1, false)->end - 1], "s")) {
+        count = 2;
+        ++i;
         continue;
       }
       if (unknown.empty()) {
@@ -1547,7 +1563,11 @@ class Parser {
         ++i;
         continue;
       }
-      if (unknown.empty()) unknown_fresh = fresh || count.has_value() || article || definite;
+      // A word that the menu does not know is taken for a dish where one is asked for.
+      if (unknown.empty()) {
+        unknown_fresh =
+            count.has_value() || article || definite || (fresh && (asked_for || end - begin <= 2));
+      }
       unknown.push_back(word);
       fresh = false;
       ++i;
@@ -1720,7 +1740,7 @@ class Parser {
     static const auto* const kMeant =
         new RE2("^(?:i (?:meant|said|mean)|i would (?:rather|prefer)(?: have| take)?|rather|i prefer) ");
     if (Has(text, *kMeant)) meant = true;
-    if (text.empty()) return;
+    if (text.empty() || ARC_HAS(text, "^(?:who|when|where|why|how)\\b")) return;
     if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text, meant)) return;
 
     const Words words = Split(text);

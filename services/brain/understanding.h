@@ -33,6 +33,7 @@ struct Wanted {
   bool article = false;                      // "a", "an"
   bool partitive = false;                    // "one of the"
   bool pointed = false;                      // "in the", "on the": wishes came before it
+  bool whole = false;                        // by a whole name or synonym
   double quality = 1;
 };
 
