@@ -160,9 +160,11 @@ std::string MatchCustomisation(const messages::MenuItem& item, const Wish& wish)
     int score = 0;
     const Words whole_name =
         Stems(menu::Tokenize(customization.name), 0, menu::Tokenize(customization.name).size());
+    const bool called =
+        core.size() == whole_name.size() && Within(core, whole_name) && Within(whole_name, core);
     if (Within(core, custom.core) && Within(custom.core, core)) {
       score = 100;
-    } else if (Within(core, whole_name) && Within(whole_name, core) && wish.polarity != Polarity::kWithout) {
+    } else if (called && wish.polarity != Polarity::kWithout) {
       score = 100;
     } else if (Within(custom.core, core) && custom.core.size() + 1 >= core.size()) {
       score = 60;  // "crispy onions" where "No Onions" is offered
@@ -196,7 +198,7 @@ std::string MatchCustomisation(const messages::MenuItem& item, const Wish& wish)
       case Polarity::kPlain:
         if (custom.kind == Custom::Kind::kPlain) {
           score += 5;
-        } else if (custom.kind == Custom::Kind::kNo || custom.kind == Custom::Kind::kSwap) {
+        } else if (custom.kind == Custom::Kind::kNo || (custom.kind == Custom::Kind::kSwap && !called)) {
           score = 0;
         }
         break;
@@ -241,6 +243,7 @@ struct Lexicon::Found {
   bool head = false;
   double quality = 0;
   std::vector<Partial> partials;
+  std::vector<Partial> wide;  // readings that fit less well
 };
 
 Lexicon::Lexicon(std::string currency, std::vector<messages::MenuCategory> categories,
@@ -457,6 +460,10 @@ void Lexicon::Judge(const Words& words, size_t at, size_t taken, int units,
   best.whole = is_whole;
   best.head = !head.empty();
   best.quality = quality;
+  best.wide.clear();
+  for (const std::vector<Partial>* partly : {&whole, &head, &part}) {
+    best.wide.insert(best.wide.end(), partly->begin(), partly->end());
+  }
   best.partials = chosen;
 }
 
@@ -473,7 +480,9 @@ Mention Lexicon::Conclude(const Words& words, const Found& found) const {
     if (phrases_[partial.phrase].name) by_name.insert(phrases_[partial.phrase].dish);
   }
   std::vector<size_t> dishes(all.begin(), all.end());
-  for (const size_t dish : dishes) mention.wide.push_back(dishes_[dish].item.id);
+  std::set<size_t> wide;
+  for (const Partial& partial : found.wide) wide.insert(phrases_[partial.phrase].dish);
+  for (const size_t dish : wide) mention.wide.push_back(dishes_[dish].item.id);
   if (!by_name.empty() && (found.whole || !found.head)) dishes.assign(by_name.begin(), by_name.end());
   bool combo_said = false;
   for (size_t i = mention.begin; i < mention.end; ++i) combo_said |= IsComboWord(words[i]);
@@ -538,10 +547,11 @@ size_t Lexicon::CustomisationLength(const Words& words, size_t at, bool without)
     const Words stems = Stems(words, at, at + length);
     if (stems.empty()) continue;
     for (const Words& core : cores_[without ? 1 : 0]) {
-      if (stems.size() <= core.size() && Within(stems, core) &&
-          (stems.size() == core.size() || !IsCommonWord(words[at]))) {
-        return length;
-      }
+      // A part of what a customisation is called counts only as it stands, without words in between.
+      const bool whole = stems.size() == core.size() && Within(stems, core) && Within(core, stems);
+      const bool part = stems.size() < core.size() && stems.size() == length && Within(stems, core) &&
+                        !IsCommonWord(words[at]);
+      if (whole || part) return length;
     }
   }
   return 0;

@@ -124,7 +124,8 @@ ARC_PATTERN(YesPrefix,
             "|but |then )?")
 ARC_PATTERN(
     Accept,
-    "(?:(?:yes|yeah|yep|sure|ok|okay|no) )*(?:(?:and|but) )?(?:i (?:will|would|do|still|can|am going to) )*"
+    "(?:(?:yes|yeah|yep|sure|ok|okay|no) )*(?:(?:and|but) )?(?:i )?(?:(?:will|would|do|still|can|am going "
+    "to) )*"
     "(?:still |really |just )*(?:(?:take|have|try|want|get|like|order|do|add|go (?:for|with)|give me) )+"
     "(?:me )?(?:to )?(?:have )?(?:(?:it|that|this|them|those|the (?:one|first one)|one|that one|this one|one "
     "of (?:those|these|them)))"
@@ -602,8 +603,8 @@ class Parser {
       if (!Cut(pattern, true)) return false;
       // "no more ice", "how do i pay" and the like are not the end of an order.
       if (Has(text_, re::QuestionStart()) || absl::EndsWith(text_, " not") || text_ == "not" ||
-          absl::EndsWith(text_, "can not") || absl::EndsWith(text_, "how do i") ||
-          absl::EndsWith(text_, "where do i")) {
+          absl::EndsWith(text_, "can not") || absl::EndsWith(before, "well done") ||
+          absl::EndsWith(text_, "how do i") || absl::EndsWith(text_, "where do i")) {
         SetWords(Split(before));
         return false;
       }
@@ -1740,7 +1741,7 @@ class Parser {
     static const auto* const kMeant =
         new RE2("^(?:i (?:meant|said|mean)|i would (?:rather|prefer)(?: have| take)?|rather|i prefer) ");
     if (Has(text, *kMeant)) meant = true;
-    if (text.empty() || ARC_HAS(text, "^(?:who|when|where|why|how)\\b")) return;
+    if (text.empty() || ARC_HAS(text, "^(?:who|when|where|why|how|what|which)\\b")) return;
     if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text, meant)) return;
 
     const Words words = Split(text);
