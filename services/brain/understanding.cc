@@ -1,0 +1,2367 @@
+#include "services/brain/understanding.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "services/menu/catalogue.h"
+#include "services/menu/text_analysis.h"
+
+namespace arc::brain {
+namespace {
+
+using messages::IntentItem;
+using messages::OrderLine;
+
+constexpr size_t kMaxActs = 12;
+
+bool Full(const std::string& text, const RE2& pattern) {
+  return RE2::FullMatch(text, pattern);
+}
+bool Has(const std::string& text, const RE2& pattern) {
+  return RE2::PartialMatch(text, pattern);
+}
+
+Words Split(absl::string_view text) {
+  return absl::StrSplit(text, ' ', absl::SkipEmpty());
+}
+
+// The same with a pattern that is written where it is used; compiled once.
+#define ARC_HAS(text, pattern)                         \
+  ([&] {                                               \
+    static const auto* const kHere = new RE2(pattern); \
+    return Has(text, *kHere);                          \
+  }())
+#define ARC_FULL(text, pattern)                        \
+  ([&] {                                               \
+    static const auto* const kHere = new RE2(pattern); \
+    return Full(text, *kHere);                         \
+  }())
+
+// Phrases, as words of Normalise().
+namespace re {
+#define ARC_PATTERN(name, text)                        \
+  const RE2& name() {                                  \
+    static const auto* const kPattern = new RE2(text); \
+    return *kPattern;                                  \
+  }
+
+ARC_PATTERN(Greeting,
+            "(?:hi|hello|hey|hiya|howdy|greetings|good (?:morning|afternoon|evening|day))"
+            "(?: there| everyone| again| kiosk| robot)?")
+ARC_PATTERN(GreetingPrefix,
+            "^(?:(?:hi|hello|hey|hiya|howdy|greetings|good (?:morning|afternoon|evening|day))"
+            "(?: there| everyone| again)? )+")
+ARC_PATTERN(Thanks,
+            "(?:ok |okay |great |perfect |no )?(?:thanks|thank you|cheers|thx|ta)"
+            "(?: (?:a lot|so much|very much|again|anyway|you|a bunch))*")
+ARC_PATTERN(ThanksSuffix, "(?: (?:many )?(?:thanks|thank you|cheers|thx)(?: (?:a lot|so much|very much))?)$")
+ARC_PATTERN(ThanksPrefix, "^(?:thanks|thank you|cheers) (?:but )?")
+ARC_PATTERN(
+    Goodbye,
+    "(?:(?:ok|okay|thanks|thank you|cheers|alright) )*(?:and )?(?:good ?bye|bye(?: bye)?|see you|see ya"
+    "|have a (?:nice|good) (?:day|one|evening)|take care)(?: (?:later|then|now|everyone|thanks|soon))*")
+ARC_PATTERN(
+    Repeat,
+    "(?:(?:i am )?sorry |pardon |excuse me )*(?:(?:can|could|would|will) you )?(?:(?:say|repeat|tell me)"
+    "(?: (?:that|it|this|what you said))?(?: (?:again|once more|one more time))?"
+    "|come again|pardon(?: me)?|what(?: was| did you say| is)?(?: that)?(?: again)?|say what"
+    "|what did you (?:just )?say|i (?:did not|could not|do not) (?:hear|catch|get|understand)"
+    "(?: (?:you|that|it|what you said))*|one more time|once more|again|repeat)")
+ARC_PATTERN(
+    Help,
+    "(?:can|could|would) you help(?: me)?(?: out)?|(?:i )?(?:need|want|would like)(?: (?:some|your|a bit "
+    "of))? help"
+    "|help(?: me)?(?: out)?|how (?:does|do|is) (?:this|it|that|the kiosk) works?"
+    "|how (?:do|can|should|would) (?:i|we|you) (?:order|use (?:this|it)|do (?:this|it|that)|start|begin)"
+    "|what (?:can|do|should) i (?:say|do)(?: (?:here|now))?|i am (?:lost|confused|stuck)"
+    "|i do not know (?:how (?:this|it) works|what to (?:do|say))|help .{0,20}understand.{0,20}")
+ARC_PATTERN(
+    CheckoutTail,
+    "(?:^| )(?:(?:and|no|nope|nah|ok|okay|yes|yeah|but|then|so|i think) )*"
+    "(?:(?:that|this|it) (?:is|will be|would be|should be|does)(?: all| it| everything| enough| about it)"
+    "(?: i (?:need|want))?"
+    "|i (?:am|think i am) (?:all )?(?:done|finished|good to go)(?: ordering)?|(?:we are|we will be) "
+    "(?:done|finished|good)"
+    "|(?:all )?done|nothing (?:else|more|further)|no more(?: for (?:me|us))?"
+    "|(?:i|we) (?:do not|will not) (?:want|need) anything (?:else|more)"
+    "|(?:(?:can|could|may) (?:i|we) |let (?:me|us) |(?:i|we) (?:would like|want|wanna|need|am ready|are "
+    "ready|will)"
+    " (?:to )?|ready to |go to |proceed to |take me to )*(?:the )?check ?out"
+    "|finish (?:my|the|our) order|complete (?:my|the|our) order|place (?:my|the|our) order|finali[sz]e "
+    "(?:my|the) order)"
+    "(?: (?:now|then|for (?:me|us|now|today)|today|here|i think|i guess|thanks|thank you|with (?:my|the) "
+    "order))*$")
+ARC_PATTERN(
+    PayTail,
+    "(?:^| )(?:(?:and|no|nope|ok|okay|yes|yeah|then|so|now) )*"
+    "(?:(?:can|could|may) (?:i|we) |let (?:me|us) |(?:i|we) (?:would like|want|need|am ready|are "
+    "ready|will|would love)"
+    " (?:to )?|ready to |(?:i|we) (?:will|am going to) )*"
+    "(?:pay|(?:give me |have |get |bring me )?the bill|take my (?:money|card|payment)|settle (?:up|the bill))"
+    "(?: (?:now|then|by card|with card|with (?:my|a) card|card|in cash|for (?:it|this|that|everything|my "
+    "order|all)|here"
+    "|with (?:my )?(?:phone|visa)|contactless|thanks|thank you))*$")
+ARC_PATTERN(
+    Yes,
+    "(?:(?:yes|yeah|yep|yup|ya|sure(?: thing)?|ok|okay|of course|absolutely|definitely|correct|right|exactly"
+    "|that is (?:right|correct|fine|good|ok|okay|it)|go ahead|go for it|do it|sounds (?:good|great|fine)|do"
+    "|fine(?: by me)?|perfect|great|why not|certainly|alright|all right|indeed|i do|let us do (?:it|that)"
+    "|i would(?: love (?:to|that))?|that would be (?:great|nice|good)|good|works for me|confirm|affirmative"
+    "|i am sure|please do|thanks|thank you|then|that works)(?: |$))+")
+ARC_PATTERN(YesPrefix,
+            "^(?:(?:yes|yeah|yep|yup|sure|ok|okay|alright|right|great|perfect|fine|well|so|right) )+(?:and "
+            "|but |then )?")
+ARC_PATTERN(
+    Accept,
+    "(?:(?:yes|yeah|yep|sure|ok|okay|no) )*(?:(?:and|but) )?(?:i )?(?:(?:will|would|do|still|can|am going "
+    "to) )*"
+    "(?:still |really |just )*(?:(?:take|have|try|want|get|like|order|do|add|go (?:for|with)|give me) )+"
+    "(?:me )?(?:to )?(?:have )?(?:(?:it|that|this|them|those|the (?:one|first one)|one|that one|this one|one "
+    "of (?:those|these|them)))"
+    "(?: (?:anyway|still|anyhow|regardless|though|then|to my (?:order|cart)|thanks))*"
+    "|(?:(?:yes|yeah) )*(?:add it|i (?:still )?do|that one|anyway|it is (?:fine|ok|okay)|that is "
+    "(?:fine|ok|okay)|i do not (?:mind|care))")
+ARC_PATTERN(No,
+            "(?:(?:no|nope|nah|no way|not really|not (?:now|yet|today|anymore|that|this time|for me)|never "
+            "?mind|do not"
+            "|i do not(?: think so| want (?:it|that|them|to|those|any))?|i would rather not|rather "
+            "not|none(?: of (?:those|them|these|that))?"
+            "|neither(?: of (?:those|them|these))?|wait(?: a (?:minute|moment|second|sec))?|hold on|one "
+            "(?:moment|second|minute)|stop"
+            "|i am (?:good|fine|ok|okay)|forget (?:it|that)|leave (?:it|that)|skip (?:it|that)|thanks|thank "
+            "you|negative|not at all"
+            "|go back|back|i changed my mind|i have changed my mind|just a (?:moment|second|minute)|i am not "
+            "(?:ready|done|finished)(?: yet)?"
+            "|something else|that is (?:wrong|not right)|actually)(?: |$))+")
+ARC_PATTERN(Cancel,
+            "(?:(?:no|please|just|i want to|i would like to|can (?:you|i|we)|could you|let "
+            "us|actually|sorry|let me) )*"
+            "(?:cancel|abort|stop|drop|forget(?: about)?|delete|scrap|scratch)"
+            "(?: (?:my|the|this|that|our))?(?: (?:whole|entire|complete))? ?(?:order|everything|it "
+            "all|thing|all of (?:it|that)|all|session)?"
+            "(?: (?:please|now|then|again|and leave))*"
+            "|(?:i|we) (?:do not|would not) want (?:anything|to order)(?: (?:anymore|any more|now|today))*"
+            "|i (?:want|would like) to (?:cancel|leave|quit)(?: (?:my|the) order)?|forget (?:it "
+            "all|everything)|quit|exit")
+ARC_PATTERN(Undo,
+            "(?:(?:no|sorry|actually|wait|and|please|can you|could you|just) )*"
+            "(?:scratch|undo|remove|delete|cancel|drop|take (?:away|off|out)|get rid of|forget|lose|take) "
+            "(?:that|it|this|them|those|these)(?: one| ones| last one)?(?: "
+            "(?:off|out|away|again|please|then|from (?:my|the) (?:order|cart)))*"
+            "|undo|(?:i )?(?:do not want|do not need) (?:that|it|this|them|those)(?: one)?(?: (?:anymore|any "
+            "more|after all))?")
+ARC_PATTERN(StartOver,
+            ".*\\b(?:start(?: all)? (?:over|again|afresh|fresh|anew|new)|begin again|restart|from "
+            "scratch|from the (?:beginning|start|top)"
+            "|new order|clear (?:my|the|our) (?:order|cart)|empty (?:my|the|our) (?:order|cart|basket)|clear "
+            "(?:it all|everything)"
+            "|remove everything|delete everything|take everything off|reset)\\b.*")
+ARC_PATTERN(Recommend,
+            ".*\\b(?:recommend(?:ation|ations|ed|s)?|suggest(?:ion|ions|s)?|surprise me|your "
+            "favou?rites?|most popular|best ?sellers?"
+            "|(?:is|are)(?: really)? (?:good|popular|best|nice|tasty|delicious)(?: here| today)?$|what goes "
+            "(?:well |nicely |good )?with"
+            "|(?:i )?can not decide|what should (?:i|we)|what do (?:most )?(?:people|others|customers)|the "
+            "best (?:thing|dish|item)s?"
+            "|your best|specials?(?: of the day| today)?$|you pick|you choose|what would you "
+            "(?:get|have|order|pick|eat)|popular)\\b.*")
+ARC_PATTERN(ShowCart,
+            "(?:.* "
+            ")?(?:(?:what|which|show|read|repeat|check|see|tell|view|list|go|look|open|confirm|review|"
+            "display)\\b.*\\b"
+            "(?:my|our|the) (?:order|cart|basket|bag|tray|list)\\b.*"
+            "|what (?:all )?(?:have|did|do) (?:i|we) (?:got|have|order|ordered|get|add|already "
+            "have|picked|chosen)(?: .*)?"
+            "|what is (?:in|on) (?:it|there) so far|(?:my|the) (?:order|cart|basket)(?: so far)?|what "
+            "(?:i|we) have(?: got| ordered)?(?: so far)?)")
+ARC_PATTERN(Total,
+            "(?:.* )?(?:how much|what|tell me|the|my)\\b.*\\b(?:total|altogether|all together|in all|in "
+            "total|all in all|all of (?:it|that|this)"
+            "|everything(?: together)?|do (?:i|we) owe|(?:it|that|this) (?:all )?come to|my order|the whole "
+            "(?:thing|order)|damage|so far)\\b.*"
+            "|total|the total|how much do (?:i|we) (?:owe|have to pay)(?: you)?|how much is (?:that|it) "
+            "(?:now|all|then)")
+
+// Questions.
+ARC_PATTERN(AsksPrice, "\\b(?:how (?:much|expensive|pricey)|price[sd]?|costs?|charge)\\b")
+ARC_PATTERN(AsksCalories, "\\b(?:calories|calorie|kcal|calorific|fattening|energy)\\b")
+ARC_PATTERN(AsksIngredients,
+            "\\b(?:what (?:is|comes|are|goes|do you get|all is)(?: in| with| on| inside| "
+            "into)+\\b|ingredients?|made (?:of|from|with|out of)"
+            "|what does .* (?:come with|have in|contain|include)|what (?:all )?(?:comes|is included)|what "
+            "kind of .* (?:in|on) (?:it|the|that)"
+            "|come with)")
+ARC_PATTERN(AsksGeneral,
+            "^(?:(?:and|so|ok|okay|can you|could you|please) )*(?:tell me (?:more "
+            ")?about|describe|explain|what (?:is|are) (?:the|a|an|that|your)\\b"
+            "|what about|how about|more about|info(?:rmation)? (?:on|about)|details (?:on|of|about)|what is "
+            "(?:it|that)"
+            "|how (?:big|large|small|is|are|does)|what (?:size|sizes)|(?:i )?want to know about|show me "
+            "(?:the|a|that) )")
+ARC_PATTERN(AsksAllergens, "\\b(?:allergens?|allergies|allergic)\\b")
+ARC_PATTERN(AsksContains,
+            "\\b(?:(?:do|does|is|are|has|have|any|is there|are "
+            "there|did)\\b.*\\b(?:contain|contains|have|has|with|in|any|free)\\b)")
+ARC_PATTERN(AsksSpicy, "\\b(?:(?:is|are|how|too|very|really)\\b.*\\b(?:spicy|hot|fiery)|spicy)\\b")
+ARC_PATTERN(Compares, "\\b(?:difference between|compare|better than|or is)\\b")
+ARC_PATTERN(QuestionStart,
+            "^(?:(?:and|so|ok|okay|but|well|excuse me|sorry|also) "
+            ")*(?:is|are|does|do|did|has|was|were|what|which|how|why|any|can you tell|could you tell"
+            "|tell me|got any|got anything|have you|anything|show me|let me see|can i see|may i "
+            "see|where|who|when|i wonder|describe|explain|will"
+            "|you got|you have|what kinds?|are there|is there|i would like to (?:see|know)|i want to "
+            "(?:see|know)|list|more about)\\b")
+ARC_PATTERN(AsksOptions,
+            "\\b(?:do you (?:have|do|sell|serve|offer|got|make|carry)|have you (?:got|any)|you (?:got|have) "
+            "any|got any(?:thing)?|any(?:thing)?\\b"
+            "|what .*(?:do|can|have) (?:you|i|we)|which .*(?:do|can|have|are)|what (?:other |else "
+            ")?(?:kinds?|sorts?|types?)|what is (?:on|available)"
+            "|menu|options?|choices|selection|show me|let me see|can i see|i would like to see|i want to "
+            "see|list|what is .*\\b(?:vegan|vegetarian|halal|free|cheap|cheapest|new|light|healthy|spicy)"
+            "|is there|are there|what (?:can|may) (?:i|we)|what .* is there|what .* are there|which)")
+
+#undef ARC_PATTERN
+}  // namespace re
+
+// Allergens and diets.
+
+// What else people call an allergen; the menu's own names and usual ones are menu::AllergenBits().
+std::vector<std::string> AllergensNamed(const std::string& phrase) {
+  static const auto* const kMore = new std::vector<std::pair<std::string, std::vector<std::string>>>{
+      {"dairy products", {"dairy"}},
+      {"milk products", {"dairy"}},
+      {"cheese", {"dairy"}},
+      {"butter", {"dairy"}},
+      {"cream", {"dairy"}},
+      {"cows milk", {"dairy"}},
+      {"cow milk", {"dairy"}},
+      {"yoghurt", {"dairy"}},
+      {"seafood", {"fish", "crustaceans", "molluscs"}},
+      {"bread", {"gluten"}},
+      {"barley", {"gluten"}},
+      {"rye", {"gluten"}},
+      {"flour", {"gluten"}},
+      {"almonds", {"nuts"}},
+      {"almond", {"nuts"}},
+      {"hazelnuts", {"nuts"}},
+      {"hazelnut", {"nuts"}},
+      {"walnuts", {"nuts"}},
+      {"walnut", {"nuts"}},
+      {"cashews", {"nuts"}},
+      {"pistachios", {"nuts"}},
+      {"pecans", {"nuts"}},
+      {"crab", {"crustaceans"}},
+      {"lobster", {"crustaceans"}},
+      {"prawn", {"crustaceans"}},
+      {"shrimps", {"crustaceans"}},
+      {"mussels", {"molluscs"}},
+      {"oysters", {"molluscs"}},
+      {"squid", {"molluscs"}},
+      {"clams", {"molluscs"}},
+      {"tofu", {"soy"}},
+      {"soy sauce", {"soy"}},
+      {"anchovies", {"fish"}},
+      {"salmon", {"fish"}},
+      {"tuna", {"fish"}},
+      {"cod", {"fish"}},
+      {"tahini", {"sesame"}},
+      {"lupins", {"lupin"}},
+      {"celiac", {"gluten"}},
+      {"celiac disease", {"gluten"}},
+      {"egg whites", {"egg"}},
+      {"ground nuts", {"peanuts"}},
+      {"groundnuts", {"peanuts"}},
+      {"peanut butter", {"peanuts"}},
+      {"mayonnaise", {"egg"}},
+      {"mayo", {"egg"}},
+  };
+  for (const auto& [name, allergens] : *kMore) {
+    if (name == phrase) return allergens;
+  }
+  const std::optional<menu::Bits> bits = menu::AllergenBits(phrase);
+  if (!bits.has_value()) return {};
+  std::vector<std::string> names = menu::AllergenNamesOf(*bits);
+  // Whoever is allergic to "nuts" rarely means tree nuts alone, and a wrong guess is dangerous.
+  if (phrase == "nuts" || phrase == "nut" || phrase == "all nuts") names.push_back("peanuts");
+  return names;
+}
+
+std::string DietNamed(const std::string& phrase) {
+  static const auto* const kMore = new std::vector<std::pair<std::string, std::string>>{
+      {"vegans", "vegan"},          {"vegetarians", "vegetarian"},
+      {"veggies", "vegetarian"},    {"pescatarians", "pescatarian"},
+      {"muslim", "halal"},          {"muslims", "halal"},
+      {"wheat free", "gluten_free"}};
+  for (const auto& [name, diet] : *kMore) {
+    if (name == phrase) return diet;
+  }
+  const std::optional<menu::Bits> bits = menu::DietaryBit(phrase);
+  if (!bits.has_value()) return "";
+  const std::vector<std::string> names = menu::DietaryNamesOf(*bits);
+  if (names.size() != 1) return "";
+  // Properties that nobody needs for his health or faith are looked for, not enforced.
+  const std::string& name = names[0];
+  return name == "organic" || name == "low_carb" || name == "sugar_free" ? "" : name;
+}
+
+void AddUnique(std::vector<std::string>& to, const std::string& value) {
+  if (!absl::c_linear_search(to, value)) to.push_back(value);
+}
+
+constexpr char kPerson[] =
+    "(?:(?:because |so |and |but |well |that )*(?:i|we|he|she|they|(?:my|our)(?: little| older| younger)? "
+    "[a-z]+|one of us)"
+    "(?: am| are| is| have| has| got| have got| has got| do| does| really| strictly| also| both| just| only| "
+    "all| a| an| severe| bad| very| severely)* )?";
+
+// Takes what customers say about their health and faith out of `words`.
+void ReadConstraints(Words& words, Understanding& out) {
+  static const auto* const kBefore = new RE2(
+      absl::StrCat("(", kPerson,
+                   "(?:(?:allergic|allergy|allergies|allergen|intolerant|intolerance|sensitive|sensitivity) "
+                   "(?:to|against)|"
+                   "(?:can not|must not|should not|may not|cannot) "
+                   "(?:eat|have|drink|tolerate|do|digest|take|handle)|not (?:eat|drink|tolerate|do well with)"
+                   "|avoid(?:ing)?|stay away from|steer clear of)(?: any| anything with| food with| all| "
+                   "the| things with)* )"));
+  static const auto* const kAfter = new RE2(absl::StrCat(
+      "(", kPerson, ")((?:[a-z]+ )?[a-z]+) (?:allergy|allergies|allergic|intolerant|intolerance)\\b"));
+  static const auto* const kNoForMe =
+      new RE2("\\bno (?:any )?((?:[a-z]+ )?[a-z]+) for (?:me|us|him|her|them|my [a-z]+)\\b");
+  static const auto* const kCeliac =
+      new RE2(absl::StrCat(kPerson, "\\b(?:with )?celiac(?: disease)?(?: sufferers?)?\\b"));
+  static const auto* const kIAm = new RE2(absl::StrCat(
+      "(?:(?:because |so |and |but |well |that )*(?:i|we|he|she|they|(?:my|our) [a-z]+|one of us|everyone)"
+      "(?: (?:am|are|is|have to be|has to be|try to "
+      "be|eat|eats|keep|follow|only|strictly|a|an|all|both|also|really))+ )"
+      "((?:[a-z]+ )?[a-z]+)( diet| food| only| people| eaters?)?\\b"));
+  static const auto* const kNeed = new RE2(
+      "\\b(?:i|we) (?:need|require|must have|want)(?: everything| it| my food| all| our food)*(?: to be)? "
+      "((?:[a-z]+ )?[a-z]+)( food| diet| only)?$");
+  static const auto* const kAlone = new RE2(
+      "^(?:(?:only|everything|all|strictly|it (?:has|must|needs) to be|make it all|make everything) "
+      ")?((?:[a-z]+ )?[a-z]+)"
+      "(?: (?:only|for (?:me|us)|food|thanks|diet|everything))*$");
+
+  std::string text = Join(words);
+  const auto cut = [&](size_t begin, size_t length) {
+    text = absl::StrCat(text.substr(0, begin), " ", text.substr(begin + length));
+    text = Join(Split(text));
+  };
+  // Reads allergens from `rest`; returns how many words they took, connectives included.
+  const auto read_list = [&](const Words& rest, bool unknown_too) {
+    size_t taken = 0;
+    size_t i = 0;
+    while (i < rest.size()) {
+      const std::string& word = rest[i];
+      if (word == "and" || word == "or" || word == "any" || word == "all" || word == "also" || word == "to" ||
+          word == "the" || word == "kinds" || word == "of") {
+        ++i;
+        continue;
+      }
+      size_t length = 2;
+      std::vector<std::string> found;
+      for (; length > 0 && found.empty(); --length) {
+        if (i + length > rest.size()) continue;
+        found = AllergensNamed(Join(rest, i, i + length));
+        if (!found.empty()) break;
+      }
+      if (found.empty()) {
+        if (word == "meat" || word == "animals") {
+          AddUnique(out.dietary_filters, "vegetarian");
+          length = 1;
+        } else if (word == "gluten") {
+          length = 1;
+        } else if (unknown_too && taken == 0 && !IsCommonWord(word)) {
+          AddUnique(out.unknown_allergens, word);
+          length = 1;
+        } else {
+          break;
+        }
+      }
+      for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
+      i += length;
+      if (i < rest.size() && (rest[i] == "products" || rest[i] == "product" || rest[i] == "stuff")) ++i;
+      taken = i;
+    }
+    return taken;
+  };
+
+  for (int round = 0; round < 6; ++round) {
+    re2::StringPiece groups[3];
+    const re2::StringPiece input(text);
+    if (kBefore->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
+      const auto begin = static_cast<size_t>(groups[0].data() - text.data());
+      const size_t length = groups[0].size();
+      const std::string trigger = std::string(groups[0]);
+      const bool allergy = absl::StrContains(trigger, "llerg") || absl::StrContains(trigger, "toler") ||
+                           absl::StrContains(trigger, "sensitiv");
+      const Words rest = Split(text.substr(begin + length));
+      const size_t taken = read_list(rest, allergy);
+      if (taken > 0) {
+        cut(begin, length + Join(rest, 0, taken).size());
+        continue;
+      }
+    }
+    if (kAfter->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 3)) {
+      const Words named = Split(std::string(groups[2]));
+      const auto begin = static_cast<size_t>(groups[0].data() - text.data());
+      std::vector<std::string> found = AllergensNamed(Join(named));
+      size_t kept = 0;
+      if (found.empty() && named.size() == 2) {
+        found = AllergensNamed(named[1]);
+        if (!found.empty() && groups[1].empty()) kept = named[0].size() + 1;
+      }
+      // "any allergies" is a question.
+      if (found.empty() && !named.empty() && !IsCommonWord(named.back()) && !groups[1].empty()) {
+        AddUnique(out.unknown_allergens, named.back());
+        cut(begin, groups[0].size());
+        continue;
+      }
+      if (!found.empty()) {
+        for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
+        cut(begin + kept, groups[0].size() - kept);
+        continue;
+      }
+    }
+    if (kNoForMe->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
+      const std::vector<std::string> found = AllergensNamed(std::string(groups[1]));
+      if (!found.empty()) {
+        for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
+        cut(static_cast<size_t>(groups[0].data() - text.data()), groups[0].size());
+        continue;
+      }
+    }
+    if (kCeliac->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 1) &&
+        !absl::StartsWith(text, "is ") && !absl::StartsWith(text, "what")) {
+      AddUnique(out.exclude_allergens, "gluten");
+      cut(static_cast<size_t>(groups[0].data() - text.data()), groups[0].size());
+      continue;
+    }
+    const auto diet_of = [](const re2::StringPiece& piece, size_t& unused) {
+      const Words named = Split(std::string(piece));
+      unused = 0;
+      std::string diet = DietNamed(Join(named));
+      if (diet.empty() && named.size() == 2) {
+        diet = DietNamed(named[0]);
+        if (!diet.empty()) unused = named[1].size() + 1;
+      }
+      return diet;
+    };
+    bool found = false;
+    for (const RE2* pattern : {kIAm, kNeed, kAlone}) {
+      const re2::StringPiece now(text);
+      if (!pattern->Match(now, 0, now.size(), RE2::UNANCHORED, groups, 2)) continue;
+      size_t unused = 0;
+      const std::string diet = diet_of(groups[1], unused);
+      if (diet.empty() || (unused > 0 && pattern == kAlone)) continue;
+      AddUnique(out.dietary_filters, diet);
+      const auto begin = static_cast<size_t>(groups[0].data() - text.data());
+      cut(begin, unused > 0
+                     ? static_cast<size_t>(groups[1].data() - text.data()) + groups[1].size() - unused - begin
+                     : groups[0].size());
+      found = true;
+      break;
+    }
+    if (!found) break;
+  }
+  Words left = Split(text);
+  while (!left.empty() && (left.front() == "and" || left.front() == "so" || left.front() == "but" ||
+                           left.front() == "because")) {
+    if (out.exclude_allergens.empty() && out.dietary_filters.empty() && out.unknown_allergens.empty()) break;
+    left.erase(left.begin());
+  }
+  while (!left.empty() &&
+         (left.back() == "and" || left.back() == "so" || left.back() == "but" || left.back() == "because")) {
+    left.pop_back();
+  }
+  words = std::move(left);
+}
+
+// Noun phrases.
+
+struct Spoken {
+  std::vector<Wanted> dishes;
+  std::vector<Wish> loose;       // wishes that belong to no dish named here
+  std::optional<int64_t> count;  // without a dish behind it: "make it two"
+  std::optional<int> ordinal;    // "the first one"
+  bool pronoun = false;          // it, that, them, those
+  bool of_them = false;          // the count is "of them"
+  bool all = false;              // both, all
+  bool more = false;
+  bool article = false;
+  std::vector<std::string> residue;  // words that mean nothing here
+};
+
+bool IsNoteWord(absl::string_view word) {
+  static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
+      "small", "medium", "rare", "spicy", "mild", "toasted", "crispy",
+      "plain", "warm",   "cold", "hot",   "dry",  "burnt"};
+  return kWords->contains(word);
+}
+
+class Parser {
+ public:
+  Parser(Words words, const Lexicon& lexicon, const Dialogue& dialogue, const std::vector<OrderLine>& cart,
+         absl::string_view state)
+      : words_(std::move(words)), lexicon_(lexicon), dialogue_(dialogue), cart_(cart), state_(state) {}
+
+  Understanding Run() {
+    ReadConstraints(words_, out_);
+    text_ = Join(words_);
+    StripManners();
+    const bool constrained =
+        !out_.exclude_allergens.empty() || !out_.dietary_filters.empty() || !out_.unknown_allergens.empty();
+    const bool social = greeted_ || thanked_ || left_;
+    ReadCheckout();
+    if (words_.empty()) {
+      if (closing_.empty() && !constrained && social) {
+        Push(left_ ? ActKind::kGoodbye : greeted_ ? ActKind::kGreet : ActKind::kThanks);
+      }
+    } else if (!ReadWhole() && !ReadChoice() && !ReadQuestion()) {
+      ReadOrder();
+    }
+    for (Act& act : closing_) out_.acts.push_back(std::move(act));
+    if (out_.acts.empty() && !constrained && !out_.ask_again && !out_.chose) {
+      if (dialogue_.pending.kind == PendingKind::kChoice) {
+        out_.ask_again = true;
+        out_.confidence = 0.3;
+      } else {
+        Act act;
+        act.text = text_;
+        out_.acts.push_back(std::move(act));
+        out_.confidence = 0.2;
+      }
+    }
+    if (out_.acts.size() > kMaxActs) out_.acts.resize(kMaxActs);
+    for (const Act& act : out_.acts) {
+      if (!act.what.dishes.empty()) out_.confidence = std::min(out_.confidence, act.what.quality);
+      if (!act.with.dishes.empty()) out_.confidence = std::min(out_.confidence, act.with.quality);
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void SetWords(Words words) {
+    words_ = std::move(words);
+    text_ = Join(words_);
+  }
+
+  Act& Push(ActKind kind) {
+    Act act;
+    act.kind = kind;
+    out_.acts.push_back(std::move(act));
+    return out_.acts.back();
+  }
+
+  bool Cut(const RE2& pattern, bool suffix) {
+    re2::StringPiece match;
+    const re2::StringPiece input(text_);
+    if (!pattern.Match(input, 0, input.size(), RE2::UNANCHORED, &match, 1) || match.empty()) return false;
+    const auto begin = static_cast<size_t>(match.data() - text_.data());
+    SetWords(Split(suffix ? text_.substr(0, begin) : text_.substr(begin + match.size())));
+    return true;
+  }
+
+  // Greetings before, thanks and goodbyes behind.
+  void StripManners() {
+    if (Full(text_, re::Goodbye())) {
+      left_ = true;
+      SetWords({});
+      return;
+    }
+    if (Full(text_, re::Greeting())) {
+      greeted_ = true;
+      SetWords({});
+      return;
+    }
+    greeted_ = Cut(re::GreetingPrefix(), false);
+    if (Full(text_, re::Thanks()) && !absl::StartsWith(text_, "no")) {
+      thanked_ = true;
+      SetWords({});
+      return;
+    }
+    thanked_ = Cut(re::ThanksPrefix(), false);
+    if (text_ != "no thanks" && text_ != "no thank you") thanked_ |= Cut(re::ThanksSuffix(), true);
+  }
+
+  // "... and that's all", "I'd like to pay".
+  void ReadCheckout() {
+    const auto take = [&](const RE2& pattern, ActKind kind) {
+      const std::string before = text_;
+      if (!Cut(pattern, true)) return false;
+      // "no more ice", "how do i pay" and the like are not the end of an order.
+      if (Has(text_, re::QuestionStart()) || absl::EndsWith(text_, " not") || text_ == "not" ||
+          absl::EndsWith(text_, "can not") || absl::EndsWith(before, "well done") ||
+          absl::EndsWith(text_, "how do i") || absl::EndsWith(text_, "where do i")) {
+        SetWords(Split(before));
+        return false;
+      }
+      Act act;
+      act.kind = kind;
+      closing_.push_back(std::move(act));
+      return true;
+    };
+    if (!take(re::PayTail(), ActKind::kPay)) {
+      take(re::CheckoutTail(), ActKind::kCheckout);
+    } else {
+      // "that's all, I'd like to pay"
+      Cut(re::CheckoutTail(), true);
+    }
+    if (closing_.empty()) return;
+    while (!words_.empty()) {
+      const std::string& last = words_.back();
+      const bool idle = last == "and" || last == "no" || last == "nope" || last == "yes" || last == "ok" ||
+                        last == "okay" || last == "then" || last == "so" || last == "but" || last == "thanks";
+      if (!idle) break;
+      SetWords(Words(words_.begin(), words_.end() - 1));
+    }
+    if (Full(text_, re::Yes()) || Full(text_, re::No())) SetWords({});
+  }
+
+  bool LastExists() const { return !dialogue_.last.empty(); }
+
+  // Sentences that are one thing as a whole.
+  bool ReadWhole() {
+    const PendingKind pending = dialogue_.pending.kind;
+    const auto is = [&](const RE2& pattern, ActKind kind) {
+      if (!Full(text_, pattern)) return false;
+      Push(kind);
+      return true;
+    };
+    if (is(re::Help(), ActKind::kHelp)) return true;
+    if (is(re::StartOver(), ActKind::kStartOver)) return true;
+    if (is(re::Repeat(), ActKind::kRepeat)) return true;
+    if (Full(text_, re::Undo())) {
+      const bool choosing = pending == PendingKind::kChoice || pending == PendingKind::kWarning;
+      if (choosing || (!LastExists() && cart_.empty())) {
+        Push(choosing ? ActKind::kNo : ActKind::kCancel);
+      } else {
+        RemoveLast(text_.find("them") != std::string::npos || text_.find("those") != std::string::npos ||
+                   text_.find("scratch") != std::string::npos || text_.find("undo") != std::string::npos);
+      }
+      return true;
+    }
+    if (is(re::Cancel(), ActKind::kCancel)) return true;
+    if (Full(text_, re::Yes())) {
+      Push(ActKind::kYes);
+      return true;
+    }
+    if (pending != PendingKind::kChoice && Full(text_, re::Accept())) {
+      Push(ActKind::kAccept);
+      return true;
+    }
+    if (Full(text_, re::No())) {
+      Push(ActKind::kNo);
+      return true;
+    }
+    if (Full(text_, re::Total())) {
+      Push(ActKind::kTotal);
+      return true;
+    }
+    if (Full(text_, re::ShowCart())) {
+      Push(ActKind::kShowCart);
+      return true;
+    }
+    if (Full(text_, re::Recommend()) && !AnyWholeDish()) {
+      Push(ActKind::kRecommend);
+      return true;
+    }
+    return false;
+  }
+
+  bool AnyWholeDish() const {
+    for (size_t i = 0; i < words_.size(); ++i) {
+      const std::optional<Mention> mention = lexicon_.Match(words_, i, false);
+      if (mention.has_value() && mention->whole) return true;
+    }
+    return false;
+  }
+
+  // The answer to "which one?".
+  bool ReadChoice() {
+    const Pending& pending = dialogue_.pending;
+    const bool choice = pending.kind == PendingKind::kChoice;
+    const bool offer = (pending.kind == PendingKind::kOffer || pending.kind == PendingKind::kMoreOr);
+    if ((!choice && !offer) || pending.candidates.empty()) return false;
+    // A single offer is taken by a yes or by its name, like any dish.
+    if (offer && pending.candidates.size() == 1) return false;
+    if (Has(text_, re::QuestionStart())) return false;
+    if (!Clauses(words_).empty() && !choice) return false;
+    for (const Clause& clause : Clauses(words_)) {
+      if (clause.verb != Verb::kAdd) return false;
+    }
+    Words words = words_;
+    const std::string stripped = StripYes(text_);
+    words = Split(stripped);
+    Spoken spoken = ReadPhrase(words, 0, words.size(), true);
+    // A dish that is named in whole and was not asked about is another order.
+    for (const Wanted& wanted : spoken.dishes) {
+      const bool among = absl::c_any_of(
+          wanted.wide, [&](int64_t id) { return absl::c_linear_search(pending.candidates, id); });
+      if (!among && wanted.whole) return false;
+    }
+    if (spoken.dishes.size() > 1) return false;
+    std::vector<int64_t> chosen;
+    static const auto* const kAny = new RE2(
+        "(?:.* )?(?:any|either|whatever|whichever|you (?:choose|decide|pick)|does not matter|do not "
+        "(?:care|mind)|surprise me)(?: .*)?");
+    static const auto* const kCheapest =
+        new RE2("\\b(?:cheap|cheapest|cheaper|least expensive|lowest price)\\b");
+    if (spoken.ordinal.has_value()) {
+      const auto size = static_cast<int>(pending.candidates.size());
+      const int at = *spoken.ordinal < 0 ? std::min(size, 4) - 1 : *spoken.ordinal;
+      if (at < size) chosen = {pending.candidates[static_cast<size_t>(at)]};
+    } else if (spoken.count.has_value() && ARC_HAS(stripped, "\\b(?:number|option)\\b") &&
+               *spoken.count >= 1 && *spoken.count <= static_cast<int64_t>(pending.candidates.size())) {
+      chosen = {pending.candidates[static_cast<size_t>(*spoken.count - 1)]};
+      spoken.count.reset();
+    } else if (spoken.all && pending.candidates.size() <= 4) {
+      chosen = pending.candidates;
+    } else if (Full(stripped, *kAny) && spoken.dishes.empty()) {
+      chosen = {pending.candidates.front()};
+    } else if (Has(stripped, *kCheapest)) {
+      chosen = {Cheapest(pending.candidates)};
+    }
+    if (chosen.empty()) {
+      std::vector<int64_t> narrowed = pending.candidates;
+      if (!spoken.dishes.empty() && !spoken.dishes[0].dishes.empty()) {
+        std::vector<int64_t> common;
+        for (const int64_t id : spoken.dishes[0].dishes) {
+          if (absl::c_linear_search(pending.candidates, id)) common.push_back(id);
+        }
+        if (common.empty()) {
+          for (const int64_t id : spoken.dishes[0].wide) {
+            if (absl::c_linear_search(pending.candidates, id)) common.push_back(id);
+          }
+        }
+        if (!common.empty()) narrowed = common;
+      }
+      if (narrowed.size() > 1 || narrowed.size() == pending.candidates.size()) {
+        Words described;
+        bool skip = false;
+        for (const std::string& word : words) {
+          if (word == "without" || word == "extra" || word == "no") skip = true;
+          if (!skip && !ReadCount({word}, 0).has_value()) described.push_back(word);
+        }
+        const std::vector<int64_t> described_ids = lexicon_.Narrow(narrowed, described);
+        if (!described_ids.empty()) {
+          narrowed = described_ids;
+          if (narrowed.size() == 1) chosen = narrowed;
+        }
+      }
+      if (narrowed.size() < pending.candidates.size()) chosen = narrowed;
+      if (chosen.size() > 1 && choice) {
+        out_.chose = true;
+        Act& act = Push(ActKind::kAdd);
+        FillChosen(act, chosen, spoken);
+        return true;
+      }
+    }
+    if (chosen.empty() || (offer && chosen.size() > 1 && !spoken.all)) return false;
+    out_.chose = true;
+    if (spoken.all) {
+      for (const int64_t id : chosen) FillChosen(Push(ActKind::kAdd), {id}, spoken);
+    } else {
+      FillChosen(Push(ActKind::kAdd), chosen, spoken);
+    }
+    return true;
+  }
+
+  int64_t Cheapest(const std::vector<int64_t>& ids) const {
+    int64_t best = ids.front();
+    int64_t best_price = -1;
+    for (const int64_t id : ids) {
+      const Dish* dish = lexicon_.Find(id);
+      if (dish == nullptr) continue;
+      const int64_t price = dish->item.price.ToMinor(lexicon_.exponent()).value_or(0);
+      if (best_price < 0 || price < best_price) {
+        best = id;
+        best_price = price;
+      }
+    }
+    return best;
+  }
+
+  void FillChosen(Act& act, const std::vector<int64_t>& chosen, const Spoken& spoken) {
+    const Pending& pending = dialogue_.pending;
+    Wanted wanted;
+    wanted.dishes = chosen;
+    wanted.wide = chosen;
+    wanted.phrase = pending.phrase;
+    wanted.quantity = pending.quantity;
+    wanted.wishes = pending.wishes;
+    if (spoken.count.has_value() && *spoken.count > 0 && !spoken.ordinal.has_value())
+      wanted.quantity = spoken.count;
+    std::vector<Wish> more = spoken.loose;
+    if (!spoken.dishes.empty()) {
+      if (spoken.dishes[0].quantity.has_value() && !spoken.dishes[0].article) {
+        wanted.quantity = spoken.dishes[0].quantity;
+      }
+      more.insert(more.end(), spoken.dishes[0].wishes.begin(), spoken.dishes[0].wishes.end());
+      wanted.quality = spoken.dishes[0].quality;
+    }
+    for (const Wish& wish : more) {
+      if (wish.polarity == Polarity::kPlain && !chosen.empty()) {
+        // "the chocolate one" chooses, "the large one" wishes.
+        const Dish* dish = lexicon_.Find(chosen.front());
+        if (dish == nullptr) continue;
+        const Words name = menu::Tokenize(dish->item.name);
+        const Words said = Split(wish.text);
+        const bool in_name = absl::c_all_of(said, [&](const std::string& word) {
+          return absl::c_any_of(name, [&](const std::string& other) { return Alike(word, other); });
+        });
+        if (in_name || MatchCustomisation(dish->item, wish).empty()) continue;
+      }
+      wanted.wishes.push_back(wish);
+    }
+    const PendingAct pending_act = pending.kind == PendingKind::kChoice ? pending.act : PendingAct::kAdd;
+    switch (pending_act) {
+      case PendingAct::kAdd:
+        act.kind = ActKind::kAdd;
+        break;
+      case PendingAct::kDetails:
+        act.kind = ActKind::kDetails;
+        break;
+      case PendingAct::kReplace:
+        act.kind = ActKind::kReplace;
+        act.with = wanted;
+        if (!pending.held.empty()) act.line = LineOf(pending.held.front());
+        if (!act.line.has_value()) act.kind = ActKind::kAdd;
+        break;
+      case PendingAct::kRemove:
+      case PendingAct::kModify:
+      case PendingAct::kQuantity:
+        act.kind = pending_act == PendingAct::kRemove   ? ActKind::kRemove
+                   : pending_act == PendingAct::kModify ? ActKind::kModify
+                                                        : ActKind::kQuantity;
+        act.line = LineWith(wanted);
+        act.not_in_cart = !act.line.has_value();
+        break;
+    }
+    act.what = std::move(wanted);
+  }
+
+  static std::string StripYes(const std::string& text) {
+    re2::StringPiece match;
+    const re2::StringPiece input(text);
+    if (re::YesPrefix().Match(input, 0, input.size(), RE2::ANCHOR_START, &match, 1)) {
+      return text.substr(match.size());
+    }
+    return text;
+  }
+
+  // Questions.
+
+  std::vector<Wanted> DishesIn(const Words& words, bool expected) const {
+    std::vector<Wanted> dishes;
+    for (size_t i = 0; i < words.size();) {
+      const std::optional<Mention> mention = lexicon_.Match(words, i, expected);
+      if (!mention.has_value()) {
+        ++i;
+        continue;
+      }
+      dishes.push_back(FromMention(words, *mention));
+      i = mention->end;
+    }
+    return dishes;
+  }
+
+  bool ReadQuestion() {
+    std::string text = StripYes(text_);
+    const bool question = Has(text, re::QuestionStart());
+    const bool asks_price = Has(text, re::AsksPrice());
+    const bool asks_calories = Has(text, re::AsksCalories());
+    if (!question && !asks_price && !asks_calories && !ARC_FULL(text, "(?:the )?menu")) return false;
+    if (ARC_HAS(text, "^(?:do|what) (?:me|you say)\\b") ||
+        ARC_HAS(text, "^do (?:me )?(?:a|an|one|two|three)\\b")) {
+      return false;
+    }
+    if (ARC_HAS(text,
+                "\\b(?:weather|time is it|toilets?|bathroom|restrooms?|who won|your name|are you "
+                "(?:a|human|real))\\b")) {
+      return false;
+    }
+    const Words words = Split(text);
+    std::vector<Wanted> dishes = DishesIn(words, true);
+    std::vector<std::string> diets;
+    std::vector<std::string> allergens;
+    ReadAsked(words, diets, allergens);
+    Topic topic = Topic::kGeneral;
+    bool pointed = false;  // the sentence asks about one dish
+    const bool options = Has(text, re::AsksOptions());
+    if (asks_calories) {
+      topic = Topic::kCalories;
+      pointed = true;
+    } else if (asks_price) {
+      topic = Topic::kPrice;
+      pointed = true;
+    } else if (Has(text, re::AsksAllergens())) {
+      topic = Topic::kAllergens;
+      pointed = true;
+    } else if (ARC_HAS(text, "^(?:(?:and|so|ok|okay|but) )*(?:is|are)\\b") && !diets.empty() &&
+               !ARC_HAS(text, "^(?:are|is) there\\b")) {
+      topic = Topic::kDiet;
+      pointed = true;
+    } else if (Has(text, re::AsksContains()) && !allergens.empty() &&
+               !ARC_HAS(text, "\\b(?:anything|something|options?|without)\\b") &&
+               !ARC_HAS(text, "\\bdo you\\b")) {
+      topic = Topic::kContains;
+      pointed = true;
+    } else if (Has(text, re::AsksSpicy()) &&
+               !ARC_HAS(text, "\\b(?:anything|something|do you|any|what|which)\\b")) {
+      topic = Topic::kSpicy;
+      pointed = true;
+    } else if (Has(text, re::AsksIngredients())) {
+      topic = Topic::kIngredients;
+      pointed = true;
+    } else if (Has(text, re::Compares())) {
+      pointed = true;
+    } else if (Has(text, re::AsksGeneral()) && (!options || !dishes.empty())) {
+      pointed = !dishes.empty() || ARC_HAS(text, "\\b(?:it|that|this|them|those)\\b");
+    }
+    if (topic == Topic::kContains || topic == Topic::kDiet) DropAsked(dishes, allergens, diets);
+    if (pointed) {
+      const bool pronoun = ARC_HAS(text, "\\b(?:it|that|this|they|them|those|these|one)\\b");
+      // The dish that is named last before "in it" and the like; combos of categories are a list.
+      const Wanted* best = nullptr;
+      for (const Wanted& wanted : dishes) {
+        if (wanted.dishes.size() == 1 && (best == nullptr || best->dishes.size() > 1)) best = &wanted;
+        if (best == nullptr) best = &wanted;
+      }
+      if (best != nullptr && (best->category.empty() || best->dishes.size() == 1 || !options)) {
+        Act& act = Push(ActKind::kDetails);
+        act.topic = topic;
+        act.asked = topic == Topic::kDiet ? diets : allergens;
+        act.what = *best;
+        PreferKnown(act.what);
+        if (Has(text, re::Compares()) && dishes.size() > 1) act.with = dishes[1];
+        return true;
+      }
+      const int64_t focus = FocusId();
+      if (best == nullptr && focus != 0 && (pronoun || topic != Topic::kGeneral)) {
+        Act& act = Push(ActKind::kDetails);
+        act.topic = topic;
+        act.asked = topic == Topic::kDiet ? diets : allergens;
+        act.what.dishes = {focus};
+        act.what.wide = {focus};
+        return true;
+      }
+    }
+    if (Has(text, re::Total()) && asks_price) {
+      Push(ActKind::kTotal);
+      return true;
+    }
+    if (!options && !question) return false;
+    // "Do you have the Falafel Wrap?"
+    const bool one_dish = dishes.size() == 1 && dishes[0].dishes.size() == 1;
+    if (one_dish && options && !ARC_HAS(text, "\\b(?:what|which|kinds?|options?)\\b")) {
+      Act& act = Push(ActKind::kDetails);
+      act.what = dishes[0];
+      return true;
+    }
+    if (options) {
+      Act& act = Push(ActKind::kBrowse);
+      act.asked = diets;
+      for (const Wanted& wanted : dishes) {
+        if (!wanted.category.empty()) act.category = wanted.category;
+      }
+      act.what.phrase = "";
+      Words looked_for;
+      for (const std::string& word : words) {
+        if (!IsCommonWord(word) || word == "cheap") looked_for.push_back(word);
+      }
+      act.text = Join(looked_for);
+      if (ARC_HAS(text, "\\b(?:cheap|cheapest|least expensive|affordable)\\b")) act.text = "cheap";
+      for (const std::string& allergen : allergens) {
+        if (ARC_HAS(text, "\\b(?:without|no|free)\\b"))
+          act.what.wishes.push_back({Polarity::kWithout, allergen});
+      }
+      return true;
+    }
+    return false;
+  }
+
+  // What a question calls the customer's attention to: "is it vegan", "does it have nuts".
+  void ReadAsked(const Words& words, std::vector<std::string>& diets,
+                 std::vector<std::string>& allergens) const {
+    for (size_t i = 0; i < words.size(); ++i) {
+      const std::string two = Join(words, i, i + 2);
+      if (i + 1 < words.size()) {
+        const std::string diet = DietNamed(two);
+        if (!diet.empty()) {
+          AddUnique(diets, diet);
+          ++i;
+          continue;
+        }
+      }
+      const std::string diet = DietNamed(words[i]);
+      if (!diet.empty()) AddUnique(diets, diet);
+      for (const std::string& allergen : AllergensNamed(words[i])) {
+        // A dish may be called after what is in it.
+        AddUnique(allergens, allergen);
+      }
+    }
+  }
+
+  // "Is there cheese in the falafel wrap" asks about one dish, not about cheese dishes.
+  static void DropAsked(std::vector<Wanted>& dishes, const std::vector<std::string>& allergens,
+                        const std::vector<std::string>& diets) {
+    if (dishes.size() < 2) return;
+    std::vector<Wanted> kept;
+    for (Wanted& wanted : dishes) {
+      const bool asked = !AllergensNamed(wanted.phrase).empty() || !DietNamed(wanted.phrase).empty();
+      if (!asked) kept.push_back(std::move(wanted));
+    }
+    static_cast<void>(allergens);
+    static_cast<void>(diets);
+    if (!kept.empty()) dishes = std::move(kept);
+  }
+
+  int64_t FocusId() const {
+    if (dialogue_.focus != 0 && lexicon_.Find(dialogue_.focus) != nullptr) return dialogue_.focus;
+    if (!dialogue_.last.empty()) return dialogue_.last.back().item_id;
+    if (!cart_.empty()) return cart_.back().item_id;
+    return 0;
+  }
+
+  // Among several, the one that is in the cart or was spoken of.
+  void PreferKnown(Wanted& wanted) const {
+    if (wanted.dishes.size() < 2) return;
+    std::set<int64_t> known;
+    for (const int64_t id : wanted.wide) {
+      if (absl::c_any_of(cart_, [&](const OrderLine& line) { return line.item_id == id; }) ||
+          id == dialogue_.focus) {
+        known.insert(id);
+      }
+    }
+    if (known.size() == 1) wanted.dishes = {*known.begin()};
+  }
+
+  Wanted FromMention(const Words& words, const Mention& mention) const {
+    Wanted wanted;
+    wanted.dishes = mention.dishes;
+    wanted.wide = mention.wide;
+    wanted.phrase = Join(words, mention.begin, mention.end);
+    wanted.category = mention.category;
+    wanted.whole = mention.whole;
+    wanted.quality = mention.quality;
+    return wanted;
+  }
+
+  // Orders and changes.
+
+  enum class Verb { kAdd, kRemove, kChange, kMake };
+  struct Clause {
+    Verb verb;
+    size_t at;      // of the verb
+    size_t length;  // of the verb
+  };
+
+  static std::vector<Clause> Clauses(const Words& words) {
+    struct Entry {
+      absl::string_view words;
+      Verb verb;
+    };
+    static constexpr Entry kVerbs[] = {
+        {"remove", Verb::kRemove},
+        {"delete", Verb::kRemove},
+        {"take off", Verb::kRemove},
+        {"take out", Verb::kRemove},
+        {"take away", Verb::kRemove},
+        {"get rid of", Verb::kRemove},
+        {"drop", Verb::kRemove},
+        {"lose", Verb::kRemove},
+        {"cancel", Verb::kRemove},
+        {"scratch", Verb::kRemove},
+        {"forget about", Verb::kRemove},
+        {"forget", Verb::kRemove},
+        {"i do not want", Verb::kRemove},
+        {"we do not want", Verb::kRemove},
+        {"do not want", Verb::kRemove},
+        {"i do not need", Verb::kRemove},
+        {"we do not need", Verb::kRemove},
+        {"do not need", Verb::kRemove},
+        {"changed my mind about", Verb::kRemove},
+        {"kill", Verb::kRemove},
+        {"scrap", Verb::kRemove},
+        {"change", Verb::kChange},
+        {"swap", Verb::kChange},
+        {"replace", Verb::kChange},
+        {"switch", Verb::kChange},
+        {"exchange", Verb::kChange},
+        {"substitute", Verb::kChange},
+        {"make", Verb::kMake},
+        {"turn", Verb::kMake},
+        {"let us do", Verb::kMake},
+        {"let us make", Verb::kMake},
+        {"upgrade", Verb::kMake},
+        {"add", Verb::kAdd},
+        {"give me", Verb::kAdd},
+        {"get me", Verb::kAdd},
+        {"bring me", Verb::kAdd},
+        {"throw in", Verb::kAdd},
+        {"i would like", Verb::kAdd},
+        {"we would like", Verb::kAdd},
+        {"i want", Verb::kAdd},
+        {"we want", Verb::kAdd},
+        {"i will have", Verb::kAdd},
+        {"i will take", Verb::kAdd},
+        {"i will get", Verb::kAdd},
+        {"can i get", Verb::kAdd},
+        {"can i have", Verb::kAdd},
+        {"can we get", Verb::kAdd},
+        {"can we have", Verb::kAdd},
+        {"could i get", Verb::kAdd},
+        {"could i have", Verb::kAdd},
+        {"let me get", Verb::kAdd},
+        {"let me have", Verb::kAdd},
+        {"may i have", Verb::kAdd},
+        {"i need", Verb::kAdd},
+        {"we need", Verb::kAdd},
+    };
+    std::vector<Clause> clauses;
+    for (size_t i = 0; i < words.size();) {
+      size_t best = 0;
+      Verb verb = Verb::kAdd;
+      for (const Entry& entry : kVerbs) {
+        const Words pattern = Split(entry.words);
+        if (pattern.size() <= best || i + pattern.size() > words.size()) continue;
+        if (std::equal(pattern.begin(), pattern.end(), words.begin() + static_cast<std::ptrdiff_t>(i))) {
+          best = pattern.size();
+          verb = entry.verb;
+        }
+      }
+      if (best == 0) {
+        // "can you take the pie out"
+        if (words[i] == "take" || words[i] == "put") {
+          size_t end = i + 1;
+          while (end < words.size() && end < i + 7 && words[end] != "out" && words[end] != "off" &&
+                 words[end] != "away" && words[end] != "and") {
+            ++end;
+          }
+          if (words[i] == "take" && end > i + 1 && end < words.size() && words[end] != "and") {
+            clauses.push_back({Verb::kRemove, i, 1});
+          }
+        }
+        ++i;
+        continue;
+      }
+      clauses.push_back({verb, i, best});
+      i += best;
+    }
+    return clauses;
+  }
+
+  struct WishCue {
+    Polarity polarity;
+    size_t length;
+  };
+
+  // "without", "hold the", "extra", "with": how a wish begins.
+  static std::optional<WishCue> CueAt(const Words& words, size_t i) {
+    struct Entry {
+      absl::string_view words;
+      Polarity polarity;
+    };
+    static constexpr Entry kCues[] = {
+        {"no", Polarity::kWithout},         {"without", Polarity::kWithout},
+        {"hold", Polarity::kWithout},       {"minus", Polarity::kWithout},
+        {"skip", Polarity::kWithout},       {"leave out", Polarity::kWithout},
+        {"leave off", Polarity::kWithout},  {"less", Polarity::kWithout},
+        {"free of", Polarity::kWithout},    {"do not put", Polarity::kWithout},
+        {"do not add", Polarity::kWithout}, {"do not include", Polarity::kWithout},
+        {"with no", Polarity::kWithout},    {"but no", Polarity::kWithout},
+        {"with out", Polarity::kWithout},   {"nix", Polarity::kWithout},
+        {"cut", Polarity::kWithout},        {"ditch", Polarity::kWithout},
+        {"not any", Polarity::kWithout},    {"extra", Polarity::kExtra},
+        {"double", Polarity::kExtra},       {"with extra", Polarity::kExtra},
+        {"with double", Polarity::kExtra},  {"add extra", Polarity::kExtra},
+        {"extra of", Polarity::kExtra},     {"with an extra", Polarity::kExtra},
+        {"with more", Polarity::kExtra},    {"an extra", Polarity::kExtra},
+        {"and an extra", Polarity::kExtra}, {"lots of", Polarity::kExtra},
+        {"with lots of", Polarity::kExtra}, {"with", Polarity::kWith},
+        {"with a", Polarity::kWith},        {"with some", Polarity::kWith},
+        {"plus", Polarity::kWith},          {"add", Polarity::kWith},
+        {"with the", Polarity::kWith},
+    };
+    std::optional<WishCue> best;
+    for (const Entry& entry : kCues) {
+      const Words pattern = Split(entry.words);
+      if ((best.has_value() && pattern.size() <= best->length) || i + pattern.size() > words.size()) continue;
+      if (std::equal(pattern.begin(), pattern.end(), words.begin() + static_cast<std::ptrdiff_t>(i))) {
+        best = WishCue{entry.polarity, pattern.size()};
+      }
+    }
+    return best;
+  }
+
+  // Reads the wish behind a cue at words[i]; how many words it takes, 0 when it is none.
+  size_t ReadWish(const Words& words, size_t i, size_t end, Polarity polarity,
+                  const std::vector<int64_t>& current, std::vector<Wish>& wishes) const {
+    const size_t begin = i;
+    while (i < end && (words[i] == "the" || words[i] == "any" || words[i] == "some" || words[i] == "a" ||
+                       words[i] == "an" || words[i] == "your" || words[i] == "my" || words[i] == "all")) {
+      ++i;
+    }
+    if (i < end && polarity == Polarity::kWith && (words[i] == "extra" || words[i] == "double")) {
+      polarity = Polarity::kExtra;
+      ++i;
+      while (i < end && (words[i] == "of" || words[i] == "the")) ++i;
+    }
+    if (i >= end) return 0;
+    const bool without = polarity == Polarity::kWithout;
+    const size_t own = without ? 0 : lexicon_.CustomisationLengthOf(current, words, i);
+    size_t length = std::max(own, lexicon_.CustomisationLength(words, i, without));
+    const std::optional<Mention> dish = lexicon_.Match(words, i, false);
+    if (dish.has_value() && own == 0 && !without) {
+      const size_t dish_length = dish->end - dish->begin;
+      // "with fries" is another dish, "with extra cheese" is not.
+      if (polarity == Polarity::kWith && dish_length >= length) return 0;
+      if (polarity == Polarity::kExtra && dish->whole && dish_length >= length) return 0;
+    }
+    if (length == 0) {
+      // Something that no dish offers: it is noted.
+      size_t stop = i;
+      while (stop < end && stop < i + 3) {
+        const std::string& word = words[stop];
+        if (IsCommonWord(word) || CueAt(words, stop).has_value() || ReadCount(words, stop).has_value()) break;
+        if (stop > i && lexicon_.Match(words, stop, false).has_value()) break;
+        ++stop;
+      }
+      length = stop - i;
+      if (length == 0) return 0;
+    }
+    length = std::min(length, end - i);
+    wishes.push_back({polarity, Join(words, i, i + length)});
+    i += length;
+    // "without pickles or onions", "extra cheese and bacon".
+    while (i + 1 < end && (words[i] == "and" || words[i] == "or" || (without && words[i] == "nor"))) {
+      size_t next = i + 1;
+      if (words[next] == "the" || words[next] == "any") ++next;
+      if (next >= end || CueAt(words, next).has_value() || ReadCount(words, next).has_value()) break;
+      const size_t more = lexicon_.CustomisationLength(words, next, without);
+      if (more == 0) break;
+      const std::optional<Mention> other = lexicon_.Match(words, next, false);
+      const bool plain_too = lexicon_.CustomisationLength(words, next, !without) > 0;
+      if (without && words[i] == "and" && plain_too && !AnyLeavesOut(current, Join(words, next, next + more)))
+        break;
+      if (other.has_value() && other->whole && other->end - other->begin >= more) break;
+      wishes.push_back({polarity, Join(words, next, std::min(end, next + more))});
+      i = std::min(end, next + more);
+    }
+    return i - begin;
+  }
+
+  bool AnyLeavesOut(const std::vector<int64_t>& ids, const std::string& text) const {
+    if (ids.empty()) return true;
+    return absl::c_any_of(ids, [&](int64_t id) {
+      const Dish* dish = lexicon_.Find(id);
+      return dish != nullptr && !MatchCustomisation(dish->item, {Polarity::kWithout, text}).empty();
+    });
+  }
+
+  // Dishes with their counts and wishes in words[begin, end).
+  Spoken ReadPhrase(const Words& words, size_t begin, size_t end, bool expected) const {
+    const bool asked_for = begin > 0;  // behind a verb, such as "i would like"
+    Spoken spoken;
+    std::optional<int64_t> count;
+    bool article = false;
+    bool definite = false;
+    bool more = false;
+    bool partitive = false;
+    std::vector<Wish> lead;
+    bool fresh = expected;  // a dish may begin here
+    const auto current = [&]() -> Wanted* { return spoken.dishes.empty() ? nullptr : &spoken.dishes.back(); };
+    const auto current_ids = [&] {
+      return spoken.dishes.empty() ? std::vector<int64_t>{} : spoken.dishes.back().dishes;
+    };
+    const auto reset = [&] {
+      count.reset();
+      article = definite = more = partitive = false;
+    };
+    const auto attach = [&](const std::vector<Wish>& wishes) {
+      std::vector<Wish>& to = current() != nullptr ? current()->wishes : spoken.loose;
+      to.insert(to.end(), wishes.begin(), wishes.end());
+    };
+    std::vector<std::string> unknown;
+    bool unknown_fresh = false;
+    const auto flush_unknown = [&] {
+      if (unknown.empty()) return;
+      const std::string phrase = absl::StrJoin(unknown, " ");
+      if (unknown_fresh) {
+        Wanted wanted;
+        wanted.phrase = phrase;
+        wanted.quantity = count;
+        wanted.article = article;
+        wanted.definite = definite;
+        wanted.wishes = lead;
+        lead.clear();
+        spoken.dishes.push_back(std::move(wanted));
+        reset();
+      } else {
+        spoken.residue.push_back(phrase);
+      }
+      unknown.clear();
+    };
+
+    size_t i = begin;
+    while (i < end) {
+      const std::string& word = words[i];
+      // "one without onions" behind two of something: one of those.
+      const std::optional<Count> number = ReadCount(words, i);
+      if (number.has_value() && number->length > 0 && unknown.empty()) {
+        const bool named = i > begin &&
+                           (words[i - 1] == "the" || words[i - 1] == "that" || words[i - 1] == "this" ||
+                            words[i - 1] == "other" || ReadOrdinal(words[i - 1]).has_value() ||
+                            words[i - 1] == "which" || words[i - 1] == "no") &&
+                           word == "one";
+        const bool adjective_one =
+            word == "one" && i > begin && i + 1 >= end && !fresh && !IsCommonWord(words[i - 1]);
+        if (named || adjective_one) {
+          spoken.pronoun = true;
+          ++i;
+          continue;
+        }
+        // "two scoops", "four more pieces" may be something to choose.
+        const size_t custom = lexicon_.CustomisationLength(words, i, false);
+        if (custom > number->length && !lexicon_.Match(words, i, true).has_value()) {
+          lead.push_back({Polarity::kPlain, Join(words, i, i + custom)});
+          i += custom;
+          continue;
+        }
+        size_t next = i + number->length;
+        bool of = false;
+        bool of_them = false;
+        if (next < end && words[next] == "more") {
+          more = true;
+          ++next;
+        }
+        if (next < end && words[next] == "of") {
+          of = true;
+          ++next;
+        }
+        if (next < end && (words[next] == "them" || words[next] == "those" || words[next] == "these") &&
+            (of || word == "both")) {
+          of_them = true;
+          ++next;
+        } else if (of) {
+          while (next < end && (words[next] == "the" || words[next] == "my" || words[next] == "those" ||
+                                words[next] == "your" || words[next] == "these")) {
+            ++next;
+          }
+        }
+        Wanted* before = current();
+        const bool split = before != nullptr && before->quantity.value_or(1) > number->value &&
+                           number->value > 0 && !before->dishes.empty() && next < end &&
+                           CueAt(words, next).has_value() && !more;
+        if (split) {
+          std::vector<Wish> wishes;
+          const WishCue cue = *CueAt(words, next);
+          const size_t taken = ReadWish(words, next + cue.length, end, cue.polarity, before->dishes, wishes);
+          if (taken > 0) {
+            Wanted part = *before;
+            part.quantity = number->value;
+            part.wishes.insert(part.wishes.end(), wishes.begin(), wishes.end());
+            before->quantity = *before->quantity - number->value;
+            spoken.dishes.push_back(std::move(part));
+            i = next + cue.length + taken;
+            continue;
+          }
+        }
+        count = number->value;
+        partitive = of && !of_them;
+        definite = definite || partitive;
+        if (of_them) {
+          spoken.of_them = true;
+          spoken.pronoun = true;
+          spoken.count = count;
+          spoken.more = spoken.more || more;
+          reset();
+        }
+        fresh = true;
+        i = next;
+        continue;
+      }
+      // "to cheeseburgers" is how recognition hears two of them.
+      if ((word == "to" || word == "too") && unknown.empty() && !count.has_value() && (i == begin || fresh) &&
+          i + 1 < end && lexicon_.Match(words, i + 1, false).has_value() &&
+          absl::EndsWith(words[lexicon_.Match(words, i + 1, false)->end - 1], "s")) {
+        count = 2;
+        ++i;
+        continue;
+      }
+      if (unknown.empty()) {
+        const std::optional<WishCue> cue = CueAt(words, i);
+        // "double cheeseburger" and "extra" something that is a dish are dishes.
+        const std::optional<Mention> dish_here =
+            cue.has_value() && cue->length == 1 ? lexicon_.Match(words, i, false) : std::nullopt;
+        const bool dish_begins = dish_here.has_value() && dish_here->end - dish_here->begin > 1;
+        if (cue.has_value() && !dish_begins) {
+          std::vector<Wish> wishes;
+          const size_t taken = ReadWish(words, i + cue->length, end, cue->polarity, current_ids(), wishes);
+          if (taken > 0) {
+            flush_unknown();
+            // Without a dish before it, it belongs to the one that follows, or to one spoken of earlier.
+            if (current() == nullptr) {
+              spoken.loose.insert(spoken.loose.end(), wishes.begin(), wishes.end());
+            } else {
+              attach(wishes);
+            }
+            i += cue->length + taken;
+            fresh = false;
+            continue;
+          }
+          if (cue->polarity == Polarity::kExtra && cue->length == 1 &&
+              (word == "double" || word == "extra")) {
+            lead.push_back({Polarity::kPlain, word});
+            ++i;
+            continue;
+          }
+          if (cue->polarity != Polarity::kWithout) fresh = true;  // "burger with fries"
+        }
+      }
+      // A customisation of the dish just named, or, before any, of the one to come.
+      if (unknown.empty() && current() != nullptr && !article && !count.has_value()) {
+        const size_t own = lexicon_.CustomisationLengthOf(current_ids(), words, i);
+        const std::optional<Mention> dish = lexicon_.Match(words, i, false);
+        if (own > 0 && i + own <= end && !(dish.has_value() && dish->whole && dish->end - i > own)) {
+          current()->wishes.push_back({Polarity::kPlain, Join(words, i, i + own)});
+          i += own;
+          continue;
+        }
+      }
+      const bool before_dish = fresh || count.has_value() || article || definite || !lead.empty();
+      const std::optional<Mention> mention = lexicon_.Match(words, i, before_dish);
+      if (mention.has_value() && mention->end <= end) {
+        // "sweet chilli dip": the words of a wish are not the beginning of a dish.
+        const size_t custom = lexicon_.CustomisationLength(words, i, false);
+        if (!(custom > mention->end - i && !mention->whole)) {
+          unknown.clear();  // an adjective that the menu does not know
+          Wanted wanted = FromMention(words, *mention);
+          wanted.quantity = count;
+          if (!count.has_value() && article) wanted.quantity = 1;
+          wanted.article = article && !count.has_value();
+          wanted.definite = definite;
+          wanted.partitive = partitive;
+          wanted.more = more;
+          wanted.wishes = lead;
+          lead.clear();
+          const bool preposition = i > begin && PrepositionBefore(words, begin, i) && !spoken.loose.empty() &&
+                                   spoken.dishes.empty();
+          if (preposition) {
+            wanted.pointed = true;
+            wanted.wishes.insert(wanted.wishes.end(), spoken.loose.begin(), spoken.loose.end());
+            spoken.loose.clear();
+          } else if (spoken.dishes.empty() && !spoken.loose.empty() && !article && !definite) {
+            // "extra hot wings"
+            wanted.wishes.insert(wanted.wishes.end(), spoken.loose.begin(), spoken.loose.end());
+            spoken.loose.clear();
+          }
+          spoken.dishes.push_back(std::move(wanted));
+          reset();
+          fresh = false;
+          i = mention->end;
+          continue;
+        }
+      }
+      const size_t custom = unknown.empty() ? lexicon_.CustomisationLength(words, i, false) : 0;
+      if (custom > 0 && i + custom <= end && !IsCommonWord(word)) {
+        lead.push_back({Polarity::kPlain, Join(words, i, i + custom)});
+        i += custom;
+        continue;
+      }
+      if (unknown.empty() && word == "well" && i + 1 < end && words[i + 1] == "done") {
+        attach({{Polarity::kPlain, "well done"}});
+        i += 2;
+        continue;
+      }
+      if (unknown.empty() && IsNoteWord(word) &&
+          (current() != nullptr || word == "small" || word == "medium")) {
+        if (count.has_value() || article) {
+          lead.push_back({Polarity::kPlain, word});
+        } else {
+          attach({{Polarity::kPlain, word}});
+        }
+        ++i;
+        continue;
+      }
+      if (const std::optional<int> ordinal = ReadOrdinal(word);
+          ordinal.has_value() && unknown.empty() &&
+          (i + 1 >= end || words[i + 1] == "one" || words[i + 1] == "ones" || words[i + 1] == "item" ||
+           words[i + 1] == "of" || words[i + 1] == "without" || words[i + 1] == "with" ||
+           words[i + 1] == "thing")) {
+        spoken.ordinal = ordinal;
+        ++i;
+        if (i < end && (words[i] == "one" || words[i] == "ones" || words[i] == "item" || words[i] == "thing"))
+          ++i;
+        continue;
+      }
+      if (word == "it" || word == "that" || word == "them" || word == "those" || word == "these" ||
+          word == "this") {
+        flush_unknown();
+        const bool determiner = i + 1 < end &&
+                                (word == "that" || word == "those" || word == "these" || word == "this") &&
+                                (lexicon_.Match(words, i + 1, true).has_value());
+        if (determiner) {
+          definite = true;
+        } else {
+          spoken.pronoun = true;
+        }
+        fresh = false;
+        ++i;
+        continue;
+      }
+      if (word == "a" || word == "an") {
+        flush_unknown();
+        article = true;
+        spoken.article = true;
+        fresh = true;
+        ++i;
+        continue;
+      }
+      if (word == "another") {
+        flush_unknown();
+        more = true;
+        count = 1;
+        fresh = true;
+        ++i;
+        continue;
+      }
+      if (word == "the" || word == "my" || word == "some" || word == "our" || word == "your") {
+        flush_unknown();
+        definite = word != "some";
+        if (word == "some") fresh = true;
+        fresh = true;
+        ++i;
+        continue;
+      }
+      if (word == "both" || word == "all") {
+        spoken.all = true;
+        ++i;
+        continue;
+      }
+      if (word == "and" || word == "or" || word == "also" || word == "then") {
+        flush_unknown();
+        if (current() != nullptr || !spoken.loose.empty()) fresh = true;
+        ++i;
+        continue;
+      }
+      if (IsCommonWord(word) || word == "regular" || word == "normal" || word == "standard" ||
+          word == "side") {
+        flush_unknown();
+        ++i;
+        continue;
+      }
+      // A word that the menu does not know is taken for a dish where one is asked for.
+      if (unknown.empty()) {
+        unknown_fresh =
+            count.has_value() || article || definite || (fresh && (asked_for || end - begin <= 2));
+      }
+      unknown.push_back(word);
+      fresh = false;
+      ++i;
+    }
+    flush_unknown();
+    if (!lead.empty()) attach(lead);
+    if (count.has_value()) spoken.count = count;
+    spoken.more = spoken.more || more;
+    return spoken;
+  }
+
+  static bool PrepositionBefore(const Words& words, size_t begin, size_t at) {
+    for (size_t i = at; i > begin; --i) {
+      const std::string& word = words[i - 1];
+      if (word == "the" || word == "my" || word == "that" || word == "those" || word == "both" ||
+          word == "our" || word == "this" || ReadCount(words, i - 1).has_value() || word == "of") {
+        continue;
+      }
+      return word == "in" || word == "on" || word == "to" || word == "for" || word == "from" ||
+             word == "with" || word == "into" || word == "onto";
+    }
+    return false;
+  }
+
+  // The cart.
+
+  std::optional<size_t> LineOf(const IntentItem& item) const {
+    std::optional<size_t> same_item;
+    for (size_t i = cart_.size(); i-- > 0;) {
+      if (cart_[i].item_id != item.item_id) continue;
+      const std::set<std::string> a(cart_[i].customizations.begin(), cart_[i].customizations.end());
+      const std::set<std::string> b(item.modifiers.begin(), item.modifiers.end());
+      if (a == b && cart_[i].note.value_or("") == item.note.value_or("")) return i;
+      if (!same_item.has_value()) same_item = i;
+    }
+    return same_item;
+  }
+
+  // Lines of the cart that `wanted` can mean.
+  std::vector<size_t> LinesOf(const Wanted& wanted) const {
+    for (const std::vector<int64_t>* ids : {&wanted.dishes, &wanted.wide}) {
+      std::vector<size_t> lines;
+      for (size_t i = 0; i < cart_.size(); ++i) {
+        if (absl::c_linear_search(*ids, cart_[i].item_id)) lines.push_back(i);
+      }
+      if (!lines.empty()) return lines;
+    }
+    return {};
+  }
+
+  // The line that is meant: the one that fits the wishes, that was spoken of last, or the latest.
+  std::optional<size_t> LineWith(const Wanted& wanted) const {
+    const std::vector<size_t> lines = LinesOf(wanted);
+    if (lines.empty()) return std::nullopt;
+    std::optional<size_t> last = LastLine();
+    if (last.has_value() && absl::c_linear_search(lines, *last)) return last;
+    return lines.back();
+  }
+
+  std::vector<int64_t> DishesOf(const std::vector<size_t>& lines) const {
+    std::vector<int64_t> ids;
+    for (const size_t line : lines) {
+      if (!absl::c_linear_search(ids, cart_[line].item_id)) ids.push_back(cart_[line].item_id);
+    }
+    return ids;
+  }
+
+  std::optional<size_t> LastLine() const {
+    for (size_t i = dialogue_.last.size(); i-- > 0;) {
+      const std::optional<size_t> line = LineOf(dialogue_.last[i]);
+      if (line.has_value()) return line;
+    }
+    if (!cart_.empty()) return cart_.size() - 1;
+    return std::nullopt;
+  }
+
+  void Point(Act& act, std::optional<size_t> line) const {
+    act.line = line;
+    act.not_in_cart = !line.has_value();
+    if (line.has_value()) {
+      act.what.dishes = {cart_[*line].item_id};
+      act.what.wide = act.what.dishes;
+    }
+  }
+
+  // Points at the line that `wanted` means; several different dishes stay a question.
+  void PointAt(Act& act, const Wanted& wanted) const {
+    act.what = wanted;
+    const std::vector<size_t> lines = LinesOf(wanted);
+    const std::vector<int64_t> ids = DishesOf(lines);
+    if (ids.size() > 1) {
+      act.what.dishes = ids;
+      act.line.reset();
+      return;
+    }
+    std::vector<Wish> wishes = act.what.wishes;
+    Point(act, LineWith(wanted));
+    act.what.wishes = std::move(wishes);
+  }
+
+  void RemoveLast(bool group) {
+    std::vector<IntentItem> items = dialogue_.last;
+    if (!group && items.size() > 1) items = {items.back()};
+    std::set<size_t> done;
+    for (const IntentItem& item : items) {
+      const std::optional<size_t> line = LineOf(item);
+      if (!line.has_value() || !done.insert(*line).second) continue;
+      Point(Push(ActKind::kRemove), line);
+    }
+    if (done.empty()) Point(Push(ActKind::kRemove), LastLine());
+  }
+
+  void AddLike(const IntentItem& item, const Spoken& spoken, std::optional<int64_t> quantity) {
+    Act& act = Push(ActKind::kAdd);
+    act.what.dishes = {item.item_id};
+    act.what.wide = {item.item_id};
+    act.what.like = item;
+    act.what.quantity = quantity;
+    act.what.more = true;
+    act.what.wishes = spoken.loose;
+  }
+
+  std::optional<IntentItem> ItemOf(std::optional<size_t> line) const {
+    if (!line.has_value()) return std::nullopt;
+    IntentItem item;
+    item.item_id = cart_[*line].item_id;
+    item.name = cart_[*line].name;
+    item.quantity = cart_[*line].quantity;
+    item.modifiers = cart_[*line].customizations;
+    item.note = cart_[*line].note;
+    return item;
+  }
+
+  void ReadOrder() {
+    std::string text = text_;
+    bool corrects = false;
+    // What leads a correction: "no wait", "sorry I meant".
+    static const auto* const kLead = new RE2(
+        "^(?:(?:no|nope|wait|sorry|oops|whoops|actually|hold on|hang "
+        "on|well|ok|okay|yes|yeah|and|but|then|so|i mean|i meant|i said|i wanted"
+        "|my bad|my mistake|on second thoughts?|rather|could you|can you|would you|will you|please|i think|i "
+        "guess|let us say|make that) )");
+    bool meant = false;
+    while (true) {
+      re2::StringPiece match;
+      const re2::StringPiece input(text);
+      if (!kLead->Match(input, 0, input.size(), RE2::ANCHOR_START, &match, 1)) break;
+      const std::string lead(match.substr(0, match.size() - 1));
+      const Words rest = Split(text.substr(match.size()));
+      if (lead == "make that") break;
+      if (lead == "no") {
+        // "no onions" is a wish.
+        const bool wish =
+            !rest.empty() && (lexicon_.CustomisationLength(rest, 0, true) > 0 ||
+                              lexicon_.CustomisationLength(rest, 0, false) > 0 ||
+                              lexicon_.Match(rest, 0, true).has_value() || !IsCommonWord(rest[0]));
+        const bool number = ReadCount(rest, 0).has_value();
+        if (wish && !number) break;
+        corrects = true;
+      }
+      if (lead == "wait" || lead == "sorry" || lead == "oops" || lead == "whoops" || lead == "actually" ||
+          lead == "hold on" || lead == "hang on" || lead == "my bad" || lead == "my mistake" ||
+          lead == "rather" || absl::StartsWith(lead, "on second")) {
+        corrects = true;
+      }
+      if (lead == "i mean" || lead == "i meant" || lead == "i said" || lead == "i wanted")
+        corrects = meant = true;
+      text = Join(rest);
+    }
+    static const auto* const kMeant =
+        new RE2("^(?:i (?:meant|said|mean)|i would (?:rather|prefer)(?: have| take)?|rather|i prefer) ");
+    if (Has(text, *kMeant)) meant = true;
+    if (text.empty() || ARC_HAS(text, "^(?:who|when|where|why|how|what|which)\\b")) return;
+    if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text, meant)) return;
+
+    const Words words = Split(text);
+    std::vector<Clause> clauses = Clauses(words);
+    // "add" behind a dish begins a wish ("veggie burger add avocado"); the clause reader sees to that.
+    size_t at = 0;
+    if (clauses.empty() || clauses.front().at > 0) {
+      const size_t end = clauses.empty() ? words.size() : clauses.front().at;
+      ReadAdd(words, 0, end, corrects, meant, false);
+      at = end;
+    }
+    static_cast<void>(at);
+    for (size_t i = 0; i < clauses.size(); ++i) {
+      const size_t begin = clauses[i].at + clauses[i].length;
+      const size_t end = i + 1 < clauses.size() ? clauses[i + 1].at : words.size();
+      switch (clauses[i].verb) {
+        case Verb::kAdd:
+          ReadAdd(words, begin, end, corrects, meant,
+                  words[clauses[i].at] == "add" || words[clauses[i].at] == "throw");
+          break;
+        case Verb::kRemove:
+          ReadRemove(words, begin, end);
+          break;
+        case Verb::kChange:
+          ReadChange(words, begin, end);
+          break;
+        case Verb::kMake:
+          ReadMake(words, begin, end);
+          break;
+      }
+    }
+  }
+
+  // "no, the other one"
+  bool ReadOther(const std::string& text) {
+    static const auto* const kOther = new RE2(
+        "(?:(?:i|not|no|that|meant|want|wanted|would|like|said|give|me|rather|have|make|it|actually|change|"
+        "to|was|will|take) )*the other(?: one| ones)?(?: (?:please|instead|then))*");
+    if (!Full(text, *kOther)) return false;
+    const std::optional<size_t> line = LastLine();
+    if (dialogue_.others.empty() || !line.has_value()) return false;
+    Act& act = Push(ActKind::kReplace);
+    Point(act, line);
+    act.with.dishes = dialogue_.others;
+    act.with.wide = dialogue_.others;
+    act.with.phrase = "other one";
+    return true;
+  }
+
+  // "the same again", "another one of those", "two more"
+  bool ReadSame(const std::string& text) {
+    static const auto* const kSame = new RE2(
+        "(?:(?:i|we|will|would|like|have|take|can|could|get|want|give|me|and|just|again|another|let|us) "
+        ")*(?:the )?same(?: (?:again|thing|one|order|for me|please|for (?:my|him|her)(?: [a-z]+)?))*"
+        "((?: but| with| without| except| no)? ?.*)");
+    static const auto* const kMore = new RE2(
+        "(?:(?:i|we|will|would|like|have|take|can|could|get|want|give|me|and|just|let|us|add|also|make|"
+        "actually|do|need) )*"
+        "(another|(?:[a-z0-9]+ ){1,3}more|[a-z0-9]+ extra)(?: ones?| round| of (?:those|that|them|these|the "
+        "same|it|each))*( .*)?");
+    std::string rest;
+    if (RE2::FullMatch(text, *kSame, &rest) && LastExists()) {
+      const Words words = Split(rest);
+      const Spoken spoken = ReadPhrase(words, 0, words.size(), false);
+      if (spoken.dishes.empty()) {
+        for (const IntentItem& item : dialogue_.last) AddLike(item, spoken, item.quantity);
+        return true;
+      }
+    }
+    std::string count_text;
+    if (!RE2::FullMatch(text, *kMore, &count_text, &rest)) return false;
+    const Words count_words = Split(count_text);
+    std::optional<Count> count = count_words[0] == "another" ? Count{1, 1} : ReadCount(count_words, 0);
+    if (count_words[0] == "a") count = ReadCount(count_words, 0).value_or(Count{1, 1});
+    if (!count.has_value() || count->value < 1) return false;
+    Words words = Split(rest);
+    const Spoken spoken = ReadPhrase(words, 0, words.size(), true);
+    if (!spoken.dishes.empty()) return false;  // "another coke": ReadAdd()
+    if (!spoken.residue.empty() && spoken.loose.empty()) return false;
+    std::optional<IntentItem> item;
+    if (LastExists() && dialogue_.last_change != "remove") item = dialogue_.last.back();
+    if (!item.has_value()) item = ItemOf(LastLine());
+    if (!item.has_value()) return false;
+    AddLike(*item, spoken, count->value);
+    return true;
+  }
+
+  // "put the onions back"
+  bool ReadPutBack(const std::string& text) {
+    static const auto* const kBack =
+        new RE2("(?:.* )?put (?:the |some )?(.+?) back(?: (?:on|in|please|again))*");
+    std::string what;
+    if (!RE2::FullMatch(text, *kBack, &what)) return false;
+    Act act;
+    act.kind = ActKind::kModify;
+    Point(act, LastLine());
+    for (size_t i = cart_.size(); i-- > 0;) {
+      const Dish* dish = lexicon_.Find(cart_[i].item_id);
+      if (dish == nullptr) continue;
+      const std::string left_out = MatchCustomisation(dish->item, {Polarity::kWithout, what});
+      if (absl::c_linear_search(cart_[i].customizations, left_out)) {
+        Point(act, i);
+        break;
+      }
+    }
+    act.what.wishes = {{Polarity::kWith, what}};
+    out_.acts.push_back(std::move(act));
+    return true;
+  }
+
+  // "a cola zero instead of the coke", "make it two instead of one", "four burgers not two"
+  bool ReadInstead(const std::string& text, bool meant) {
+    static const auto* const kInsteadOf =
+        new RE2("(.+?) (?:instead of|rather than|in place of) (?:the |a |an |my |just )?(.+)");
+    static const auto* const kNot = new RE2("(.+?) (?:and )?not (?:the |a |an |just )?(.+)");
+    static const auto* const kWith = new RE2("(.*?)\\b(?:with|and|get|have|but) (.+)");
+    std::string wanted_text;
+    std::string unwanted_text;
+    const bool instead = RE2::FullMatch(text, *kInsteadOf, &wanted_text, &unwanted_text);
+    if (!instead && !RE2::FullMatch(text, *kNot, &wanted_text, &unwanted_text)) return false;
+    if (!instead && (ARC_HAS(unwanted_text, "^(?:too|so|very|sure|spicy|hot|that|want|possible|any)\\b") ||
+                     ARC_HAS(text, "\\b(?:do|is|are|does|can|would|will) not\\b"))) {
+      return false;
+    }
+    const Words unwanted_words = Split(unwanted_text);
+    const Words wanted_words = Split(wanted_text);
+    const Spoken unwanted = ReadPhrase(unwanted_words, 0, unwanted_words.size(), true);
+    // A swap that a dish offers: "with fruit instead of fries".
+    {
+      std::string base;
+      std::string swapped;
+      if (RE2::FullMatch(wanted_text, *kWith, &base, &swapped)) {
+        const Words base_words = Split(base);
+        const Spoken spoken = ReadPhrase(base_words, 0, base_words.size(), true);
+        if (!spoken.dishes.empty() && !spoken.dishes.back().dishes.empty()) {
+          const Dish* dish = lexicon_.Find(spoken.dishes.back().dishes.front());
+          const std::string name = dish == nullptr ? "" : MatchSwap(dish->item, swapped, unwanted_text);
+          if (!name.empty()) {
+            Spoken whole = spoken;
+            whole.dishes.back().wishes.push_back({Polarity::kPlain, menu::Fold(name)});
+            for (Wanted& wanted : whole.dishes) AddOne(std::move(wanted));
+            return true;
+          }
+        }
+      }
+      for (size_t i = cart_.size(); i-- > 0;) {
+        const Dish* dish = lexicon_.Find(cart_[i].item_id);
+        if (dish == nullptr) continue;
+        Words last_words = wanted_words;
+        const std::string name =
+            MatchSwap(dish->item, last_words.empty() ? "" : last_words.back(), unwanted_text);
+        if (!name.empty()) {
+          Act& act = Push(ActKind::kModify);
+          Point(act, i);
+          act.what.wishes = {{Polarity::kPlain, menu::Fold(name)}};
+          return true;
+        }
+      }
+    }
+    // The count that replaces another count.
+    if (unwanted.dishes.empty() && unwanted.count.has_value()) {
+      std::vector<Clause> clauses = Clauses(wanted_words);
+      const size_t begin = clauses.empty() ? 0 : clauses.back().at + clauses.back().length;
+      const Spoken wanted = ReadPhrase(wanted_words, begin, wanted_words.size(), true);
+      Act act;
+      act.kind = ActKind::kQuantity;
+      if (!wanted.dishes.empty() && wanted.dishes.front().quantity.has_value()) {
+        PointAt(act, wanted.dishes.front());
+        // Of several dishes, the one that has this count.
+        if (!act.line.has_value()) {
+          for (const size_t line : LinesOf(wanted.dishes.front())) {
+            if (cart_[line].quantity == *unwanted.count) Point(act, line);
+          }
+        }
+        act.what.quantity = wanted.dishes.front().quantity;
+      } else if (wanted.count.has_value()) {
+        Point(act, LastLine());
+        act.what.quantity = wanted.count;
+      } else {
+        return false;
+      }
+      out_.acts.push_back(std::move(act));
+      return true;
+    }
+    if (unwanted.dishes.empty()) return false;
+    std::vector<Clause> clauses = Clauses(wanted_words);
+    const size_t begin = clauses.empty() ? 0 : clauses.back().at + clauses.back().length;
+    Spoken wanted = ReadPhrase(wanted_words, begin, wanted_words.size(), true);
+    static_cast<void>(meant);
+    if (wanted.dishes.empty()) return false;
+    if (LinesOf(unwanted.dishes.front()).empty()) {
+      for (Wanted& dish : wanted.dishes) AddOne(std::move(dish));
+      return true;
+    }
+    Act act;
+    act.kind = ActKind::kReplace;
+    PointAt(act, unwanted.dishes.front());
+    act.with = wanted.dishes.front();
+    out_.acts.push_back(std::move(act));
+    return true;
+  }
+
+  void AddOne(Wanted wanted) {
+    Act& act = Push(ActKind::kAdd);
+    // "another coke" is one like the one in the cart.
+    if (wanted.more) {
+      const std::vector<size_t> lines = LinesOf(wanted);
+      if (DishesOf(lines).size() == 1) {
+        wanted.dishes = DishesOf(lines);
+        if (lines.size() == 1) wanted.like = ItemOf(lines.front());
+      }
+    }
+    act.what = std::move(wanted);
+  }
+
+  bool InCart(const Wanted& wanted) const { return !LinesOf(wanted).empty(); }
+
+  // The last dish that is added in this very sentence.
+  Wanted* AddedNow() {
+    for (size_t i = out_.acts.size(); i-- > 0;) {
+      if (out_.acts[i].kind == ActKind::kAdd) return &out_.acts[i].what;
+      if (out_.acts[i].kind == ActKind::kReplace) return &out_.acts[i].with;
+    }
+    return nullptr;
+  }
+
+  // What fits the wishes best: the latest line of which something is meant.
+  std::optional<size_t> LineFor(const std::vector<Wish>& wishes) const {
+    const std::optional<size_t> last = LastLine();
+    const auto fits = [&](size_t line) {
+      const Dish* dish = lexicon_.Find(cart_[line].item_id);
+      return dish != nullptr && absl::c_any_of(wishes, [&](const Wish& wish) {
+               return !MatchCustomisation(dish->item, wish).empty();
+             });
+    };
+    if (last.has_value() && fits(*last)) return last;
+    for (size_t i = dialogue_.last.size(); i-- > 0;) {
+      const std::optional<size_t> line = LineOf(dialogue_.last[i]);
+      if (line.has_value() && fits(*line)) return line;
+    }
+    for (size_t i = cart_.size(); i-- > 0;) {
+      if (fits(i)) return i;
+    }
+    return last;
+  }
+
+  void Modify(const std::vector<Wish>& wishes, std::optional<int64_t> quantity) {
+    if (Wanted* now = AddedNow(); now != nullptr) {
+      now->wishes.insert(now->wishes.end(), wishes.begin(), wishes.end());
+      return;
+    }
+    Act act;
+    act.kind = ActKind::kModify;
+    Point(act, LineFor(wishes));
+    act.what.wishes = wishes;
+    act.what.quantity = quantity;
+    // "actually no fries": what is to be left out is itself in the cart.
+    for (const Wish& wish : wishes) {
+      if (wish.polarity != Polarity::kWithout) continue;
+      const Dish* dish = act.line.has_value() ? lexicon_.Find(cart_[*act.line].item_id) : nullptr;
+      if (dish != nullptr && !MatchCustomisation(dish->item, wish).empty()) continue;
+      const Words words = Split(wish.text);
+      const std::optional<Mention> mention = lexicon_.Match(words, 0, true);
+      if (!mention.has_value() || mention->end < words.size()) continue;
+      const Wanted wanted = FromMention(words, *mention);
+      if (!InCart(wanted)) continue;
+      Act remove;
+      remove.kind = ActKind::kRemove;
+      PointAt(remove, wanted);
+      out_.acts.push_back(std::move(remove));
+      return;
+    }
+    if (act.not_in_cart && cart_.empty() && dialogue_.focus != 0) {
+      // A wish for the dish that is only spoken of orders it.
+      act.kind = ActKind::kAdd;
+      act.not_in_cart = false;
+      act.what.dishes = {dialogue_.focus};
+      act.what.wide = act.what.dishes;
+    }
+    out_.acts.push_back(std::move(act));
+  }
+
+  void ReadAdd(const Words& words, size_t begin, size_t end, bool corrects, bool meant, bool add_said) {
+    Spoken spoken = ReadPhrase(words, begin, end, true);
+    const std::string text = Join(words, begin, end);
+    const bool instead = ARC_HAS(text, "\\binstead\\b");
+    if (spoken.dishes.empty()) {
+      if (!spoken.loose.empty()) {
+        const bool lone_article = spoken.article && !spoken.count.has_value();
+        static_cast<void>(lone_article);
+        Modify(spoken.loose, spoken.of_them ? spoken.count : std::nullopt);
+        return;
+      }
+      if (spoken.count.has_value()) {
+        if (spoken.more) {
+          if (LastExists()) AddLike(dialogue_.last.back(), spoken, spoken.count);
+          return;
+        }
+        if (Wanted* now = AddedNow(); now != nullptr) {
+          now->quantity = spoken.count;
+          return;
+        }
+        // "I'll have two" after a question about a dish orders it.
+        if (dialogue_.focus != 0 && dialogue_.last_change == "details" && !corrects) {
+          Act& act = Push(ActKind::kAdd);
+          act.what.dishes = {dialogue_.focus};
+          act.what.wide = act.what.dishes;
+          act.what.quantity = spoken.count;
+          return;
+        }
+        const std::optional<size_t> line = LastLine();
+        if (line.has_value()) {
+          Act& act = Push(ActKind::kQuantity);
+          Point(act, line);
+          act.what.quantity = spoken.count;
+          return;
+        }
+      }
+      return;
+    }
+    if (spoken.dishes.size() == 1) {
+      Wanted& only = spoken.dishes.front();
+      // "one of the burgers without onions": of those in the cart.
+      if (only.partitive && !only.wishes.empty() && InCart(only) && !only.more) {
+        Act act;
+        act.kind = ActKind::kModify;
+        const std::optional<int64_t> quantity = only.quantity;
+        PointAt(act, only);
+        act.what.quantity = quantity;
+        out_.acts.push_back(std::move(act));
+        return;
+      }
+      if (only.pointed && InCart(only)) {
+        Act act;
+        act.kind = ActKind::kModify;
+        PointAt(act, only);
+        act.what.quantity.reset();
+        out_.acts.push_back(std::move(act));
+        return;
+      }
+      // "the burger without onions", of a burger that is in the cart.
+      if (only.definite && !only.wishes.empty() && !only.quantity.has_value() && only.dishes.size() != 1 &&
+          InCart(only) && !add_said) {
+        Act act;
+        act.kind = ActKind::kModify;
+        PointAt(act, only);
+        out_.acts.push_back(std::move(act));
+        return;
+      }
+      const bool no_article = corrects && (meant || only.article || only.definite);
+      const bool replaces =
+          (meant || instead || (corrects && absl::StartsWith(text_, "no ") && no_article)) &&
+          dialogue_.last_change != "remove" && !LastIsThis(only);
+      if (replaces && LastLine().has_value() && AddedNow() == nullptr) {
+        Act act;
+        act.kind = ActKind::kReplace;
+        Point(act, MostLike(only));
+        act.with = only;
+        out_.acts.push_back(std::move(act));
+        return;
+      }
+      // "i meant two cokes" where there is one.
+      if (corrects && meant && only.quantity.has_value() && InCart(only)) {
+        Act act;
+        act.kind = ActKind::kQuantity;
+        const std::optional<int64_t> quantity = only.quantity;
+        PointAt(act, only);
+        act.what.quantity = quantity;
+        out_.acts.push_back(std::move(act));
+        return;
+      }
+    }
+    for (Wanted& wanted : spoken.dishes) AddOne(std::move(wanted));
+    if (!spoken.loose.empty()) {
+      Wanted* now = AddedNow();
+      if (now != nullptr) now->wishes.insert(now->wishes.begin(), spoken.loose.begin(), spoken.loose.end());
+    }
+  }
+
+  bool LastIsThis(const Wanted& wanted) const {
+    const std::optional<size_t> line = LastLine();
+    return line.has_value() && wanted.dishes.size() == 1 && cart_[*line].item_id == wanted.dishes.front();
+  }
+
+  // Of what was changed last, the line that shares most with `wanted`: its category, a word of its name.
+  std::optional<size_t> MostLike(const Wanted& wanted) const {
+    std::optional<size_t> best = LastLine();
+    int best_score = -1;
+    const Dish* target = wanted.dishes.empty() ? nullptr : lexicon_.Find(wanted.dishes.front());
+    if (target == nullptr) return best;
+    for (const IntentItem& item : dialogue_.last) {
+      const std::optional<size_t> line = LineOf(item);
+      const Dish* dish = lexicon_.Find(item.item_id);
+      if (!line.has_value() || dish == nullptr) continue;
+      int score = dish->item.category == target->item.category ? 2 : 0;
+      for (const std::string& a : menu::Tokenize(dish->item.name)) {
+        for (const std::string& b : menu::Tokenize(target->item.name)) score += Alike(a, b) ? 1 : 0;
+      }
+      if (score >= best_score) {
+        best_score = score;
+        best = line;
+      }
+    }
+    return best;
+  }
+
+  void ReadRemove(const Words& words, size_t begin, size_t end) {
+    const Spoken spoken = ReadPhrase(words, begin, end, true);
+    if (spoken.ordinal.has_value() && !cart_.empty()) {
+      const auto size = static_cast<int>(cart_.size());
+      const int at = *spoken.ordinal < 0 ? size - 1 : *spoken.ordinal;
+      Act& act = Push(ActKind::kRemove);
+      Point(act, at < size ? std::optional<size_t>(static_cast<size_t>(at)) : std::nullopt);
+      return;
+    }
+    if (spoken.all && spoken.dishes.empty() && !spoken.pronoun) {
+      Push(ActKind::kStartOver);
+      return;
+    }
+    for (const Wanted& wanted : spoken.dishes) {
+      Act act;
+      act.kind = ActKind::kRemove;
+      const std::optional<int64_t> quantity = wanted.quantity;
+      PointAt(act, wanted);
+      if (act.not_in_cart) {
+        // "take off the onions": what is left out, not what is taken out.
+        const std::vector<Wish> wishes = {{Polarity::kWithout, wanted.phrase}};
+        const std::optional<size_t> line = LineFor(wishes);
+        const Dish* dish = line.has_value() ? lexicon_.Find(cart_[*line].item_id) : nullptr;
+        if (dish != nullptr &&
+            (wanted.dishes.empty() || !MatchCustomisation(dish->item, wishes[0]).empty())) {
+          act = Act{};
+          act.kind = ActKind::kModify;
+          Point(act, line);
+          // A wish that was granted before is taken back.
+          const std::string extra = MatchCustomisation(dish->item, {Polarity::kExtra, wanted.phrase});
+          act.what.wishes = wishes;
+          static_cast<void>(extra);
+          out_.acts.push_back(std::move(act));
+          continue;
+        }
+        if (wanted.dishes.empty() && !wanted.phrase.empty()) act.what.phrase = wanted.phrase;
+      }
+      act.what.quantity = quantity;
+      out_.acts.push_back(std::move(act));
+    }
+    if (!spoken.dishes.empty()) return;
+    if (!spoken.loose.empty()) {
+      std::vector<Wish> wishes;
+      for (const Wish& wish : spoken.loose) wishes.push_back({Polarity::kWithout, wish.text});
+      Modify(wishes, std::nullopt);
+      return;
+    }
+    if (spoken.count.has_value() || spoken.pronoun || begin >= end || spoken.residue.empty()) {
+      Act& act = Push(ActKind::kRemove);
+      Point(act, LastLine());
+      act.what.quantity = spoken.count;
+    }
+  }
+
+  void ReadChange(const Words& words, size_t begin, size_t end) {
+    const std::string text = Join(words, begin, end);
+    for (size_t i = begin; i < end; ++i) {
+      const std::string& word = words[i];
+      if (word != "to" && word != "for" && word != "with" && word != "into" && word != "by") continue;
+      const Spoken from = ReadPhrase(words, begin, i, true);
+      const Spoken to = ReadPhrase(words, i + 1, end, true);
+      // A swap that a dish offers.
+      if (!to.residue.empty() || !to.dishes.empty() || !to.loose.empty()) {
+        Words target_words(words.begin() + static_cast<std::ptrdiff_t>(i + 1),
+                           words.begin() + static_cast<std::ptrdiff_t>(end));
+        size_t on = 0;
+        while (on < target_words.size() && target_words[on] != "on" && target_words[on] != "in" &&
+               target_words[on] != "of")
+          ++on;
+        const std::string wanted = Join(target_words, 0, on);
+        const std::string unwanted = Join(words, begin, i);
+        for (size_t line = cart_.size(); line-- > 0;) {
+          const Dish* dish = lexicon_.Find(cart_[line].item_id);
+          const std::string name = dish == nullptr ? "" : MatchSwap(dish->item, wanted, unwanted);
+          if (name.empty()) continue;
+          if (on < target_words.size()) {
+            const Spoken target = ReadPhrase(target_words, on + 1, target_words.size(), true);
+            if (!target.dishes.empty() && !absl::c_linear_search(LinesOf(target.dishes.front()), line))
+              continue;
+          }
+          Act& act = Push(ActKind::kModify);
+          Point(act, line);
+          act.what.wishes = {{Polarity::kPlain, menu::Fold(name)}};
+          return;
+        }
+      }
+      Act act;
+      if (!from.dishes.empty()) {
+        PointAt(act, from.dishes.front());
+      } else {
+        Point(act, LastLine());
+      }
+      if (!to.dishes.empty()) {
+        act.kind = ActKind::kReplace;
+        act.with = to.dishes.front();
+      } else if (to.count.has_value()) {
+        act.kind = ActKind::kQuantity;
+        act.what.quantity = to.count;
+      } else if (!to.loose.empty()) {
+        act.kind = ActKind::kModify;
+        act.what.wishes = to.loose;
+        act.what.quantity.reset();
+      } else {
+        continue;
+      }
+      out_.acts.push_back(std::move(act));
+      return;
+    }
+    // "change it" says nothing of what it is to become.
+    const Spoken spoken = ReadPhrase(words, begin, end, true);
+    if (!spoken.loose.empty()) Modify(spoken.loose, std::nullopt);
+  }
+
+  void ReadMake(const Words& words, size_t begin, size_t end) {
+    const Spoken spoken = ReadPhrase(words, begin, end, true);
+    const bool pronoun = spoken.pronoun || spoken.all;
+    if (spoken.dishes.empty()) {
+      if (!spoken.loose.empty()) {
+        Modify(spoken.loose, spoken.of_them ? spoken.count : std::nullopt);
+      } else if (spoken.count.has_value()) {
+        if (Wanted* now = AddedNow(); now != nullptr) {
+          now->quantity = spoken.count;
+          return;
+        }
+        Act& act = Push(ActKind::kQuantity);
+        Point(act, LastLine());
+        act.what.quantity = spoken.count;
+      }
+      return;
+    }
+    const Wanted& dish = spoken.dishes.front();
+    const bool in_cart = InCart(dish);
+    Act act;
+    if (in_cart && dish.quantity.has_value() && !dish.article && dish.wishes.empty()) {
+      act.kind = ActKind::kQuantity;
+      const std::optional<int64_t> quantity = dish.quantity;
+      PointAt(act, dish);
+      act.what.quantity = quantity;
+    } else if (in_cart && (!dish.wishes.empty() || !spoken.loose.empty())) {
+      act.kind = ActKind::kModify;
+      PointAt(act, dish);
+      act.what.wishes.insert(act.what.wishes.end(), spoken.loose.begin(), spoken.loose.end());
+      act.what.quantity = dish.partitive ? dish.quantity : std::nullopt;
+    } else if (in_cart && spoken.count.has_value()) {
+      act.kind = ActKind::kQuantity;
+      PointAt(act, dish);
+      act.what.quantity = spoken.count;
+    } else if (pronoun || spoken.dishes.size() == 1) {
+      if (Wanted* now = AddedNow(); now != nullptr && pronoun) {
+        const std::optional<int64_t> quantity = now->quantity;
+        *now = dish;
+        if (!dish.quantity.has_value()) now->quantity = quantity;
+        return;
+      }
+      const std::optional<size_t> line = LastLine();
+      if (pronoun && line.has_value()) {
+        act.kind = ActKind::kReplace;
+        Point(act, MostLike(dish));
+        act.with = dish;
+      } else {
+        AddOne(dish);
+        return;
+      }
+    } else {
+      for (const Wanted& wanted : spoken.dishes) AddOne(wanted);
+      return;
+    }
+    out_.acts.push_back(std::move(act));
+  }
+
+  Words words_;
+  std::string text_;
+  const Lexicon& lexicon_;
+  const Dialogue& dialogue_;
+  const std::vector<OrderLine>& cart_;
+  const absl::string_view state_;
+  Understanding out_;
+  bool greeted_ = false;
+  bool thanked_ = false;
+  bool left_ = false;
+  std::vector<Act> closing_;
+};
+
+}  // namespace
+
+Constraints TakeConstraints(Words& words) {
+  Understanding read;
+  ReadConstraints(words, read);
+  return {std::move(read.exclude_allergens), std::move(read.dietary_filters),
+          std::move(read.unknown_allergens)};
+}
+
+std::optional<Understanding> UnderstandSmallTalk(const Words& words) {
+  const std::string text = Join(words);
+  Understanding out;
+  Act act;
+  if (Full(text, re::Greeting())) {
+    act.kind = ActKind::kGreet;
+  } else if (Full(text, re::Thanks()) && !absl::StartsWith(text, "no")) {
+    act.kind = ActKind::kThanks;
+  } else if (Full(text, re::Repeat())) {
+    act.kind = ActKind::kRepeat;
+  } else if (Full(text, re::Help())) {
+    act.kind = ActKind::kHelp;
+  } else {
+    return std::nullopt;
+  }
+  out.acts.push_back(std::move(act));
+  return out;
+}
+
+Understanding Understand(const Words& words, const Lexicon& lexicon, const Dialogue& dialogue,
+                         const std::vector<messages::OrderLine>& cart, absl::string_view state) {
+  return Parser(words, lexicon, dialogue, cart, state).Run();
+}
+
+}  // namespace arc::brain
