@@ -15,5 +15,8 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(QRENCODE REQUIRED IMPORTED_TARGET libqrencode)
 pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
 pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
+pkg_check_modules(WEBRTC REQUIRED IMPORTED_TARGET webrtc-audio-processing)
+# Header only.
+find_package(cpp-jwt REQUIRED)
 find_library(HPDF_LIBRARY hpdf REQUIRED)
 find_program(PROTOC_GRPC_CPP grpc_cpp_plugin REQUIRED)
