@@ -1,12 +1,17 @@
 // arc-voice: hears agent.voice.audio.<room> and reads kiosk.input.text; drives stt, brain and tts; publishes
 // kiosk.voice.* and agent.voice.*; takes LiveKit's webhooks on its HTTP port.
 #include <algorithm>
+#include <fstream>
 #include <iostream>
 #include <string>
 
 #include "absl/flags/flag.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "common/agent/agent.h"
 #include "services/voice/voice.h"
+#include "services/voice/webhook.h"
 
 ABSL_FLAG(std::string, rooms, "", "rooms that this copy serves: room[=kiosk],...; empty: all");
 ABSL_FLAG(int, max_rooms, 100, "most rooms at once");
@@ -23,6 +28,30 @@ ABSL_FLAG(absl::Duration, resume_after, absl::Seconds(2),
           "from an interruption without words until the kiosk goes on");
 ABSL_FLAG(absl::Duration, brain_timeout, absl::Seconds(2), "how long the brain may think");
 ABSL_FLAG(absl::Duration, conversation_timeout, absl::Minutes(2), "silence that ends a conversation");
+ABSL_FLAG(std::string, livekit_api_key, "", "whose webhooks are taken; empty: none are");
+ABSL_FLAG(std::string, livekit_api_secret_file, "", "file with that key's secret");
+
+namespace {
+
+// The key that the flags name; InvalidArgument when only half of it is there.
+absl::StatusOr<arc::voice::LiveKitKey> ReadLiveKitKey() {
+  arc::voice::LiveKitKey key;
+  key.api_key = absl::GetFlag(FLAGS_livekit_api_key);
+  const std::string path = absl::GetFlag(FLAGS_livekit_api_secret_file);
+  if (key.api_key.empty() && path.empty()) return key;
+  if (key.api_key.empty() || path.empty()) {
+    return absl::InvalidArgumentError("--livekit_api_key and --livekit_api_secret_file belong together");
+  }
+  std::ifstream file(path);
+  std::getline(file, key.api_secret);
+  absl::StripAsciiWhitespace(&key.api_secret);
+  if (key.api_secret.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("--livekit_api_secret_file: no secret in ", path));
+  }
+  return key;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   arc::Agent agent({"voice", arc::voice::kAgentName, "Hears customers, takes turns with them, speaks"}, argc,
@@ -33,6 +62,11 @@ int main(int argc, char** argv) {
   const auto rooms = arc::voice::ParseRooms(absl::GetFlag(FLAGS_rooms));
   if (!rooms.ok()) {
     std::cerr << "arc-voice: --rooms: " << rooms.status().message() << "\n";
+    return 2;
+  }
+  const auto livekit = ReadLiveKitKey();
+  if (!livekit.ok()) {
+    std::cerr << "arc-voice: " << livekit.status().message() << "\n";
     return 2;
   }
   options.rooms = *rooms;
@@ -54,6 +88,10 @@ int main(int argc, char** argv) {
       agent.bus(), agent.metrics(), options,
       [&agent](absl::string_view error_type, absl::string_view message, absl::string_view severity,
                absl::string_view action) { agent.ReportError(error_type, message, severity, action); });
+  arc::voice::Webhook webhook(*livekit, agent.metrics(),
+                              [&](const arc::voice::LiveKitEvent& event) { voice.OnLiveKit(event); });
+  agent.http().Handle("POST", "/livekit/webhook",
+                      [&](const arc::HttpRequest& request) { return webhook.Handle(request); });
   agent.OnStart([&] { return voice.Start(); });
   agent.HealthCheck("voice", [&] { return voice.Health(); });
   agent.SetActiveSessions([&] { return voice.active_sessions(); });
