@@ -18,6 +18,9 @@ pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
 pkg_check_modules(SOXR REQUIRED IMPORTED_TARGET soxr)
 pkg_check_modules(OPUS REQUIRED IMPORTED_TARGET opus)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+pkg_check_modules(WEBRTC REQUIRED IMPORTED_TARGET webrtc-audio-processing)
+# Header only.
+find_package(cpp-jwt REQUIRED)
 find_library(HPDF_LIBRARY hpdf REQUIRED)
 # flite and the voices that services/tts has; Debian's package has neither pkg-config nor CMake files.
 add_library(flite INTERFACE IMPORTED)
