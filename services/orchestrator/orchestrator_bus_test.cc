@@ -255,7 +255,7 @@ TEST_F(OrchestratorBusTest, BadInputOfEveryKindIsBuriedAndNothingStops) {
       R"({"payload":{"action":1}})",
       R"({"payload":{"action":"start","item_id":-1}})",
       R"({"payload":{"action":"start","item_id":1e300}})",
-      std::string("{\"payload\":{\"action\":\"st\0art\"}}", 32),
+      std::string("{\"payload\":{\"action\":\"st\0art\"}}", 31),
       "{\"payload\":{\"action\":\"\xff\xfe\"}}",
       std::string(40, '[') + std::string(40, ']'),
       absl::StrCat("{\"payload\":{\"action\":\"", std::string(900000, 'x'), "\"}}")};
