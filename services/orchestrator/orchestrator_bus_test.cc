@@ -79,8 +79,8 @@ class OrchestratorBusTest : public ::testing::Test {
     subscriptions_.clear();
   }
 
-  void Serve(absl::string_view subject, std::function<std::string(const ParsedMessage&)> answer) {
-    auto subscription = bus_->Subscribe(subject, "", [this, answer](bus::Message message) {
+  void Serve(absl::string_view subject, const std::function<std::string(const ParsedMessage&)>& answer) {
+    auto subscription = bus_->Subscribe(subject, "", [this, answer](const bus::Message& message) {
       const auto request = ParseMessage(message.body, SystemClock::Get().Now());
       if (!request.ok() || message.reply.empty()) return;
       bus::Message reply;
