@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -350,7 +351,7 @@ struct Agent::Impl {
       if (!opened.ok()) return std::move(opened).status();
       bucket.bucket = *std::move(opened);
     }
-    const absl::Status status = bucket.on_open(*bucket.bucket);
+    absl::Status status = bucket.on_open(*bucket.bucket);
     if (status.ok()) return status;
     return absl::Status(status.code(), absl::StrCat("bucket ", bucket.name, ": ", status.message()));
   }
@@ -446,9 +447,9 @@ struct Agent::Impl {
     const double wall = absl::ToDoubleSeconds(now - last_stats_at);
     if (wall > 0) {
       const double percent = 100 * absl::ToDoubleSeconds(stats.cpu_time - last_stats.cpu_time) / wall;
-      heartbeat.metrics.cpu_percent = static_cast<double>(static_cast<int64_t>(percent * 10 + 0.5)) / 10;
+      heartbeat.metrics.cpu_percent = static_cast<double>(std::lround(percent * 10)) / 10;
     }
-    heartbeat.metrics.memory_mb = static_cast<double>(static_cast<int64_t>(stats.memory_mb * 10 + 0.5)) / 10;
+    heartbeat.metrics.memory_mb = static_cast<double>(std::lround(stats.memory_mb * 10)) / 10;
     heartbeat.metrics.threads = stats.threads;
     last_stats = stats;
     last_stats_at = now;

@@ -1,6 +1,7 @@
 // The whole runtime, as a process, with a real nats-server.
 #include <signal.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -390,6 +391,29 @@ TEST_F(AgentTest, EndsAtOnceWhileItWaitsForNatsServer) {
   TestAgent agent(server_);
   agent.process().Send(SIGTERM);
   EXPECT_EQ(agent.process().WaitExit(kLimit), 0);
+}
+
+// "Every 30 seconds from each service", though nothing changed.
+TEST_F(AgentTest, HeartbeatsComeEveryThirtySeconds) {
+  server_.Provision();
+  auto bus = Connect();
+  KeepSystemMessages(*bus);
+  TestAgent agent(server_);
+  ASSERT_TRUE(agent.AwaitServing());
+  std::vector<messages::Heartbeat> healthy;
+  ASSERT_TRUE(Await("a second heartbeat of a healthy agent", absl::Seconds(45), [&] {
+    healthy = Kept<messages::Heartbeat>(*bus, subjects::kHeartbeat);
+    healthy.erase(std::remove_if(healthy.begin(), healthy.end(),
+                                 [](const messages::Heartbeat& beat) { return beat.status != "healthy"; }),
+                  healthy.end());
+    return healthy.size() >= 2;
+  }));
+  absl::Time first;
+  absl::Time second;
+  std::string error;
+  ASSERT_TRUE(absl::ParseTime(absl::RFC3339_full, healthy[0].timestamp, &first, &error)) << error;
+  ASSERT_TRUE(absl::ParseTime(absl::RFC3339_full, healthy[1].timestamp, &second, &error)) << error;
+  EXPECT_GE(second - first, absl::Seconds(29.5));
 }
 
 TEST_F(AgentTest, HeartbeatsTellEveryChangeAndErrorsReachOperators) {

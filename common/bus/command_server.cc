@@ -122,7 +122,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     auto job = std::make_shared<Job>();
     job->reply_to = message.reply;
     job->message = std::move(message);
-    Dispatch(std::move(job));
+    Dispatch(job);
   }
 
   // The dead letter is the durable consumer's.
@@ -149,10 +149,10 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     job->reply_to = *reply_to;
     job->delivery = std::move(delivery);
     job->durable = durable;
-    Dispatch(std::move(job));
+    Dispatch(job);
   }
 
-  void Dispatch(std::shared_ptr<Job> job) {
+  void Dispatch(const std::shared_ptr<Job>& job) {
     job->received = bus.clock().Now();
     const std::string subject = subjects::ResolveAlias(subjects::SplitScope(job->msg().subject).base);
     job->endpoint = Find(subject);
@@ -315,7 +315,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
                                   job.delivery->stream_sequence(), deliveries};
     // Ended only once the dead letter is stored; otherwise it is delivered again, or found by the sweep.
     PublishDeadLetter(bus, source, job.msg(), result.status(),
-                      [delivery = job.delivery](absl::Status status) {
+                      [delivery = job.delivery](const absl::Status& status) {
                         if (status.ok()) delivery->Term();
                       });
   }
@@ -337,7 +337,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     }
     if (observer.on_dead_letter) observer.on_dead_letter(LastToken(message.subject));
     PublishDeadLetter(bus, {agent, subjects::kCommandsStream, source.durable, sequence, deliveries}, message,
-                      lost, [self = shared_from_this(), sequence](absl::Status status) {
+                      lost, [self = shared_from_this(), sequence](const absl::Status& status) {
                         if (!status.ok()) return;
                         self->executor.Run([self, sequence] {
                           self->bus.DeleteStored(subjects::kCommandsStream, sequence).IgnoreError();
@@ -425,7 +425,7 @@ absl::Status CommandServer::Start(const std::vector<Source>& sources) {
     ASSIGN_OR_RETURN(std::unique_ptr<Subscription> advisories,
                      impl_->bus.Subscribe(absl::StrCat("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.",
                                                        subjects::kCommandsStream, ".", source.durable),
-                                          impl_->service, [weak, source](Message message) {
+                                          impl_->service, [weak, source](const Message& message) {
                                             if (auto self = weak.lock()) self->OnAdvisory(source, message);
                                           }));
     ConsumeOptions options;

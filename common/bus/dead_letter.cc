@@ -16,7 +16,7 @@ namespace {
 
 // Below the server's limit of 1 MiB a message, with room for headers.
 constexpr size_t kMaxEncoded = 1000000;
-constexpr size_t kKeptWhenTruncated = 512 * 1024;
+constexpr size_t kKeptWhenTruncated = size_t{512} * 1024;
 
 bool IsText(absl::string_view body) {
   return body.empty() || json::Parse(json::Quote(body)).ok();

@@ -94,7 +94,7 @@ class MsgBin {
 
  private:
   static constexpr size_t kMaxCount = 64;
-  static constexpr size_t kMaxBytes = 256 * 1024;
+  static constexpr size_t kMaxBytes = size_t{256} * 1024;
   std::mutex mutex_;
   std::vector<natsMsg*> messages_;
   size_t bytes_ = 0;
@@ -635,9 +635,12 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
     Message ping;
     ping.subject = absl::StrCat("$SRV.PING.", service);
     CoreRequest(
-        std::move(ping), timeout, [weak = weak_from_this(), token, service](absl::StatusOr<Message> pong) {
+        std::move(ping), timeout,
+        [weak = weak_from_this(), token, service](const absl::StatusOr<Message>& pong) {
           auto self = weak.lock();
-          if (self == nullptr || pong.ok() || !absl::IsUnavailable(pong.status()) || !self->direct_up) return;
+          if (self == nullptr || pong.ok() || !absl::IsUnavailable(pong.status()) || !self->direct_up) {
+            return;
+          }
           self->Finish(token,
                        MakeError(ErrorCode::kUnavailable, absl::StrCat("no ", service, " agent is running")));
         });
@@ -648,7 +651,8 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
     const absl::Duration left = deadline - clock->Now();
     Message copy = *message;
     CoreRequest(std::move(copy), std::min(left, kPublishAttempt),
-                [weak = weak_from_this(), message, deadline, done](absl::StatusOr<Message> reply) {
+                [weak = weak_from_this(), message = std::move(message), deadline,
+                 done = std::move(done)](const absl::StatusOr<Message>& reply) {
                   auto self = weak.lock();
                   if (self == nullptr) return;
                   absl::Status status = reply.status();
@@ -705,6 +709,7 @@ absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
   const std::unique_ptr<natsOptions, void (*)(natsOptions*)> opts(raw, natsOptions_Destroy);
   std::vector<std::string> urls = absl::StrSplit(options.url, ',', absl::SkipWhitespace());
   std::vector<const char*> servers;
+  servers.reserve(urls.size());
   for (const std::string& url : urls) servers.push_back(url.c_str());
   if (servers.empty()) return absl::InvalidArgumentError("the NATS URL is empty");
   RETURN_IF_ERROR(FromNats(natsOptions_SetServers(raw, servers.data(), static_cast<int>(servers.size())),
@@ -1105,7 +1110,7 @@ struct WatchState : public std::enable_shared_from_this<WatchState> {
       last_heard = clock->Now();
       if (connected()) {
         inbox_subject = absl::StrCat("_INBOX.", NewUuid());
-        auto made = subscribe(inbox_subject, [weak = weak_from_this(), this_run](Message message) {
+        auto made = subscribe(inbox_subject, [weak = weak_from_this(), this_run](const Message& message) {
           if (auto self = weak.lock()) self->OnMessage(this_run, message);
         });
         if (made.ok()) inbox = *std::move(made);

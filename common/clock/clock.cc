@@ -186,7 +186,7 @@ namespace {
 // "2025-12-14T13:30:00.000Z": what every message of the fleet carries twice. absl::FormatTime and
 // absl::ParseTime take twenty times as long, and read and write whatever is not of this form.
 constexpr absl::string_view kForm = "0000-00-00T00:00:00.000Z";
-constexpr int64_t kMillisOfDay = 24 * 60 * 60 * 1000;
+constexpr int64_t kMillisOfDay = int64_t{24} * 60 * 60 * 1000;
 // The years that have four digits: 0001 to 9999.
 constexpr int64_t kFirstMillis = -62135596800000;
 constexpr int64_t kLastMillis = 253402300799999;
@@ -241,8 +241,8 @@ absl::StatusOr<absl::Time> ParseTimestamp(absl::string_view text) {
     if (year > 0 && date.month() == month && date.day() == day && hour >= 0 && hour < 24 && minute >= 0 &&
         minute < 60 && second >= 0 && second < 60 && millis >= 0) {
       const int64_t days = date - absl::CivilDay(1970, 1, 1);
-      return absl::FromUnixMillis(days * kMillisOfDay + hour * 3600000 + minute * 60000 + second * 1000 +
-                                  millis);
+      return absl::FromUnixMillis(days * kMillisOfDay + int64_t{hour} * 3600000 + int64_t{minute} * 60000 +
+                                  int64_t{second} * 1000 + millis);
     }
   }
   absl::Time time;

@@ -25,7 +25,7 @@ using ::grpc::health::v1::HealthCheckRequest;
 using ::grpc::health::v1::HealthCheckResponse;
 
 constexpr int kMaxRequestBytes = 4096;
-constexpr size_t kMemoryQuota = 4 * 1024 * 1024;
+constexpr size_t kMemoryQuota = size_t{4} * 1024 * 1024;
 
 // What gRPC says itself becomes log lines of the agent.
 void LogOfGrpc(gpr_log_func_args* args) {

@@ -18,7 +18,7 @@ namespace {
 
 // Probes, scrapes and receipts: few at a time, none for long.
 constexpr int kThreads = 2;
-constexpr size_t kMaxBody = 1024 * 1024;
+constexpr size_t kMaxBody = size_t{1024} * 1024;
 constexpr int kTimeoutSeconds = 5;
 
 HttpRequest Convert(const httplib::Request& from) {
@@ -56,10 +56,11 @@ HttpServer::HttpServer() : impl_(std::make_unique<Impl>()) {
   server.set_write_timeout(kTimeoutSeconds, 0);
   // A kept connection occupies one of the few threads.
   server.set_keep_alive_max_count(1);
-  server.set_exception_handler([](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
-    response.status = 500;
-    response.set_content("internal error\n", "text/plain; charset=utf-8");
-  });
+  server.set_exception_handler(
+      [](const httplib::Request&, httplib::Response& response, const std::exception_ptr&) {
+        response.status = 500;
+        response.set_content("internal error\n", "text/plain; charset=utf-8");
+      });
 }
 
 HttpServer::~HttpServer() {

@@ -23,7 +23,7 @@
 namespace arc::bus {
 namespace {
 
-constexpr size_t kMaxPayload = 1024 * 1024;
+constexpr size_t kMaxPayload = size_t{1024} * 1024;
 constexpr absl::Duration kPublishRetry = absl::Milliseconds(250);
 
 bool IsValidSubject(absl::string_view subject, bool wildcards) {
@@ -1106,7 +1106,7 @@ bool MemoryBus::connected() const {
 }
 
 absl::Status MemoryBus::Publish(const Message& message, Urgency) {
-  const absl::Status valid = Core::Check(message);
+  absl::Status valid = Core::Check(message);
   if (!valid.ok()) return valid;
   std::lock_guard<std::mutex> lock(core_->mutex);
   core_->SendLocked(message);

@@ -39,7 +39,7 @@ struct SessionEnded {
   static void Describe(S& s, V& v) {
     v.Constant("event", "session_ended");
     v.Required("reason", s.reason);
-    v.Required("duration_seconds", s.duration_seconds, json::Range(0, 86400 * 365));
+    v.Required("duration_seconds", s.duration_seconds, json::Range(0, int64_t{86400} * 365));
   }
 };
 

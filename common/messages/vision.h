@@ -53,7 +53,7 @@ struct PersonLeft {
   template <class S, class V>
   static void Describe(S& s, V& v) {
     v.Constant("event", "person_left");
-    v.Optional("duration_seconds", s.duration_seconds, json::Range(0, 86400 * 365));
+    v.Optional("duration_seconds", s.duration_seconds, json::Range(0, int64_t{86400} * 365));
   }
 };
 

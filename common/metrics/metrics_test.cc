@@ -58,6 +58,7 @@ TEST(MetricsTest, CallbacksAreAskedAtEachScrape) {
 TEST(MetricsTest, CountsFromManyThreads) {
   Metrics metrics("menu");
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 1000; ++i) metrics.Increment("n", "N.", {{"k", "v"}});

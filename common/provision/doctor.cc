@@ -23,7 +23,7 @@ constexpr absl::Duration kMinStuck = absl::Seconds(10);
 
 // Every subject on which somebody waits for an answer.
 const std::vector<std::string>& RequestSubjects() {
-  static const auto* const kAll = [] {
+  static const auto* const requests = [] {
     auto* all = new std::vector<std::string>();
     for (const char* base :
          {subjects::kMenuSearch, subjects::kMenuDetails, subjects::kMenuList, subjects::kMenuSetAvailability,
@@ -40,7 +40,7 @@ const std::vector<std::string>& RequestSubjects() {
     }
     return all;
   }();
-  return *kAll;
+  return *requests;
 }
 
 std::string ConsumerObject(const ConsumerState& consumer) {

@@ -37,7 +37,7 @@ absl::Status ProvisionStream(JetStreamApi& api, const StreamConfig& want, const 
   const std::string object = absl::StrCat("stream ", want.name);
   StreamConfig found;
   if (have == nullptr) {
-    const absl::Status created = api.CreateStream(want);
+    absl::Status created = api.CreateStream(want);
     if (created.ok()) {
       report.created.push_back(object);
       return absl::OkStatus();
@@ -55,7 +55,7 @@ absl::Status ProvisionStream(JetStreamApi& api, const StreamConfig& want, const 
     return absl::OkStatus();
   }
   if (options.update) {
-    const absl::Status updated = api.UpdateStream(want);
+    absl::Status updated = api.UpdateStream(want);
     if (updated.ok()) {
       report.updated.push_back(object);
       return absl::OkStatus();
@@ -80,7 +80,7 @@ absl::Status ProvisionConsumer(JetStreamApi& api, const Consumer& want, const Co
     return absl::OkStatus();
   }
   if (options.update) {
-    const absl::Status updated = api.PutConsumer(want.stream, want.config);
+    absl::Status updated = api.PutConsumer(want.stream, want.config);
     if (updated.ok()) {
       report.updated.push_back(object);
       return absl::OkStatus();
@@ -141,10 +141,10 @@ void Keeper::Run() {
   watches.push_back(bus_.OnConnectionChange([this](bool connected) {
     if (connected) Wake();
   }));
-  const char* const kAdvisories[] = {"$JS.EVENT.ADVISORY.STREAM.DELETED.>",
-                                     "$JS.EVENT.ADVISORY.CONSUMER.DELETED.>"};
-  for (const char* advisory : kAdvisories) {
-    auto watch = bus_.Subscribe(advisory, "", [this](bus::Message) { Wake(); });
+  const char* const advisories[] = {"$JS.EVENT.ADVISORY.STREAM.DELETED.>",
+                                    "$JS.EVENT.ADVISORY.CONSUMER.DELETED.>"};
+  for (const char* advisory : advisories) {
+    auto watch = bus_.Subscribe(advisory, "", [this](const bus::Message&) { Wake(); });
     // Without advisories (an account without the right to them) `interval` still finds what is missing.
     if (watch.ok()) watches.push_back(*std::move(watch));
   }

@@ -341,7 +341,7 @@ TEST_F(DoctorTest, FindsLag) {
     event.body = "{}";
     Signal stored;
     bool done = false;
-    bus_->PublishEvent(event, kLimit, [&](absl::Status status) {
+    bus_->PublishEvent(event, kLimit, [&](const absl::Status& status) {
       EXPECT_THAT(status, IsOk());
       stored.Set([&] { done = true; });
     });

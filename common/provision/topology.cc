@@ -113,7 +113,7 @@ struct File {
 // Collects the fields of a message by name, with their values as JSON.
 class FieldLister {
  public:
-  static constexpr bool kDecoding = false;
+  [[maybe_unused]] static constexpr bool kDecoding = false;
   template <class T>
   void Required(absl::string_view name, const T& value) {
     fields_.emplace_back(name, json::Encode(value));

@@ -20,7 +20,7 @@ constexpr char kDefaultUrl[] = "nats://localhost:4222";
 constexpr absl::Duration kDefaultTimeout = absl::Seconds(5);
 
 const std::vector<FlagSpec>& CommonFlags() {
-  static const auto* const kFlags = new std::vector<FlagSpec>{
+  static const auto* const flags = new std::vector<FlagSpec>{
       {"nats_url", "URL",
        "nats-server, several separated by commas (default: $ARC_NATS_URL or nats://localhost:4222)"},
       {"nats_user", "NAME", "user of the bus (default: none)"},
@@ -31,7 +31,7 @@ const std::vector<FlagSpec>& CommonFlags() {
       {"json", "", "print one JSON value a result"},
       {"help", "", "this text"},
   };
-  return *kFlags;
+  return *flags;
 }
 
 std::vector<VerbSpec> Specs(const std::vector<VerbEntry>& verbs) {
@@ -97,7 +97,7 @@ bool StopSignal::stopped() const {
   return stopped_;
 }
 
-void StopSignal::OnStop(std::function<void()> action) {
+void StopSignal::OnStop(const std::function<void()>& action) {
   std::lock_guard<std::mutex> running(action_mutex_);
   bool now = false;
   {

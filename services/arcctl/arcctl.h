@@ -26,7 +26,7 @@ class StopSignal {
   bool stopped() const;
   // Calls `action` on Stop(), at once when that has been called already. One action at a time; Clear() waits
   // for a running one.
-  void OnStop(std::function<void()> action);
+  void OnStop(const std::function<void()>& action);
   void Clear();
 
  private:

@@ -88,7 +88,7 @@ class ArcctlTest : public testing::Test {
   }
 
   // Answers every message on `subject` with what `answer` makes of it.
-  void Serve(const std::string& subject, std::function<std::string(const bus::Message&)> answer) {
+  void Serve(const std::string& subject, const std::function<std::string(const bus::Message&)>& answer) {
     auto subscription = bus_->Subscribe(subject, "", [this, answer](bus::Message message) {
       bus::Message reply;
       reply.subject = message.reply;
@@ -129,7 +129,7 @@ class ArcctlTest : public testing::Test {
     bool done = false;
     bus::PublishDeadLetter(*bus_, source, message,
                            MakeError(ErrorCode::kInvalidRequest, "payload.query: too long"),
-                           [&](absl::Status status) {
+                           [&](const absl::Status& status) {
                              EXPECT_THAT(status, IsOk());
                              stored.Set([&] { done = true; });
                            });

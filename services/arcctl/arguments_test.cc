@@ -13,9 +13,9 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 const std::vector<FlagSpec>& Common() {
-  static const auto* const kFlags = new std::vector<FlagSpec>{
+  static const auto* const flags = new std::vector<FlagSpec>{
       {"url", "URL", "where"}, {"json", "", "as JSON"}, {"timeout", "T", "how long"}};
-  return *kFlags;
+  return *flags;
 }
 
 std::vector<VerbSpec> Verbs() {

@@ -74,7 +74,7 @@ class ScreenWatch {
         subscription_,
         session_.bus.Subscribe(
             session_.SubjectOf(subjects::kUiUpdate), "",
-            [seen = seen_, kiosk, scoped, clock](bus::Message message) {
+            [seen = seen_, kiosk, scoped, clock](const bus::Message& message) {
               // Kiosks that share the specification's own subjects tell themselves apart by the header.
               if (!scoped && Normalized(message.headers.Get(subjects::kKioskIdHeader).value_or("")) != kiosk)
                 return;

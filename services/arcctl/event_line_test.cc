@@ -10,7 +10,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const absl::Time kNoon = absl::FromUnixSeconds(1765713600);  // 2025-12-14T12:00:00Z
+constexpr absl::Time kNoon = absl::FromUnixSeconds(1765713600);  // 2025-12-14T12:00:00Z
 
 bus::Message Event(std::string subject, std::string body) {
   bus::Message message;

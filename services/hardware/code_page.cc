@@ -113,6 +113,7 @@ void CodePage::ConverterDeleter::operator()(Converter* converter) const {
 
 std::vector<absl::string_view> CodePage::Names() {
   std::vector<absl::string_view> names;
+  names.reserve(kTables.size());
   for (const Table& table : kTables) names.push_back(table.name);
   return names;
 }

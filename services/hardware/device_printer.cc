@@ -176,7 +176,7 @@ class WirePrinter : public Printer {
     }
     // Either it stopped in the middle, or it is a model that knows DLE EOT but not GS r, which need not be
     // waited for again.
-    const PrintResult result = ConfirmByStatus(fd);
+    PrintResult result = ConfirmByStatus(fd);
     if (result.fate == PrintResult::Fate::kPrinted) answers_finish_ = false;
     return result;
   }

@@ -39,7 +39,7 @@ std::string FingerprintOf(const messages::PrintRequest& request) {
 }
 
 absl::StatusOr<int64_t> Minor(const Decimal& amount, int exponent, absl::string_view field) {
-  const absl::StatusOr<int64_t> minor = amount.ToMinor(exponent);
+  absl::StatusOr<int64_t> minor = amount.ToMinor(exponent);
   if (minor.ok()) return minor;
   return MakeError(ErrorCode::kInvalidRequest,
                    absl::StrCat("payload.", field, ": ", minor.status().message()));

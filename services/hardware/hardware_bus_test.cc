@@ -141,6 +141,7 @@ TEST_F(HardwareBusTest, AnswersTheSpecificationsExamplesOnBothSubjects) {
 TEST_F(HardwareBusTest, SixteenClientsGetOneReceipt) {
   StartAgent();
   std::vector<std::thread> threads;
+  threads.reserve(16);
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&] { EXPECT_THAT(Print(Order("together")), IsOk()); });
   }

@@ -159,7 +159,7 @@ struct Led::Shared {
 
   // The caller holds the mutex.
   absl::Status Show(const Color& color, LedPattern pattern) {
-    const absl::Status status = device->Show(color, pattern);
+    absl::Status status = device->Show(color, pattern);
     if (status.ok()) {
       state = {FormatColor(color), pattern};
       return status;

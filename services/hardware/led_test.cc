@@ -84,6 +84,7 @@ TEST_F(FileLedTest, TimersMayOutliveTheLed) {
 
 TEST_F(FileLedTest, ManyAtOnceLeaveAWholeState) {
   std::vector<std::thread> threads;
+  threads.reserve(16);
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&, i] {
       for (int k = 0; k < 20; ++k) {

@@ -134,6 +134,7 @@ TEST(FilePrinterTest, SixteenCopiesPrintAJobOnce) {
   testing_support::TempDir folder;
   const std::string path = folder.path() + "/paper";
   std::vector<std::thread> threads;
+  threads.reserve(16);
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&path] {
       // A printer of its own each, as processes would have.

@@ -121,6 +121,7 @@ TEST_F(SpoolTest, SixteenAskersAtOnceGetOneReceiptAndAllHearOfIt) {
   const auto spool = Started();
   std::atomic<int> first{0};
   std::vector<std::thread> threads;
+  threads.reserve(16);
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&] {
       for (int order = 0; order < 10; ++order) {
@@ -149,8 +150,10 @@ TEST_F(SpoolTest, TwoCopiesOfTheAgentPrintOnce) {
 
 TEST_F(SpoolTest, CopiesThatAreAskedAtTheSameTimePrintOnce) {
   std::vector<std::unique_ptr<Spool>> copies;
+  copies.reserve(4);
   for (int i = 0; i < 4; ++i) copies.push_back(Started(absl::StrCat("copy", i)));
   std::vector<std::thread> threads;
+  threads.reserve(16);
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&, i] {
       for (int order = 0; order < 10; ++order) {
@@ -419,6 +422,7 @@ TEST_F(SpoolTest, ACrashAtAnyStepPrintsAtMostOnceAndLosesNothing) {
   printer_.on_moment = nullptr;
   bucket_.on_moment = nullptr;
   std::vector<std::string> moments;
+  moments.reserve(crashes.size());
   for (const Crash& crash : crashes) moments.push_back(crash.moment);
   ASSERT_THAT(moments, ElementsAre("create", "created", "print", "printed", "put", "end"));
 

@@ -14,7 +14,7 @@ namespace arc::menu {
 namespace {
 
 // Most bytes of items in one reply: the server's limit is 1 MB for the whole message.
-constexpr size_t kReplyBytes = 900 * 1000;
+constexpr size_t kReplyBytes = size_t{900} * 1000;
 // This many items always fit.
 constexpr size_t kFewItems = 50;
 

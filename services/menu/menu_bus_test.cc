@@ -33,8 +33,9 @@ class Copy {
     EXPECT_TRUE(bus_->AwaitConnected(absl::Seconds(10)));
     EXPECT_TRUE(Await("the bucket to open", absl::Seconds(10), [&] {
       absl::StatusOr<std::unique_ptr<bus::KeyValue>> bucket = bus_->OpenBucket(subjects::kMenuBucket);
-      if (bucket.ok()) bucket_ = *std::move(bucket);
-      return bucket.ok();
+      if (!bucket.ok()) return false;
+      bucket_ = *std::move(bucket);
+      return true;
     }));
     menu_ = std::make_unique<Menu>();
     EXPECT_THAT(menu_->Watch(*bucket_), IsOk());

@@ -23,7 +23,7 @@ constexpr char kCurrentKey[] = "current";
 constexpr absl::string_view kMenuPrefix = "menu.";
 constexpr absl::string_view kAvailabilityPrefix = "availability.";
 // Far below the server's limit for one message, 1 MB.
-constexpr size_t kChunkBytes = 256 * 1024;
+constexpr size_t kChunkBytes = size_t{256} * 1024;
 constexpr int64_t kMaxChunks = 1024;
 
 // The value of the key `current`.

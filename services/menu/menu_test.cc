@@ -437,6 +437,7 @@ TEST_F(MenuTest, ReadersOnOtherThreadsAlwaysSeeOneWholeMenu) {
   std::atomic<int> mixed{0};
   std::atomic<int64_t> searches{0};
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&] {
       while (!stop) {

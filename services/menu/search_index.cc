@@ -41,10 +41,10 @@ constexpr float kWholeName = 2;  // the query is the item's name or one of its s
 
 // Words that look like compounds of two foods and are neither.
 bool IsFalseCompound(absl::string_view word) {
-  static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
+  static const auto* const words = new absl::flat_hash_set<absl::string_view>{
       "hamburger", "hamburgers", "eggplant",  "eggplants",  "peppermint", "butternut", "doughnut",
       "doughnuts", "grapefruit", "pineapple", "pineapples", "strawberry", "gooseberry"};
-  return kWords->contains(word);
+  return words->contains(word);
 }
 
 uint32_t LettersOf(absl::string_view word) {
@@ -57,18 +57,18 @@ uint32_t LettersOf(absl::string_view word) {
 
 // Phrase (folded, one or two words) to the other phrases of its groups.
 const absl::flat_hash_map<std::string, std::vector<std::string>>& SynonymTable() {
-  static const auto* const kTable = [] {
-    auto* table = new absl::flat_hash_map<std::string, std::vector<std::string>>;
+  static const auto* const table = [] {
+    auto* synonyms = new absl::flat_hash_map<std::string, std::vector<std::string>>;
     for (const std::vector<std::string>& group : SynonymGroups()) {
       for (const std::string& phrase : group) {
         for (const std::string& other : group) {
-          if (other != phrase) (*table)[phrase].push_back(other);
+          if (other != phrase) (*synonyms)[phrase].push_back(other);
         }
       }
     }
-    return table;
+    return synonyms;
   }();
-  return *kTable;
+  return *table;
 }
 
 const std::vector<std::string>* SynonymsOf(absl::string_view phrase) {

@@ -38,8 +38,8 @@ std::shared_ptr<const Catalogue> DemoCatalogue() {
 }
 
 const SearchIndex& Demo() {
-  static const auto* const kIndex = new SearchIndex(DemoCatalogue());
-  return *kIndex;
+  static const auto* const index = new SearchIndex(DemoCatalogue());
+  return *index;
 }
 
 SearchQuery Text(absl::string_view text) {
@@ -280,10 +280,11 @@ TEST(SearchIndexTest, AnyNumberOfThreadsSearchOneIndex) {
   const std::vector<std::string> expected = Names("chese burger");
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 200; ++i) {
-        if (Names("chese burger") != expected || Names("zzqxv") != std::vector<std::string>{}) ++wrong;
+        if (Names("chese burger") != expected || !Names("zzqxv").empty()) ++wrong;
       }
     });
   }

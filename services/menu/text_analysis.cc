@@ -102,18 +102,16 @@ std::string FoldTo(absl::string_view text, bool drop_apostrophes) {
   out.reserve(text.size());
   for (size_t i = 0; i < text.size();) {
     const int32_t cp = NextCodePoint(text, i);
-    if (cp < 0) {
-      out.push_back(' ');
-    } else if (IsApostrophe(cp)) {
+    if (IsApostrophe(cp)) {
       if (!drop_apostrophes) out.push_back('\'');
-    } else if (cp < 0x80) {
+    } else if (cp >= 0 && cp < 0x80) {
       out.push_back(absl::ascii_tolower(static_cast<unsigned char>(cp)));
     } else if (cp >= 0xc0 && cp < 0x180) {
       const char* plain = kLatin[static_cast<size_t>(cp - 0xc0)];
       out += *plain == '\0' ? " " : plain;
     } else if (IsCombiningMark(cp)) {
       continue;
-    } else if (IsSeparator(cp)) {
+    } else if (cp < 0 || IsSeparator(cp)) {
       out.push_back(' ');
     } else if ((cp >= 0x391 && cp <= 0x3a9) || (cp >= 0x410 && cp <= 0x42f)) {
       AppendUtf8(cp + 32, out);  // Greek and Cyrillic capitals
@@ -197,13 +195,13 @@ std::string Stem(absl::string_view word) {
 }
 
 bool IsStopWord(absl::string_view word) {
-  static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
+  static const auto* const words = new absl::flat_hash_set<absl::string_view>{
       "a",    "an",        "and",  "any",  "anything", "are",   "can",  "could",   "do",  "for",    "from",
       "get",  "give",      "got",  "have", "i",        "id",    "ill",  "im",      "in",  "is",     "it",
       "like", "me",        "my",   "need", "of",       "on",    "one",  "or",      "our", "please", "show",
       "some", "something", "that", "the",  "there",    "this",  "to",   "want",    "we",  "what",   "whats",
       "with", "would",     "you",  "your", "have",     "order", "find", "looking", "let", "lets",   "us"};
-  return kWords->contains(word);
+  return words->contains(word);
 }
 
 int EditDistance(absl::string_view a, absl::string_view b, int limit) {
@@ -241,7 +239,7 @@ int ErrorsAllowed(size_t letters) {
 }
 
 absl::Span<const std::vector<std::string>> SynonymGroups() {
-  static const auto* const kGroups = new std::vector<std::vector<std::string>>{
+  static const auto* const groups = new std::vector<std::vector<std::string>>{
       {"soda", "cola", "coke", "pop", "soft drink", "fizzy drink", "pepsi"},
       {"fries", "chips", "french fries"},
       {"burger", "hamburger", "beefburger"},
@@ -269,7 +267,7 @@ absl::Span<const std::vector<std::string>> SynonymGroups() {
       {"nuggets", "chicken bites"},
       {"wrap", "burrito"},
   };
-  return *kGroups;
+  return *groups;
 }
 
 }  // namespace arc::menu

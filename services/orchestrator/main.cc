@@ -64,8 +64,9 @@ int main(int argc, char** argv) {
   agent.OnStart([&] {
     absl::StatusOr<std::unique_ptr<arc::orchestrator::EventGuard>> started =
         arc::orchestrator::EventGuard::Start(agent.bus());
-    if (started.ok()) guard = *std::move(started);
-    return started.status();
+    if (!started.ok()) return started.status();
+    guard = *std::move(started);
+    return absl::OkStatus();
   });
   agent.Command<arc::messages::SnapshotRequest, arc::messages::SnapshotResponse>(
       arc::subjects::kOrchestratorSnapshot, arc::bus::Execution::kPool,

@@ -633,7 +633,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     return true;
   }
 
-  void Bury(const Durable& durable, bus::StreamEvent event, absl::Status why) {
+  void Bury(const Durable& durable, bus::StreamEvent event, const absl::Status& why) {
     bus::DeadLetterSource source;
     source.agent = kAgent;
     source.stream = subjects::kEventsStream;
@@ -641,19 +641,20 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     source.stream_seq = event.sequence;
     source.deliveries = 1;
     const bus::Message message = event.message;
-    bus::PublishDeadLetter(
-        bus_, source, message, why,
-        [weak = weak_from_this(), durable, event = std::move(event), why](absl::Status stored) mutable {
-          if (stored.ok()) {
-            event.done();
-            return;
-          }
-          auto self = weak.lock();
-          if (self == nullptr) return;
-          self->RunLater(kDeadLetterRetry, [durable, event = std::move(event), why](Core& core) mutable {
-            core.Bury(durable, event, why);
-          });
-        });
+    bus::PublishDeadLetter(bus_, source, message, why,
+                           [weak = weak_from_this(), durable, event = std::move(event),
+                            why](const absl::Status& stored) mutable {
+                             if (stored.ok()) {
+                               event.done();
+                               return;
+                             }
+                             auto self = weak.lock();
+                             if (self == nullptr) return;
+                             self->RunLater(kDeadLetterRetry,
+                                            [durable, event = std::move(event), why](Core& core) mutable {
+                                              core.Bury(durable, event, why);
+                                            });
+                           });
   }
 
   // A kiosk's inputs, one after another.
@@ -930,7 +931,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
                                     ? subjects::Scope(base, kiosk->id)
                                     : std::string(base);
     bus::PublishEvent(bus_, subject, envelope, publication.payload, kiosk->id,
-                      [weak = weak_from_this(), kiosk, id = effect.id](absl::Status status) {
+                      [weak = weak_from_this(), kiosk, id = effect.id](const absl::Status& status) {
                         auto self = weak.lock();
                         if (self == nullptr) return;
                         if (!status.ok()) {

@@ -79,8 +79,8 @@ class OrchestratorBusTest : public ::testing::Test {
     subscriptions_.clear();
   }
 
-  void Serve(absl::string_view subject, std::function<std::string(const ParsedMessage&)> answer) {
-    auto subscription = bus_->Subscribe(subject, "", [this, answer](bus::Message message) {
+  void Serve(absl::string_view subject, const std::function<std::string(const ParsedMessage&)>& answer) {
+    auto subscription = bus_->Subscribe(subject, "", [this, answer](const bus::Message& message) {
       const auto request = ParseMessage(message.body, SystemClock::Get().Now());
       if (!request.ok() || message.reply.empty()) return;
       bus::Message reply;
@@ -255,7 +255,7 @@ TEST_F(OrchestratorBusTest, BadInputOfEveryKindIsBuriedAndNothingStops) {
       R"({"payload":{"action":1}})",
       R"({"payload":{"action":"start","item_id":-1}})",
       R"({"payload":{"action":"start","item_id":1e300}})",
-      std::string("{\"payload\":{\"action\":\"st\0art\"}}", 32),
+      std::string("{\"payload\":{\"action\":\"st\0art\"}}", 31),
       "{\"payload\":{\"action\":\"\xff\xfe\"}}",
       std::string(40, '[') + std::string(40, ']'),
       absl::StrCat("{\"payload\":{\"action\":\"", std::string(900000, 'x'), "\"}}")};

@@ -274,8 +274,8 @@ class Restaurant {
   }
 
   void On(absl::string_view subject,
-          std::function<std::string(const ParsedMessage&, const bus::Message&)> answer) {
-    auto subscription = bus_.Subscribe(subject, "", [this, answer](bus::Message message) {
+          const std::function<std::string(const ParsedMessage&, const bus::Message&)>& answer) {
+    auto subscription = bus_.Subscribe(subject, "", [this, answer](const bus::Message& message) {
       if (message.reply.empty() || deaf_.count(message.subject) == 1) return;
       const auto request = ParseMessage(message.body, clock_.Now());
       ASSERT_THAT(request.status(), IsOk());

@@ -822,8 +822,8 @@ TEST(OrderNumbers, AreShortAndCountTheDay) {
   EXPECT_EQ(SlotName(0), "A");
   EXPECT_EQ(SlotName(25), "Z");
   EXPECT_EQ(SlotName(26), "AA");
-  EXPECT_EQ(SlotName(27 * 26 - 1), "ZZ");
-  EXPECT_EQ(SlotName(27 * 26), "AAA");
+  EXPECT_EQ(SlotName(int64_t{27} * 26 - 1), "ZZ");
+  EXPECT_EQ(SlotName(int64_t{27} * 26), "AAA");
 }
 
 // Random customers against agents that fail at random, with a crash now and then: what must never happen does

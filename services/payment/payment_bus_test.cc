@@ -200,6 +200,7 @@ TEST_F(PaymentBusTest, TwoCopiesAskedByManyChargeOnce) {
   Running first = StartAgent();
   Running second = StartAgent();
   std::vector<std::future<Answer>> answers;
+  answers.reserve(12);
   for (int i = 0; i < 12; ++i) answers.push_back(Pay(absl::StrCat("k", i)));
   AwaitCardPrompt();
   Tap("tok_visa");

@@ -163,7 +163,7 @@ class PaymentTest : public ::testing::Test {
     Copy() = default;
     Copy(Copy&&) = default;
     // What uses the others goes first, as in the destructor.
-    Copy& operator=(Copy&& other) {
+    Copy& operator=(Copy&& other) noexcept {
       payment = std::move(other.payment);
       receipts = std::move(other.receipts);
       ledger = std::move(other.ledger);
@@ -506,6 +506,7 @@ TEST_F(PaymentTest, ACardThatIsQuickerThanTheCancellationPays) {
 TEST_F(PaymentTest, ManyAskersOfTwoCopiesChargeOnce) {
   Copy other = NewCopy("copy-2");
   std::vector<std::future<Answer>> answers;
+  answers.reserve(16);
   for (int i = 0; i < 16; ++i) answers.push_back(Process(i % 2 == 0 ? copy_ : other, absl::StrCat("k", i)));
   AwaitCardPrompt();
   Tap("tok_visa");
@@ -808,6 +809,7 @@ TEST_F(PaymentTest, ARefundWhoseAnswerIsLostIsGivenOnce) {
 TEST_F(PaymentTest, RefundsFromEverywhereAddUpToTheChargeAtMost) {
   ASSERT_THAT(Pay("k1", "tok_visa"), HasStatus(PaymentStatus::kSuccess));
   std::vector<std::thread> threads;
+  threads.reserve(8);
   std::atomic<int> given{0};
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&, i] { given += Refund(1000, absl::StrCat("r", i)).ok() ? 1 : 0; });

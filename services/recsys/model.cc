@@ -193,9 +193,9 @@ std::vector<std::string> EncodeCountsAs(char magic, const Counts& counts, size_t
     if (pair != counts.pairs.end()) id = std::min(id, pair->first.first);
     auto pairs_end = pair;
     while (pairs_end != counts.pairs.end() && pairs_end->first.first == id) ++pairs_end;
-    static const ItemCounts kNone;
+    static const ItemCounts none;
     const bool has_item = item != counts.items.end() && item->first == id;
-    const ItemCounts& item_counts = has_item ? item->second : kNone;
+    const ItemCounts& item_counts = has_item ? item->second : none;
     Writer section(magic);
     WriteItem(id, previous, item_counts, pair, pairs_end, section);
     if (any && out.size() + section.size() > std::max(chunk_bytes, empty_bytes)) {

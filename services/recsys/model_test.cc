@@ -130,7 +130,7 @@ TEST(CodecTest, TheLargestIdsAndCountsComeBack) {
 
 TEST(CodecTest, AModelOfTenThousandItemsFitsIntoChunksAndAFullShardIntoOneKey) {
   const Counts counts = RandomCounts(4, 20000, 10000);
-  const std::vector<std::string> chunks = EncodeCounts(counts, 64 * 1024);
+  const std::vector<std::string> chunks = EncodeCounts(counts, size_t{64} * 1024);
   EXPECT_GT(chunks.size(), 1u);
   EXPECT_EQ(Sum(chunks), counts);
 
@@ -158,6 +158,7 @@ TEST(CodecTest, EveryDamagedByteIsNoticed) {
 
 TEST(CodecTest, OrdersComeBackInChunks) {
   std::vector<uint64_t> orders;
+  orders.reserve(1000);
   for (int i = 0; i < 1000; ++i) orders.push_back(HashOrderId("order " + std::to_string(i)));
   std::sort(orders.begin(), orders.end());
   std::vector<uint64_t> back;

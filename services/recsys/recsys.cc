@@ -155,6 +155,7 @@ void Recsys::LearnQueued() {
 
 void Recsys::Learn(const std::vector<Order>& orders) {
   std::vector<Basket> baskets;
+  baskets.reserve(orders.size());
   for (const Order& order : orders) baskets.push_back(order.second);
   const absl::StatusOr<int64_t> learned =
       LearnOrders(*bucket_, baskets, [this](uint64_t order) { return model_.Imported(order); });
@@ -181,7 +182,7 @@ void Recsys::Bury(const std::shared_ptr<bus::Delivery>& delivery, const absl::St
   source.consumer = kOrdersDurable;
   source.stream_seq = delivery->stream_sequence();
   source.deliveries = delivery->deliveries();
-  bus::PublishDeadLetter(*bus_, source, delivery->message(), error, [delivery](absl::Status stored) {
+  bus::PublishDeadLetter(*bus_, source, delivery->message(), error, [delivery](const absl::Status& stored) {
     if (stored.ok()) {
       delivery->Term();
     } else {

@@ -66,8 +66,9 @@ class RecsysBusTest : public ::testing::Test {
 
   std::unique_ptr<Process> StartCopy() {
     const std::string ready = dir_.File(absl::StrCat("ready-", copies_++));
-    auto process = Process::Start({ARC_BIN_DIR "/arc-recsys", absl::StrCat("--nats_url=", server_.url()),
-                                   "--http_port=0", "--grpc_port=0", absl::StrCat("--ready_file=", ready)});
+    auto process =
+        Process::Start({absl::StrCat(ARC_BIN_DIR, "/arc-recsys"), absl::StrCat("--nats_url=", server_.url()),
+                        "--http_port=0", "--grpc_port=0", absl::StrCat("--ready_file=", ready)});
     EXPECT_THAT(process, IsOk());
     if (!process.ok() || !(*process)->AwaitFile(ready, absl::Seconds(20))) return nullptr;
     return *std::move(process);
@@ -84,7 +85,8 @@ class RecsysBusTest : public ::testing::Test {
       order.lines.push_back(line);
     }
     bus::PublishEvent(*bus_, subjects::kOrderCompleted, MakeEnvelope(absl::Now(), "session"),
-                      json::Encode(order), "", [](absl::Status status) { EXPECT_THAT(status, IsOk()); });
+                      json::Encode(order), "",
+                      [](const absl::Status& status) { EXPECT_THAT(status, IsOk()); });
   }
 
   bool AwaitAcked(int64_t published) {
@@ -151,7 +153,7 @@ TEST_F(RecsysBusTest, TwoCopiesLearnEachOrderOnceAlsoWhenOneIsKilled) {
     Complete(absl::StrCat("order-", i), {506, 607});
     if (i == kOrders / 2) one->Kill();
   }
-  ASSERT_TRUE(AwaitAcked(2 * kOrders));
+  ASSERT_TRUE(AwaitAcked(int64_t{2} * kOrders));
   EXPECT_EQ(OrdersStored(), kOrders);
 
   const auto learned = Contains(AllOf(Id(607), Reason("goes_with")));

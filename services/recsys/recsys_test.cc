@@ -58,7 +58,7 @@ class RecsysTest : public ::testing::Test {
     message.subject = subjects::kOrderCompleted;
     message.body = body;
     bus_.PublishEvent(std::move(message), absl::Seconds(5),
-                      [](absl::Status status) { EXPECT_THAT(status, IsOk()); });
+                      [](const absl::Status& status) { EXPECT_THAT(status, IsOk()); });
   }
 
   void Complete(const std::string& order_id, const std::vector<int64_t>& items) {

@@ -26,7 +26,7 @@ constexpr char kHistoryKey[] = "history";
 constexpr absl::string_view kHistoryPrefix = "history.";
 constexpr absl::string_view kLivePrefix = "live.";
 // Far below the server's limit for one message, 1 MB.
-constexpr size_t kChunkBytes = 256 * 1024;
+constexpr size_t kChunkBytes = size_t{256} * 1024;
 // Of an imported history; about 1.5 MB.
 constexpr size_t kMaxHistoryPairs = 400000;
 constexpr size_t kMaxHistoryItems = 50000;

@@ -230,6 +230,7 @@ TEST_F(StoreTest, AnImportedOrderIsNotLearnedAgainNorALearnedOneImported) {
 TEST_F(StoreTest, CopiesThatLearnAtTheSameTimeLoseNothing) {
   constexpr int kOrders = 40;
   std::vector<std::thread> copies;
+  copies.reserve(3);
   for (int copy = 0; copy < 3; ++copy) {
     copies.emplace_back([this] {
       const auto bucket = bus_.OpenBucket(subjects::kRecsysBucket).value();

@@ -386,6 +386,7 @@ std::vector<uint32_t> Suggester::Combos(const Query& query, const Model::Reader&
     return facts_[a.index].item->id < facts_[b.index].item->id;
   });
   std::vector<uint32_t> combos;
+  combos.reserve(offers.size());
   for (const Offer& offer : offers) combos.push_back(offer.index);
   return combos;
 }

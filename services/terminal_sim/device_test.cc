@@ -265,6 +265,7 @@ TEST_F(DeviceTest, ALongPollSeesTheIntentExpire) {
 
 TEST_F(DeviceTest, ManyAskersOfOneOrderGetOneIntent) {
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {
       bool created = false;

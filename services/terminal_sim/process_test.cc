@@ -62,6 +62,7 @@ class TerminalProcessTest : public ::testing::Test {
                  {ARC_BIN_DIR "/arc-terminal-sim", "--journal=" + folder_.File("journal.jsonl"),
                   "--ready_file=" + folder_.File("ready.json")});
     std::vector<char*> argv;
+    argv.reserve(flags.size() + 1);
     for (std::string& flag : flags) argv.push_back(flag.data());
     argv.push_back(nullptr);
     ASSERT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ), 0);

@@ -16,7 +16,7 @@ absl::StatusOr<std::unique_ptr<TapListener>> TapListener::Start(bus::Bus& bus, D
   for (const std::string& subject :
        {std::string(subjects::kCardInput), absl::StrCat(subjects::kCardInput, ".*")}) {
     ASSIGN_OR_RETURN(auto subscription,
-                     bus.Subscribe(subject, "", [self = listener.get()](bus::Message message) {
+                     bus.Subscribe(subject, "", [self = listener.get()](const bus::Message& message) {
                        self->OnMessage(message);
                      }));
     listener->subscriptions_.push_back(std::move(subscription));

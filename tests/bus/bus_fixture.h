@@ -35,7 +35,7 @@ class MiniAgent {
  public:
   using Handler = CommandServer::Handler;
 
-  MiniAgent(const std::string& url, Handler handler, Execution execution = Execution::kInline)
+  MiniAgent(const std::string& url, const Handler& handler, Execution execution = Execution::kInline)
       : bus_(NatsBus::Connect(SystemClock::Get(), {url, "mini-agent", "", ""}).value()),
         server_(std::make_unique<CommandServer>(*bus_, executor_, "menu", "arc-menu", Observer())) {
     server_->Handle(subjects::kMenuSearch, execution,
@@ -52,7 +52,7 @@ class MiniAgent {
                               bus_->Publish(pong).IgnoreError();
                             })
                 .value();
-    EXPECT_THAT(server_->Start({{"menu-agent-consumer", "kiosk.agent.menu.>", max_in_flight_}}), IsOk());
+    EXPECT_THAT(server_->Start({{"menu-agent-consumer", "kiosk.agent.menu.>", kMaxInFlight}}), IsOk());
     EXPECT_TRUE(Await("the consumer to be bound", kSoon, [this] { return server_->bound(); }));
     EXPECT_THAT(bus_->Flush(kSoon), IsOk());
   }
@@ -71,7 +71,7 @@ class MiniAgent {
     return observer;
   }
 
-  static constexpr int max_in_flight_ = 64;
+  static constexpr int kMaxInFlight = 64;
   std::atomic<int> handled_{0};
   std::atomic<int> expired_{0};
   std::atomic<int> dead_letters_{0};
@@ -96,7 +96,8 @@ class BusTest : public ::testing::Test {
     return json::Encode(payload);
   }
 
-  static absl::StatusOr<std::string> Ask(Bus& bus, absl::string_view payload, CallContext context = {}) {
+  static absl::StatusOr<std::string> Ask(Bus& bus, absl::string_view payload,
+                                         const CallContext& context = {}) {
     absl::StatusOr<ParsedMessage> answer = CallRawAndWait(bus, subjects::kMenuSearch, payload, context);
     if (!answer.ok()) return std::move(answer).status();
     return json::Encode(answer->payload());

@@ -280,6 +280,7 @@ TEST_F(BusTest, OneOfManyCreatesWins) {
   ASSERT_THAT(bucket, IsOk());
   std::atomic<int> won{0};
   std::vector<std::thread> threads;
+  threads.reserve(16);
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&, i] {
       if ((*bucket)->Create("order-1", absl::StrCat(i)).ok()) ++won;

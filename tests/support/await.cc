@@ -54,7 +54,7 @@ bool WaitReadable(int descriptor, absl::Duration limit) {
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Steady::now()).count();
     pollfd wait{descriptor, POLLIN, 0};
-    const int ready = poll(&wait, 1, static_cast<int>(std::clamp<int64_t>(left, 0, 1000 * 1000)));
+    const int ready = poll(&wait, 1, static_cast<int>(std::clamp<int64_t>(left, 0, int64_t{1000} * 1000)));
     if (ready > 0) return true;
     if (ready == 0 && Steady::now() >= deadline) return false;
     if (ready < 0 && errno != EINTR) return false;

@@ -54,9 +54,11 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(const std::vector<std::s
   const std::string out = process->output_->File("stdout");
   const std::string err = process->output_->File("stderr");
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   std::vector<char*> variables;
+  variables.reserve(environment.size() + 1);
   for (const std::string& variable : environment) variables.push_back(const_cast<char*>(variable.c_str()));
   int failure[2];
   if (pipe2(failure, O_CLOEXEC) != 0) return absl::InternalError(std::strerror(errno));

@@ -303,7 +303,7 @@ class SqliteEngine : public Engine {
         fields = {Stems(item.name), Stems(synonyms), Stems(tags), Stems(categories[item.category]),
                   Stems(item.description)};
       }
-      sqlite3_bind_int64(insert, 1, static_cast<sqlite3_int64>(i + 1));
+      sqlite3_bind_int64(insert, 1, static_cast<sqlite3_int64>(i) + 1);
       for (size_t f = 0; f < fields.size(); ++f) {
         sqlite3_bind_text(insert, static_cast<int>(f + 2), fields[f].c_str(), -1, SQLITE_TRANSIENT);
       }
@@ -450,13 +450,13 @@ int Main(int items, int rounds) {
   IndexEngine own(*index);
   Measure("index", cases, rounds, index_ms, index_memory, own);
   const auto [xapian, xapian_ms, xapian_memory] =
-      built([&] { return std::make_unique<XapianEngine>(*index); });
+      built([&index = *index] { return std::make_unique<XapianEngine>(index); });
   Measure("xapian", cases, rounds, xapian_ms, xapian_memory, *xapian);
   const auto [fts5, fts5_ms, fts5_memory] =
-      built([&] { return std::make_unique<SqliteEngine>(*index, false); });
+      built([&index = *index] { return std::make_unique<SqliteEngine>(index, false); });
   Measure("fts5", cases, rounds, fts5_ms, fts5_memory, *fts5);
   const auto [trigram, trigram_ms, trigram_memory] =
-      built([&] { return std::make_unique<SqliteEngine>(*index, true); });
+      built([&index = *index] { return std::make_unique<SqliteEngine>(index, true); });
   Measure("trigram", cases, rounds, trigram_ms, trigram_memory, *trigram);
   return 0;
 }

@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   Shared shared;
-  auto subscription = (*bus)->Subscribe("kiosk.ui.update.*", "", [&](arc::bus::Message message) {
+  auto subscription = (*bus)->Subscribe("kiosk.ui.update.*", "", [&](const arc::bus::Message& message) {
     const absl::Time now = clock.Now();
     const auto parsed = arc::ParseMessage(message.body, now);
     if (!parsed.ok()) return;
