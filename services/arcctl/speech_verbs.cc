@@ -1,4 +1,4 @@
-// speak: what a microphone and a loudspeaker at the kiosk would do with a recording.
+// speak: what a microphone and a loudspeaker at the kiosk would do with a recording. say: the same, typed.
 #include <algorithm>
 #include <condition_variable>
 #include <map>
@@ -15,9 +15,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/audio/audio.h"
+#include "common/bus/call.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/messages/brain.h"
+#include "common/messages/input.h"
 #include "common/messages/stt.h"
 #include "common/messages/tts.h"
 #include "common/messages/ui.h"
@@ -107,6 +109,7 @@ class Listener {
           session_.bus.Subscribe(subject, "", [this, handle](const bus::Message& message) {
             std::lock_guard<std::mutex> lock(mutex_);
             (this->*handle)(message);
+            changed_.notify_all();
           });
       if (made.ok()) subscriptions_.push_back(*std::move(made));
       return made.status();
@@ -139,6 +142,12 @@ class Listener {
     return HeardLocked() &&
            std::all_of(transcripts_.begin(), transcripts_.end(),
                        [this](const Utterance& heard) { return IsAnswered(heard.trace_id); });
+  }
+
+  bool AwaitAnswered(absl::Duration limit) {
+    Clock& clock = session_.bus.clock();
+    std::unique_lock<std::mutex> lock(mutex_);
+    return clock.WaitUntil(lock, changed_, clock.Now() + limit, [this] { return AnsweredLocked(); });
   }
 
   struct Outcome {
@@ -217,6 +226,12 @@ class Listener {
 
   bool HeardLocked() const {
     return words_ended_.has_value() && !transcripts_.empty() && transcripts_.back().at >= *words_ended_;
+  }
+
+  bool AnsweredLocked() {
+    return HeardLocked() &&
+           std::all_of(transcripts_.begin(), transcripts_.end(),
+                       [this](const Utterance& heard) { return IsAnswered(heard.trace_id); });
   }
 
   bool IsAnswered(const std::string& trace_id) {
@@ -306,6 +321,7 @@ class Listener {
   const Session& session_;
   const std::string room_;
   std::mutex mutex_;
+  std::condition_variable changed_;
   std::optional<absl::Time> words_ended_;
   std::vector<Utterance> transcripts_;
   std::map<std::string, Response> responses_;  // by trace_id
@@ -395,6 +411,25 @@ void PrintTurn(Session& session, const SpokenTurn& turn) {
                              " ms), answer ", turn.answer_audio_ms, " ms long"));
 }
 
+// What was said and answered, and its errors on stderr.
+void PrintOutcome(Session& session, const SpeakResult& result, const Listener::Outcome& outcome) {
+  if (session.json()) {
+    session.Print(json::Encode(result));
+  } else {
+    for (const SpokenTurn& turn : result.turns) PrintTurn(session, turn);
+    if (result.out.has_value()) session.Print(absl::StrCat("written:    ", *result.out));
+    if (outcome.screen.has_value()) {
+      for (const std::string& line : SummarizeScreen(*outcome.screen)) session.Print(line);
+    }
+  }
+  for (const std::string& error : outcome.errors) session.err << "arcctl: " << error << "\n";
+}
+
+std::string RoomOf(const Session& session) {
+  return session.arguments.Get(
+      "room", session.kiosk_id.empty() ? std::string(subjects::kDefaultKioskId) : session.kiosk_id);
+}
+
 absl::Status RunSpeak(Session& session) {
   absl::StatusOr<audio::Clip> clip = audio::ReadSoundFile(session.arguments.words()[0]);
   if (!clip.ok()) return UsageError(clip.status().message());
@@ -408,8 +443,7 @@ absl::Status RunSpeak(Session& session) {
     return UsageError(absl::StrCat(session.arguments.words()[0], ": there is nothing but silence"));
   }
   SpeakResult result;
-  result.room = session.arguments.Get(
-      "room", session.kiosk_id.empty() ? std::string(subjects::kDefaultKioskId) : session.kiosk_id);
+  result.room = RoomOf(session);
   if (!subjects::IsValidKioskId(result.room)) {
     return UsageError("--room must be 1 to 64 letters, digits, - or _");
   }
@@ -443,20 +477,42 @@ absl::Status RunSpeak(Session& session) {
     RETURN_IF_ERROR(audio::WriteWav(*out, outcome.answer));
     result.out = *out;
   }
-  if (session.json()) {
-    session.Print(json::Encode(result));
-  } else {
-    for (const SpokenTurn& turn : result.turns) PrintTurn(session, turn);
-    if (result.out.has_value()) session.Print(absl::StrCat("written:    ", *result.out));
-    if (outcome.screen.has_value()) {
-      for (const std::string& line : SummarizeScreen(*outcome.screen)) session.Print(line);
-    }
-  }
-  for (const std::string& error : outcome.errors) session.err << "arcctl: " << error << "\n";
+  PrintOutcome(session, result, outcome);
   if (result.turns.empty()) {
     return absl::DeadlineExceededError(absl::StrCat("nothing was heard within ",
                                                     absl::FormatDuration(kAnswerWithin),
                                                     ": do the agents voice and stt run (`arcctl status`)?"));
+  }
+  if (!answered) return absl::DeadlineExceededError("the kiosk did not answer to the end in time");
+  return absl::OkStatus();
+}
+
+absl::Status RunSay(Session& session) {
+  messages::TextInput input;
+  input.text = absl::StrJoin(session.arguments.words(), " ");
+  bus::Message ping;
+  ping.subject = "$SRV.PING.voice";
+  const bool voice = bus::CoreRequestAndWait(session.bus, std::move(ping), session.timeout).ok();
+  if (!voice || session.arguments.Has("no_wait")) return SayAsInput(session, input.text);
+
+  const std::string payload = json::Encode(input);
+  // The same check that the voice agent makes, before anything is sent.
+  const absl::StatusOr<messages::TextInput> valid = json::Decode<messages::TextInput>(payload);
+  if (!valid.ok()) return UsageError(valid.status().message());
+  SpeakResult result;
+  result.room = RoomOf(session);
+  Listener listener(session, result.room);
+  RETURN_IF_ERROR(listener.Start());
+  listener.WordsEnded();
+  const Envelope envelope = MakeEnvelope(session.bus.clock().Now(), "");
+  RETURN_IF_ERROR(PublishInput(session, session.SubjectOf(subjects::kTextInput), envelope, payload));
+  const bool answered = listener.AwaitAnswered(session.timeout + kAnswerWithin);
+  Listener::Outcome outcome = listener.Take();
+  result.turns = std::move(outcome.turns);
+  result.screen = std::move(outcome.raw_screen);
+  PrintOutcome(session, result, outcome);
+  if (result.turns.empty()) {
+    return absl::DeadlineExceededError("the input is stored, but no voice agent took it up in time");
   }
   if (!answered) return absl::DeadlineExceededError("the kiosk did not answer to the end in time");
   return absl::OkStatus();
@@ -478,6 +534,19 @@ void AddSpeechVerbs(std::vector<VerbEntry>& verbs) {
   speak.flags = {{"room", "R", "the voice room (default: the kiosk's id)"},
                  {"out", "FILE.wav", "write the answer's sound there, 16 kHz"}};
   verbs.push_back({std::move(speak), RunSpeak});
+
+  VerbSpec say;
+  say.name = "say";
+  say.arguments = "TEXT...";
+  say.min_arguments = 1;
+  say.max_arguments = kAnyNumber;
+  say.summary = "say something, typed instead of spoken";
+  say.details =
+      "With a voice agent in the fleet it goes the way of spoken words, and the answer is printed; else it "
+      "is a\n"
+      "search.";
+  say.flags = {kNoWait, {"room", "R", "the voice room whose answer is printed (default: the kiosk's id)"}};
+  verbs.push_back({std::move(say), RunSay});
 }
 
 }  // namespace arc::arcctl
