@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,7 +38,10 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Start(const std::vector<std::strin
   std::unique_ptr<Child> child(new Child());
   std::array<int, 2> in = {-1, -1};
   std::array<int, 2> out = {-1, -1};
-  if (pipe2(in.data(), O_CLOEXEC) != 0) return absl::ResourceExhaustedError(std::strerror(errno));
+  // A socket, because writing to a pipe that nobody reads would raise SIGPIPE.
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in.data()) != 0) {
+    return absl::ResourceExhaustedError(std::strerror(errno));
+  }
   child->in_ = in[1];
   if (pipe2(out.data(), O_CLOEXEC) != 0) {
     close(in[0]);
@@ -89,7 +93,7 @@ Child::~Child() {
 
 absl::Status Child::WriteAndClose(absl::string_view text) {
   while (!text.empty()) {
-    const ssize_t written = write(in_, text.data(), text.size());
+    const ssize_t written = send(in_, text.data(), text.size(), MSG_NOSIGNAL);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       const std::string why = std::strerror(errno);

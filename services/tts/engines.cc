@@ -44,7 +44,7 @@ absl::StatusOr<std::string> ReadKey(const std::string& file) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Engine>> EngineOfFlags(int workers) {
+absl::StatusOr<std::unique_ptr<Engine>> EngineOfFlags() {
   const std::string name = absl::GetFlag(FLAGS_engine);
   const absl::Duration timeout = absl::GetFlag(FLAGS_engine_timeout);
   if (timeout < absl::Milliseconds(100) || timeout > absl::Hours(1)) {
@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<Engine>> EngineOfFlags(int workers) {
   }
   const int retries = absl::GetFlag(FLAGS_engine_retries);
   if (retries < 0 || retries > 10) return absl::InvalidArgumentError("--engine_retries: must be 0 to 10");
-  if (name == "flite") return MakeFliteEngine(workers);
+  if (name == "flite") return MakeFliteEngine();
   if (name == "espeak-ng") {
     EspeakOptions options;
     options.program = absl::GetFlag(FLAGS_espeak_program);

@@ -11,7 +11,7 @@ namespace arc::tts {
 
 // Of --engine and the flags of that engine, for `workers` sentences at the same time. InvalidArgument: a
 // flag, by its name.
-absl::StatusOr<std::unique_ptr<Engine>> EngineOfFlags(int workers);
+absl::StatusOr<std::unique_ptr<Engine>> EngineOfFlags();
 
 }  // namespace arc::tts
 

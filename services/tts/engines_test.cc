@@ -70,7 +70,7 @@ Spoken Speak(Engine& engine, const Voice& voice, const std::string& sentence) {
 constexpr char kSentence[] = "Your order is two volcano burgers and a large cola.";
 
 TEST(FliteTest, EveryVoiceSpeaksInPiecesAtItsRate) {
-  const std::unique_ptr<Engine> engine = MakeFliteEngine(1);
+  const std::unique_ptr<Engine> engine = MakeFliteEngine();
   ASSERT_THAT(engine->Start(), IsOk());
   ASSERT_THAT(engine->Start(), IsOk()) << "again, without harm";
   EXPECT_THAT(engine->Health(), IsOk());
@@ -87,7 +87,7 @@ TEST(FliteTest, EveryVoiceSpeaksInPiecesAtItsRate) {
 }
 
 TEST(FliteTest, LongerTextTakesLonger) {
-  const std::unique_ptr<Engine> engine = MakeFliteEngine(1);
+  const std::unique_ptr<Engine> engine = MakeFliteEngine();
   ASSERT_THAT(engine->Start(), IsOk());
   const Voice voice = engine->voices().front();
   EXPECT_GT(Speak(*engine, voice, absl::StrCat(kSentence, " ", kSentence)).seconds(),
@@ -95,7 +95,7 @@ TEST(FliteTest, LongerTextTakesLonger) {
 }
 
 TEST(FliteTest, StopsWhenNoMoreIsWanted) {
-  const std::unique_ptr<Engine> engine = MakeFliteEngine(1);
+  const std::unique_ptr<Engine> engine = MakeFliteEngine();
   ASSERT_THAT(engine->Start(), IsOk());
   const Voice voice = engine->voices().front();
   Stop stop;
@@ -117,7 +117,7 @@ TEST(FliteTest, StopsWhenNoMoreIsWanted) {
 
 TEST(FliteTest, ManySpeakAtOnceAndAllSayTheSame) {
   constexpr int kThreads = 4;
-  const std::unique_ptr<Engine> engine = MakeFliteEngine(kThreads);
+  const std::unique_ptr<Engine> engine = MakeFliteEngine();
   ASSERT_THAT(engine->Start(), IsOk());
   const Voice voice = engine->voices().front();
   const size_t expected = Speak(*engine, voice, kSentence).clip.samples.size();
@@ -137,7 +137,7 @@ TEST(FliteTest, ManySpeakAtOnceAndAllSayTheSame) {
 }
 
 TEST(FliteTest, OddTextIsHarmless) {
-  const std::unique_ptr<Engine> engine = MakeFliteEngine(1);
+  const std::unique_ptr<Engine> engine = MakeFliteEngine();
   ASSERT_THAT(engine->Start(), IsOk());
   const Voice voice = engine->voices().front();
   for (const std::string& text : {std::string("'"), std::string("a"), std::string("x x x"),
@@ -671,7 +671,7 @@ TEST(ChildTest, ItsLastWordsAreKept) {
 // ---- Voices
 
 TEST(ChooseVoiceTest, ExactThenNearest) {
-  const std::vector<Voice> voices = MakeFliteEngine(1)->voices();
+  const std::vector<Voice> voices = MakeFliteEngine()->voices();
   const auto choose = [&](const char* wanted) { return ChooseVoice(wanted, voices); };
   EXPECT_EQ(choose("").voice.id, "cmu_us_slt");
   EXPECT_TRUE(choose("").exact);
@@ -694,7 +694,7 @@ TEST(ChooseVoiceTest, ExactThenNearest) {
 
 TEST(HandTest, SaysIntoAFile) {
   TempDir dir;
-  const std::unique_ptr<Engine> engine = MakeFliteEngine(1);
+  const std::unique_ptr<Engine> engine = MakeFliteEngine();
   std::ostringstream out;
   ASSERT_THAT(SayToFile(*engine, "That's $5. Enjoy!", "male", dir.File("a.wav"), out), IsOk());
   EXPECT_THAT(out.str(),
@@ -709,7 +709,7 @@ TEST(HandTest, SaysIntoAFile) {
 }
 
 TEST(HandTest, ListsVoices) {
-  const std::unique_ptr<Engine> engine = MakeFliteEngine(1);
+  const std::unique_ptr<Engine> engine = MakeFliteEngine();
   std::ostringstream out;
   ASSERT_THAT(ListVoices(*engine, out), IsOk());
   EXPECT_THAT(out.str(), HasSubstr("cmu_us_slt               en-US    female\n"));

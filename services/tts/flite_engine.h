@@ -10,10 +10,9 @@
 
 namespace arc::tts {
 
-// Makes the engine. Voices: cmu_us_slt (the default, a woman), cmu_us_rms, cmu_us_awb (Scottish) and
-// cmu_us_kal16, all at 16 kHz. It needs nothing but its libraries, so Start() is always OK. `copies`
-// sentences of one voice are said at the same time; more wait.
-std::unique_ptr<Engine> MakeFliteEngine(int copies);
+// Voices: cmu_us_slt (the default, a woman), cmu_us_rms, cmu_us_awb (Scottish) and cmu_us_kal16, all at 16
+// kHz. It needs nothing but its libraries, so Start() is always OK.
+std::unique_ptr<Engine> MakeFliteEngine();
 
 }  // namespace arc::tts
 

@@ -1,6 +1,6 @@
 // arc-tts: says what agent.tts.request asks for on agent.tts.audio.<room>, until agent.tts.cancel; tells how
 // it ended on agent.tts.completed and agent.tts.error. With --say or --list_voices it needs no bus.
-#include <csignal>
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -57,10 +57,9 @@ int main(int argc, char** argv) {
       return Refuse("--lead: must be from 200ms to 1h");
     }
     if (cache_mb < 0 || cache_mb > 4096) return Refuse("--cache_mb: must be 0 to 4096");
-    auto made = arc::tts::EngineOfFlags(options.workers);
+    auto made = arc::tts::EngineOfFlags();
     if (!made.ok()) return Refuse(made.status().message());
     engine = *std::move(made);
-    std::signal(SIGPIPE, SIG_IGN);  // an engine's program may end before it has read its text
     if (absl::GetFlag(FLAGS_list_voices)) return Answer(arc::tts::ListVoices(*engine, std::cout));
     if (const std::string text = absl::GetFlag(FLAGS_say); !text.empty()) {
       return Answer(arc::tts::SayToFile(*engine, text, absl::GetFlag(FLAGS_voice), absl::GetFlag(FLAGS_out),

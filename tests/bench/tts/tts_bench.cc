@@ -108,7 +108,7 @@ void Print(const char* what, const std::vector<double>& values) {
 
 int Measure() {
   const int threads = absl::GetFlag(FLAGS_threads);
-  absl::StatusOr<std::unique_ptr<Engine>> engine = EngineOfFlags(threads);
+  absl::StatusOr<std::unique_ptr<Engine>> engine = EngineOfFlags();
   absl::Status status = engine.status();
   if (status.ok()) status = (*engine)->Start();
   if (!status.ok()) {
