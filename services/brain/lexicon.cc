@@ -551,10 +551,18 @@ size_t Lexicon::CustomisationLength(const Words& words, size_t at, bool without)
       const bool whole = stems.size() == core.size() && Within(stems, core) && Within(core, stems);
       const bool part = stems.size() < core.size() && stems.size() == length && Within(stems, core) &&
                         !IsCommonWord(words[at]);
-      if (whole || part) return length;
+      if (whole || (part && !DishWithin(words, at + 1, at + length))) return length;
     }
   }
   return 0;
+}
+
+bool Lexicon::DishWithin(const Words& words, size_t begin, size_t end) const {
+  for (size_t i = begin; i < end; ++i) {
+    const std::optional<Mention> mention = Match(words, i, false);
+    if (mention.has_value() && (mention->whole || mention->dishes.size() == 1)) return true;
+  }
+  return false;
 }
 
 size_t Lexicon::CustomisationLengthOf(const std::vector<int64_t>& ids, const Words& words, size_t at) const {
@@ -563,7 +571,9 @@ size_t Lexicon::CustomisationLengthOf(const std::vector<int64_t>& ids, const Wor
     const std::string& last = words[at + length - 1];
     if (last == "and" || last == "the" || last == "of" || last == "a" || last == "or") continue;
     const Words stems = Stems(words, at, at + length);
-    if (stems.empty() || words[at] == "and" || words[at] == "or") continue;
+    static const auto* const kNoBegin =
+        new absl::flat_hash_set<absl::string_view>{"and", "or", "a", "an", "the", "some", "of"};
+    if (stems.empty() || kNoBegin->contains(words[at])) continue;
     for (const int64_t id : ids) {
       const Dish* dish = Find(id);
       if (dish == nullptr) continue;

@@ -115,6 +115,7 @@ class Lexicon {
               bool expected, Found& best) const;
   void Judge(const Words& words, size_t at, size_t taken, int units, const std::vector<Partial>& partials,
              bool expected, Found& best) const;
+  bool DishWithin(const Words& words, size_t begin, size_t end) const;
   Mention Conclude(const Words& words, const Found& found) const;
   void KeepBase(std::vector<size_t>& dishes, const Found& found) const;
 
