@@ -61,20 +61,36 @@ absl::Status Ear::Push(absl::Time now, const MicFrame& frame) {
     return absl::ResourceExhaustedError("the sound comes faster than it lasts");
   }
   ahead_ = std::max(ahead_, now) + lasts;
+  // After a pause, numbers that go back are those of another stream.
+  if (seq.has_value() && *seq < last_seq_ && now > last_frame_ + options_.stall) Restart(now);
   last_frame_ = now;
+  if (seq.has_value()) last_seq_ = *seq;
   if (text != format_text_ || !(format == format_)) {
-    // What waits was recorded in the old format.
-    for (const std::string& waiting : order_.Flush()) {
-      if (const auto samples = audio::DecodePcm(waiting, format_); samples.ok()) Take(now, *samples);
-    }
+    Restart(now);  // what waits was recorded in the old format
     resampler_ = format.rate == kRate ? nullptr : std::make_unique<audio::Resampler>(format.rate, kRate);
     format_ = format;
     format_text_ = text;
   }
-  for (const std::string& due : order_.Push(seq, std::string(frame.bytes))) {
+  for (const std::string& due : order_->Push(seq, std::string(frame.bytes))) {
     if (const auto samples = audio::DecodePcm(due, format_); samples.ok()) Take(now, *samples);
   }
   return absl::OkStatus();
+}
+
+void Ear::Restart(absl::Time now) {
+  for (const std::string& waiting : order_->Flush()) {
+    if (const auto samples = audio::DecodePcm(waiting, format_); samples.ok()) Take(now, *samples);
+  }
+  counted_ = counts();
+  order_ = std::make_unique<audio::FrameOrder>();
+}
+
+audio::FrameOrder::Counts Ear::counts() const {
+  audio::FrameOrder::Counts counts = order_->counts();
+  counts.lost += counted_.lost;
+  counts.doubled += counted_.doubled;
+  counts.reordered += counted_.reordered;
+  return counts;
 }
 
 void Ear::Take(absl::Time now, absl::Span<const int16_t> samples) {
@@ -135,9 +151,7 @@ void Ear::Step(absl::Time at, absl::Span<const int16_t> step) {
 }
 
 void Ear::End(absl::Time now) {
-  for (const std::string& waiting : order_.Flush()) {
-    if (const auto samples = audio::DecodePcm(waiting, format_); samples.ok()) Take(now, *samples);
-  }
+  Restart(now);
   if (resampler_ != nullptr) {
     const audio::Samples tail = resampler_->Flush();
     resampler_.reset();

@@ -68,9 +68,11 @@ class Ear {
   bool speaking() const { return speaking_; }
   // The latest sound, from `pre_roll` before the speech at hand began on.
   audio::Samples PreRoll() const;
-  const audio::FrameOrder::Counts& counts() const { return order_.counts(); }
+  audio::FrameOrder::Counts counts() const;
 
  private:
+  // What waits is taken; frame numbers begin anew.
+  void Restart(absl::Time now);
   void Take(absl::Time now, absl::Span<const int16_t> samples);
   void Step(absl::Time at, absl::Span<const int16_t> step);
   size_t VoicedOf(size_t steps) const;
@@ -79,7 +81,9 @@ class Ear {
   const std::unique_ptr<VoiceActivity> activity_;
   const Listener listener_;
 
-  audio::FrameOrder order_;
+  std::unique_ptr<audio::FrameOrder> order_ = std::make_unique<audio::FrameOrder>();
+  audio::FrameOrder::Counts counted_;  // of the streams before
+  uint64_t last_seq_ = 0;
   std::string format_text_;
   audio::Format format_;
   std::unique_ptr<audio::Resampler> resampler_;  // none: the sound comes at kRate

@@ -81,6 +81,9 @@ constexpr absl::string_view kRequestBegins[] = {
     "four",        "five",      "six",          "seven",     "eight",       "nine",
     "ten",         "the",       "just",         "some",      "recommend",   "tell"};
 
+constexpr absl::string_view kQuestionWords[] = {"what", "how", "which", "do", "does", "is", "are"};
+constexpr absl::string_view kQuestionEnds[] = {"have", "with", "in", "on", "get", "want", "like"};
+
 std::vector<std::string> Words(absl::string_view text) {
   if (text.size() > kMaxBytes) text.remove_prefix(text.size() - kMaxBytes);
   std::vector<std::string> words;
@@ -139,6 +142,10 @@ Completeness Judge(absl::string_view words) {
   }
   if (list.size() >= 3 && last == "one" && !IsIn(kRequestBegins, list[list.size() - 2]))
     return Completeness::kComplete;
+  // "What does it come with?"
+  if (list.size() >= 4 && IsIn(kQuestionWords, list.front()) && IsIn(kQuestionEnds, last)) {
+    return Completeness::kComplete;
+  }
   if (IsIn(kOpenWords, last)) return Completeness::kOpen;
   const size_t begin = BeginLength(text);
   if (begin > 0 && list.size() > begin) return Completeness::kComplete;

@@ -788,7 +788,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
   }
 
   void CountOrder(Room& room) {
-    const audio::FrameOrder::Counts& counts = room.ear->counts();
+    const audio::FrameOrder::Counts counts = room.ear->counts();
     const auto count = [&](const char* outcome, int64_t now, int64_t& before) {
       if (now > before) CountFrames(outcome, static_cast<double>(now - before));
       before = now;
@@ -957,6 +957,11 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     if (!listening) return;  // not done: the next process gets it
     const absl::Time now = clock.Now();
     const subjects::Scoped scoped = subjects::SplitScope(event.message.subject);
+    if (scoped.base != subjects::kTextInput) {
+      return BuryText(event, durable,
+                      MakeError(ErrorCode::kInvalidRequest,
+                                absl::StrCat("subject ", event.message.subject, ": there is no such event")));
+    }
     const absl::StatusOr<ParsedMessage> parsed = ParseMessage(event.message.body, now);
     if (!parsed.ok()) return BuryText(event, durable, parsed.status());
     const absl::StatusOr<messages::TextInput> text = DecodePayload<messages::TextInput>(*parsed);
