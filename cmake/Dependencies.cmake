@@ -21,6 +21,12 @@ pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(WEBRTC REQUIRED IMPORTED_TARGET webrtc-audio-processing)
 # Header only.
 find_package(cpp-jwt REQUIRED)
+# Debian's pkg-config file of pocketsphinx names a folder that its packages do not have.
+pkg_check_modules(POCKETSPHINX REQUIRED pocketsphinx sphinxbase)
+add_library(POCKETSPHINX::POCKETSPHINX INTERFACE IMPORTED)
+list(FILTER POCKETSPHINX_INCLUDE_DIRS EXCLUDE REGEX "^/usr/include/sphinxbase$")
+target_include_directories(POCKETSPHINX::POCKETSPHINX INTERFACE ${POCKETSPHINX_INCLUDE_DIRS})
+target_link_libraries(POCKETSPHINX::POCKETSPHINX INTERFACE pocketsphinx sphinxbase)
 find_library(HPDF_LIBRARY hpdf REQUIRED)
 # flite and the voices that services/tts has; Debian's package has neither pkg-config nor CMake files.
 add_library(flite INTERFACE IMPORTED)

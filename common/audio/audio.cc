@@ -208,8 +208,17 @@ std::vector<std::string> FrameOrder::Push(std::optional<uint64_t> seq, std::stri
     due.push_back(std::move(frame));
     return due;
   }
-  const bool jump = next_.has_value() && (*seq > *next_ + kRestart || *seq + kRestart < *next_);
-  if (jump) {
+  bool anew = next_.has_value() &&
+              (*seq > *next_ + kRestart || *seq + kRestart < *next_ || (*seq == 0 && *next_ > window_));
+  if (next_.has_value() && *seq < *next_) {
+    stale_ = *seq == last_stale_ + 1 ? stale_ + 1 : 1;
+    last_stale_ = *seq;
+    anew = anew || stale_ >= kStale;
+  } else {
+    stale_ = 0;
+  }
+  if (anew) {
+    stale_ = 0;
     due = Flush();
     next_.reset();
   }

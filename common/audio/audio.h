@@ -92,8 +92,9 @@ class FrameOrder {
     int64_t reordered = 0;
   };
 
-  // Takes a frame and returns those that are due now, in order. A stream begins with the first number seen;
-  // a jump by more than kRestart begins it anew.
+  // Takes a frame and returns those that are due now, in order. A stream begins with the first number seen.
+  // It begins anew, as after a reload of the page that sends it, with 0 far behind, with a jump by more than
+  // kRestart, and with kStale numbers in a row that were long since due.
   std::vector<std::string> Push(std::optional<uint64_t> seq, std::string frame);
   // What waits, without what is missing between.
   std::vector<std::string> Flush();
@@ -101,6 +102,7 @@ class FrameOrder {
   const Counts& counts() const { return counts_; }
 
   static constexpr uint64_t kRestart = 1000;
+  static constexpr int kStale = 10;
 
  private:
   void Release(std::vector<std::string>& due);
@@ -108,6 +110,8 @@ class FrameOrder {
   const size_t window_;
   std::optional<uint64_t> next_;
   std::map<uint64_t, std::string> waiting_;
+  uint64_t last_stale_ = 0;
+  int stale_ = 0;  // in a row, each behind the one before
   Counts counts_;
 };
 

@@ -122,6 +122,13 @@ TEST(FrameOrder, AJumpBeginsAnew) {
   EXPECT_EQ(Joined(order, {0, 1, 3}), "0 1 ");
   EXPECT_EQ(Joined(order, {5000000}), "3 5000000 ");
   EXPECT_EQ(Joined(order, {0, 1}), "0 1 ");
+  // A sender that begins again, whose first frame is lost, or not.
+  EXPECT_EQ(Joined(order, {2, 3, 4, 5, 0, 1, 2}), "2 3 4 5 0 1 2 ");
+  EXPECT_EQ(Joined(order, {0, 1}), "");
+  FrameOrder other;
+  for (uint64_t i = 0; i < 500; ++i) other.Push(i, "x");
+  EXPECT_EQ(Joined(other, {1, 2, 3, 4, 5, 6, 7, 8, 9}), "");
+  EXPECT_EQ(Joined(other, {10, 11, 12}), "10 11 12 ");
   EXPECT_THAT(order.Push(std::nullopt, "x"), ElementsAre("x"));
 }
 
