@@ -512,9 +512,14 @@ class Decider {
     if (d_.queue.size() > 10) d_.queue.resize(10);
   }
 
-  void UnknownDish(const std::string& phrase) {
-    Push(IntentType::kSearchMenu).entities.item = phrase;
+  void UnknownDish(const std::string& phrase, bool bare = false) {
     const auto found = t_.similar.find(phrase);
+    const bool nothing = found == t_.similar.end() || found->second.empty();
+    if (bare && nothing) {
+      Push(IntentType::kUnknown);
+    } else {
+      Push(IntentType::kSearchMenu).entities.item = phrase;
+    }
     std::vector<std::string> names;
     Pending pending;
     pending.kind = PendingKind::kOffer;
@@ -590,7 +595,7 @@ class Decider {
   // Adds one dish, or asks, warns or regrets. `replaced`: it takes the place of that line's item.
   bool Add(const Wanted& wanted, const std::optional<IntentItem>& replaced) {
     if (wanted.dishes.empty()) {
-      UnknownDish(wanted.phrase);
+      UnknownDish(wanted.phrase, wanted.bare);
       return false;
     }
     if (wanted.dishes.size() > 1) {

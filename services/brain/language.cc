@@ -209,7 +209,7 @@ bool IsCommonWord(absl::string_view word) {
   static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
       "a",          "about",    "actually",   "add",       "added",      "adding",    "after",
       "again",      "all",      "allergic",   "allergies", "allergy",    "alright",   "also",
-      "altogether", "am",       "an",         "and",       "another",    "answer",    "any",
+      "altogether", "am",       "an",         "and",       "another",    "answer", "table", "top", "each", "longer", "joke", "thirty",    "any",
       "anymore",    "anything", "anyway",     "are",       "as",         "at",        "available",
       "away",       "back",     "bag",        "be",        "because",    "been",      "before",
       "begin",      "best",     "better",     "big",       "bit",        "both",      "bottle",
@@ -297,7 +297,7 @@ std::string SoundOf(absl::string_view word) {
       continue;
     } else if (c == 'h' && i > 0) {
       continue;
-    } else if (c == 'w' && i > 0 && !IsVowel(next)) {
+    } else if (c == 'w' && (i > 0 || next == 'r') && !IsVowel(next)) {
       continue;
     }
     if (key.empty() || key.back() != sound) key.push_back(sound);

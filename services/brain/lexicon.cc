@@ -527,7 +527,7 @@ std::optional<CategoryMention> Lexicon::MatchCategory(const Words& words, size_t
     bool all = true;
     for (size_t i = 0; i < stems.size() && all; ++i) {
       const std::string stem = menu::Stem(words[at + i]);
-      all = stem == stems[i] || AreEquivalent(stem, stems[i]);
+      all = stem == stems[i] || (AreEquivalent(stem, stems[i]) && !IsCommonWord(words[at + i]));
     }
     if (all && (!best.has_value() || stems.size() > best->length)) {
       best = CategoryMention{categories_[category].id, categories_[category].name, stems.size()};

@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "services/brain/patterns.h"
 #include "services/menu/catalogue.h"
 #include "services/menu/text_analysis.h"
 
@@ -25,12 +26,8 @@ using messages::OrderLine;
 
 constexpr size_t kMaxActs = 12;
 
-bool Full(const std::string& text, const RE2& pattern) {
-  return RE2::FullMatch(text, pattern);
-}
-bool Has(const std::string& text, const RE2& pattern) {
-  return RE2::PartialMatch(text, pattern);
-}
+using patterns::Full;
+using patterns::Has;
 
 Words Split(absl::string_view text) {
   return absl::StrSplit(text, ' ', absl::SkipEmpty());
@@ -47,192 +44,6 @@ Words Split(absl::string_view text) {
     static const auto* const kHere = new RE2(pattern); \
     return Full(text, *kHere);                         \
   }())
-
-// Phrases, as words of Normalise().
-namespace re {
-#define ARC_PATTERN(name, text)                        \
-  const RE2& name() {                                  \
-    static const auto* const kPattern = new RE2(text); \
-    return *kPattern;                                  \
-  }
-
-ARC_PATTERN(Greeting,
-            "(?:hi|hello|hey|hiya|howdy|greetings|good (?:morning|afternoon|evening|day))"
-            "(?: there| everyone| again| kiosk| robot)?")
-ARC_PATTERN(GreetingPrefix,
-            "^(?:(?:hi|hello|hey|hiya|howdy|greetings|good (?:morning|afternoon|evening|day))"
-            "(?: there| everyone| again)? )+")
-ARC_PATTERN(Thanks,
-            "(?:ok |okay |great |perfect |no )?(?:thanks|thank you|cheers|thx|ta)"
-            "(?: (?:a lot|so much|very much|again|anyway|you|a bunch))*")
-ARC_PATTERN(ThanksSuffix, "(?: (?:many )?(?:thanks|thank you|cheers|thx)(?: (?:a lot|so much|very much))?)$")
-ARC_PATTERN(ThanksPrefix, "^(?:thanks|thank you|cheers) (?:but )?")
-ARC_PATTERN(
-    Goodbye,
-    "(?:(?:ok|okay|thanks|thank you|cheers|alright) )*(?:and )?(?:good ?bye|bye(?: bye)?|see you|see ya"
-    "|have a (?:nice|good) (?:day|one|evening)|take care)(?: (?:later|then|now|everyone|thanks|soon))*")
-ARC_PATTERN(
-    Repeat,
-    "(?:(?:i am )?sorry |pardon |excuse me )*(?:(?:can|could|would|will) you )?(?:(?:say|repeat|tell me)"
-    "(?: (?:that|it|this|what you said))?(?: (?:again|once more|one more time))?"
-    "|come again|pardon(?: me)?|what(?: was| did you say| is)?(?: that)?(?: again)?|say what"
-    "|what did you (?:just )?say|i (?:did not|could not|do not) (?:hear|catch|get|understand)"
-    "(?: (?:you|that|it|what you said))*|one more time|once more|again|repeat)")
-ARC_PATTERN(
-    Help,
-    "(?:can|could|would) you help(?: me)?(?: out)?|(?:i )?(?:need|want|would like)(?: (?:some|your|a bit "
-    "of))? help"
-    "|help(?: me)?(?: out)?|how (?:does|do|is) (?:this|it|that|the kiosk) works?"
-    "|how (?:do|can|should|would) (?:i|we|you) (?:order|use (?:this|it)|do (?:this|it|that)|start|begin)"
-    "|what (?:can|do|should) i (?:say|do)(?: (?:here|now))?|i am (?:lost|confused|stuck)"
-    "|i do not know (?:how (?:this|it) works|what to (?:do|say))|help .{0,20}understand.{0,20}")
-ARC_PATTERN(
-    CheckoutTail,
-    "(?:^| )(?:(?:and|no|nope|nah|ok|okay|yes|yeah|but|then|so|i think) )*"
-    "(?:(?:that|this|it) (?:is|will be|would be|should be|does)(?: all| it| everything| enough| about it)"
-    "(?: i (?:need|want))?"
-    "|i (?:am|think i am) (?:all )?(?:done|finished|good to go)(?: ordering)?|(?:we are|we will be) "
-    "(?:done|finished|good)"
-    "|(?:all )?done|nothing (?:else|more|further)|no more(?: for (?:me|us))?"
-    "|(?:i|we) (?:do not|will not) (?:want|need) anything (?:else|more)"
-    "|(?:(?:can|could|may) (?:i|we) |let (?:me|us) |(?:i|we) (?:would like|want|wanna|need|am ready|are "
-    "ready|will)"
-    " (?:to )?|ready to |go to |proceed to |take me to )*(?:the )?check ?out"
-    "|finish (?:my|the|our) order|complete (?:my|the|our) order|place (?:my|the|our) order|finali[sz]e "
-    "(?:my|the) order)"
-    "(?: (?:now|then|for (?:me|us|now|today)|today|here|i think|i guess|thanks|thank you|with (?:my|the) "
-    "order))*$")
-ARC_PATTERN(
-    PayTail,
-    "(?:^| )(?:(?:and|no|nope|ok|okay|yes|yeah|then|so|now) )*"
-    "(?:(?:can|could|may) (?:i|we) |let (?:me|us) |(?:i|we) (?:would like|want|need|am ready|are "
-    "ready|will|would love)"
-    " (?:to )?|ready to |(?:i|we) (?:will|am going to) )*"
-    "(?:pay|(?:give me |have |get |bring me )?the bill|take my (?:money|card|payment)|settle (?:up|the bill))"
-    "(?: (?:now|then|by card|with card|with (?:my|a) card|card|in cash|for (?:it|this|that|everything|my "
-    "order|all)|here"
-    "|with (?:my )?(?:phone|visa)|contactless|thanks|thank you))*$")
-ARC_PATTERN(
-    Yes,
-    "(?:(?:yes|yeah|yep|yup|ya|sure(?: thing)?|ok|okay|of course|absolutely|definitely|correct|right|exactly"
-    "|that is (?:right|correct|fine|good|ok|okay|it)|go ahead|go for it|do it|sounds (?:good|great|fine)|do"
-    "|fine(?: by me)?|perfect|great|why not|certainly|alright|all right|indeed|i do|let us do (?:it|that)"
-    "|i would(?: love (?:to|that))?|that would be (?:great|nice|good)|good|works for me|confirm|affirmative"
-    "|i am sure|please do|thanks|thank you|then|that works)(?: |$))+")
-ARC_PATTERN(YesPrefix,
-            "^(?:(?:yes|yeah|yep|yup|sure|ok|okay|alright|right|great|perfect|fine|well|so|right) )+(?:and "
-            "|but |then )?")
-ARC_PATTERN(
-    Accept,
-    "(?:(?:yes|yeah|yep|sure|ok|okay|no) )*(?:(?:and|but) )?(?:i )?(?:(?:will|would|do|still|can|am going "
-    "to) )*"
-    "(?:still |really |just )*(?:(?:take|have|try|want|get|like|order|do|add|go (?:for|with)|give me) )+"
-    "(?:me )?(?:to )?(?:have )?(?:(?:it|that|this|them|those|the (?:one|first one)|one|that one|this one|one "
-    "of (?:those|these|them)))"
-    "(?: (?:anyway|still|anyhow|regardless|though|then|to my (?:order|cart)|thanks))*"
-    "|(?:(?:yes|yeah) )*(?:add it|i (?:still )?do|that one|anyway|it is (?:fine|ok|okay)|that is "
-    "(?:fine|ok|okay)|i do not (?:mind|care))")
-ARC_PATTERN(No,
-            "(?:(?:no|nope|nah|no way|not really|not (?:now|yet|today|anymore|that|this time|for me)|never "
-            "?mind|do not"
-            "|i do not(?: think so| want (?:it|that|them|to|those|any))?|i would rather not|rather "
-            "not|none(?: of (?:those|them|these|that))?"
-            "|neither(?: of (?:those|them|these))?|wait(?: a (?:minute|moment|second|sec))?|hold on|one "
-            "(?:moment|second|minute)|stop"
-            "|i am (?:good|fine|ok|okay)|forget (?:it|that)|leave (?:it|that)|skip (?:it|that)|thanks|thank "
-            "you|negative|not at all"
-            "|go back|back|i changed my mind|i have changed my mind|just a (?:moment|second|minute)|i am not "
-            "(?:ready|done|finished)(?: yet)?"
-            "|something else|that is (?:wrong|not right)|actually)(?: |$))+")
-ARC_PATTERN(Cancel,
-            "(?:(?:no|please|just|i want to|i would like to|can (?:you|i|we)|could you|let "
-            "us|actually|sorry|let me) )*"
-            "(?:cancel|abort|stop|drop|forget(?: about)?|delete|scrap|scratch)"
-            "(?: (?:my|the|this|that|our))?(?: (?:whole|entire|complete))? ?(?:order|everything|it "
-            "all|thing|all of (?:it|that)|all|session)?"
-            "(?: (?:please|now|then|again|and leave))*"
-            "|(?:i|we) (?:do not|would not) want (?:anything|to order)(?: (?:anymore|any more|now|today))*"
-            "|i (?:want|would like) to (?:cancel|leave|quit)(?: (?:my|the) order)?|forget (?:it "
-            "all|everything)|quit|exit")
-ARC_PATTERN(Undo,
-            "(?:(?:no|sorry|actually|wait|and|please|can you|could you|just) )*"
-            "(?:scratch|undo|remove|delete|cancel|drop|take (?:away|off|out)|get rid of|forget|lose|take) "
-            "(?:that|it|this|them|those|these)(?: one| ones| last one)?(?: "
-            "(?:off|out|away|again|please|then|from (?:my|the) (?:order|cart)))*"
-            "|undo|(?:i )?(?:do not want|do not need) (?:that|it|this|them|those)(?: one)?(?: (?:anymore|any "
-            "more|after all))?")
-ARC_PATTERN(StartOver,
-            ".*\\b(?:start(?: all)? (?:over|again|afresh|fresh|anew|new)|begin again|restart|from "
-            "scratch|from the (?:beginning|start|top)"
-            "|new order|clear (?:my|the|our) (?:order|cart)|empty (?:my|the|our) (?:order|cart|basket)|clear "
-            "(?:it all|everything)"
-            "|remove everything|delete everything|take everything off|reset)\\b.*")
-ARC_PATTERN(Recommend,
-            ".*\\b(?:recommend(?:ation|ations|ed|s)?|suggest(?:ion|ions|s)?|surprise me|your "
-            "favou?rites?|most popular|best ?sellers?"
-            "|(?:is|are)(?: really)? (?:good|popular|best|nice|tasty|delicious)(?: here| today)?$|what goes "
-            "(?:well |nicely |good )?with"
-            "|(?:i )?can not decide|what should (?:i|we)|what do (?:most )?(?:people|others|customers)|the "
-            "best (?:thing|dish|item)s?"
-            "|your best|specials?(?: of the day| today)?$|you pick|you choose|what would you "
-            "(?:get|have|order|pick|eat)|popular)\\b.*")
-ARC_PATTERN(ShowCart,
-            "(?:.* "
-            ")?(?:(?:what|which|show|read|repeat|check|see|tell|view|list|go|look|open|confirm|review|"
-            "display)\\b.*\\b"
-            "(?:my|our|the) (?:order|cart|basket|bag|tray|list)\\b.*"
-            "|what (?:all )?(?:have|did|do) (?:i|we) (?:got|have|order|ordered|get|add|already "
-            "have|picked|chosen)(?: .*)?"
-            "|what is (?:in|on) (?:it|there) so far|(?:my|the) (?:order|cart|basket)(?: so far)?|what "
-            "(?:i|we) have(?: got| ordered)?(?: so far)?)")
-ARC_PATTERN(Total,
-            "(?:.* )?(?:how much|what|tell me|the|my)\\b.*\\b(?:total|altogether|all together|in all|in "
-            "total|all in all|all of (?:it|that|this)"
-            "|everything(?: together)?|do (?:i|we) owe|(?:it|that|this) (?:all )?come to|my order|the whole "
-            "(?:thing|order)|damage|so far)\\b.*"
-            "|total|the total|how much do (?:i|we) (?:owe|have to pay)(?: you)?|how much is (?:that|it) "
-            "(?:now|all|then)")
-
-// Questions.
-ARC_PATTERN(AsksPrice, "\\b(?:how (?:much|expensive|pricey)|price[sd]?|costs?|charge)\\b")
-ARC_PATTERN(AsksCalories, "\\b(?:calories|calorie|kcal|calorific|fattening|energy)\\b")
-ARC_PATTERN(AsksIngredients,
-            "\\b(?:what (?:is|comes|are|goes|do you get|all is)(?: in| with| on| inside| "
-            "into)+\\b|ingredients?|made (?:of|from|with|out of)"
-            "|what does .* (?:come with|have in|contain|include)|what (?:all )?(?:comes|is included)|what "
-            "kind of .* (?:in|on) (?:it|the|that)"
-            "|come with)")
-ARC_PATTERN(AsksGeneral,
-            "^(?:(?:and|so|ok|okay|can you|could you|please) )*(?:tell me (?:more "
-            ")?about|describe|explain|what (?:is|are) (?:the|a|an|that|your)\\b"
-            "|what about|how about|more about|info(?:rmation)? (?:on|about)|details (?:on|of|about)|what is "
-            "(?:it|that)"
-            "|how (?:big|large|small|is|are|does)|what (?:size|sizes)|(?:i )?want to know about|show me "
-            "(?:the|a|that) )")
-ARC_PATTERN(AsksAllergens, "\\b(?:allergens?|allergies|allergic)\\b")
-ARC_PATTERN(AsksContains,
-            "\\b(?:(?:do|does|is|are|has|have|any|is there|are "
-            "there|did)\\b.*\\b(?:contain|contains|have|has|with|in|any|free)\\b)")
-ARC_PATTERN(AsksSpicy, "\\b(?:(?:is|are|how|too|very|really)\\b.*\\b(?:spicy|hot|fiery)|spicy)\\b")
-ARC_PATTERN(Compares, "\\b(?:difference between|compare|better than|or is)\\b")
-ARC_PATTERN(QuestionStart,
-            "^(?:(?:and|so|ok|okay|but|well|excuse me|sorry|also) "
-            ")*(?:is|are|does|do|did|has|was|were|what|which|how|why|any|can you tell|could you tell"
-            "|tell me|got any|got anything|have you|anything|show me|let me see|can i see|may i "
-            "see|where|who|when|i wonder|describe|explain|will"
-            "|you got|you have|what kinds?|are there|is there|i would like to (?:see|know)|i want to "
-            "(?:see|know)|list|more about)\\b")
-ARC_PATTERN(AsksOptions,
-            "\\b(?:do you (?:have|do|sell|serve|offer|got|make|carry)|have you (?:got|any)|you (?:got|have) "
-            "any|got any(?:thing)?|any(?:thing)?\\b"
-            "|what .*(?:do|can|have) (?:you|i|we)|which .*(?:do|can|have|are)|what (?:other |else "
-            ")?(?:kinds?|sorts?|types?)|what is (?:on|available)"
-            "|menu|options?|choices|selection|show me|let me see|can i see|i would like to see|i want to "
-            "see|list|what is .*\\b(?:vegan|vegetarian|halal|free|cheap|cheapest|new|light|healthy|spicy)"
-            "|is there|are there|what (?:can|may) (?:i|we)|what .* is there|what .* are there|which)")
-
-#undef ARC_PATTERN
-}  // namespace re
 
 // Allergens and diets.
 
@@ -576,24 +387,24 @@ class Parser {
 
   // Greetings before, thanks and goodbyes behind.
   void StripManners() {
-    if (Full(text_, re::Goodbye())) {
+    if (Full(text_, patterns::Goodbye())) {
       left_ = true;
       SetWords({});
       return;
     }
-    if (Full(text_, re::Greeting())) {
+    if (Full(text_, patterns::Greeting())) {
       greeted_ = true;
       SetWords({});
       return;
     }
-    greeted_ = Cut(re::GreetingPrefix(), false);
-    if (Full(text_, re::Thanks()) && !absl::StartsWith(text_, "no")) {
+    greeted_ = Cut(patterns::GreetingPrefix(), false);
+    if (Full(text_, patterns::Thanks()) && !absl::StartsWith(text_, "no")) {
       thanked_ = true;
       SetWords({});
       return;
     }
-    thanked_ = Cut(re::ThanksPrefix(), false);
-    if (text_ != "no thanks" && text_ != "no thank you") thanked_ |= Cut(re::ThanksSuffix(), true);
+    thanked_ = Cut(patterns::ThanksPrefix(), false);
+    if (text_ != "no thanks" && text_ != "no thank you") thanked_ |= Cut(patterns::ThanksSuffix(), true);
   }
 
   // "... and that's all", "I'd like to pay".
@@ -602,7 +413,7 @@ class Parser {
       const std::string before = text_;
       if (!Cut(pattern, true)) return false;
       // "no more ice", "how do i pay" and the like are not the end of an order.
-      if (Has(text_, re::QuestionStart()) || absl::EndsWith(text_, " not") || text_ == "not" ||
+      if (Has(text_, patterns::QuestionStart()) || absl::EndsWith(text_, " not") || text_ == "not" ||
           absl::EndsWith(text_, "can not") || absl::EndsWith(before, "well done") ||
           absl::EndsWith(text_, "how do i") || absl::EndsWith(text_, "where do i")) {
         SetWords(Split(before));
@@ -613,11 +424,11 @@ class Parser {
       closing_.push_back(std::move(act));
       return true;
     };
-    if (!take(re::PayTail(), ActKind::kPay)) {
-      take(re::CheckoutTail(), ActKind::kCheckout);
+    if (!take(patterns::PaySuffix(), ActKind::kPay)) {
+      take(patterns::CheckoutSuffix(), ActKind::kCheckout);
     } else {
       // "that's all, I'd like to pay"
-      Cut(re::CheckoutTail(), true);
+      Cut(patterns::CheckoutSuffix(), true);
     }
     if (closing_.empty()) return;
     while (!words_.empty()) {
@@ -627,7 +438,7 @@ class Parser {
       if (!idle) break;
       SetWords(Words(words_.begin(), words_.end() - 1));
     }
-    if (Full(text_, re::Yes()) || Full(text_, re::No())) SetWords({});
+    if (Full(text_, patterns::Yes()) || Full(text_, patterns::No())) SetWords({});
   }
 
   bool LastExists() const { return !dialogue_.last.empty(); }
@@ -640,10 +451,10 @@ class Parser {
       Push(kind);
       return true;
     };
-    if (is(re::Help(), ActKind::kHelp)) return true;
-    if (is(re::StartOver(), ActKind::kStartOver)) return true;
-    if (is(re::Repeat(), ActKind::kRepeat)) return true;
-    if (Full(text_, re::Undo())) {
+    if (is(patterns::Help(), ActKind::kHelp)) return true;
+    if (is(patterns::StartOver(), ActKind::kStartOver)) return true;
+    if (is(patterns::Repeat(), ActKind::kRepeat)) return true;
+    if (Full(text_, patterns::Undo())) {
       const bool choosing = pending == PendingKind::kChoice || pending == PendingKind::kWarning;
       if (choosing || (!LastExists() && cart_.empty())) {
         Push(choosing ? ActKind::kNo : ActKind::kCancel);
@@ -653,28 +464,28 @@ class Parser {
       }
       return true;
     }
-    if (is(re::Cancel(), ActKind::kCancel)) return true;
-    if (Full(text_, re::Yes())) {
+    if (is(patterns::Cancel(), ActKind::kCancel)) return true;
+    if (Full(text_, patterns::Yes())) {
       Push(ActKind::kYes);
       return true;
     }
-    if (pending != PendingKind::kChoice && Full(text_, re::Accept())) {
+    if (pending != PendingKind::kChoice && Full(text_, patterns::Accept())) {
       Push(ActKind::kAccept);
       return true;
     }
-    if (Full(text_, re::No())) {
+    if (Full(text_, patterns::No())) {
       Push(ActKind::kNo);
       return true;
     }
-    if (Full(text_, re::Total())) {
+    if (Full(text_, patterns::Total())) {
       Push(ActKind::kTotal);
       return true;
     }
-    if (Full(text_, re::ShowCart())) {
+    if (Full(text_, patterns::ShowCart())) {
       Push(ActKind::kShowCart);
       return true;
     }
-    if (Full(text_, re::Recommend()) && !AnyWholeDish()) {
+    if (Full(text_, patterns::Recommend()) || (Full(text_, patterns::MayRecommend()) && !AnyWholeDish())) {
       Push(ActKind::kRecommend);
       return true;
     }
@@ -697,10 +508,12 @@ class Parser {
     if ((!choice && !offer) || pending.candidates.empty()) return false;
     // A single offer is taken by a yes or by its name, like any dish.
     if (offer && pending.candidates.size() == 1) return false;
-    if (Has(text_, re::QuestionStart())) return false;
-    if (!Clauses(words_).empty() && !choice) return false;
-    for (const Clause& clause : Clauses(words_)) {
-      if (clause.verb != Verb::kAdd) return false;
+    const bool any = Full(text_, patterns::AnyOfThem());
+    if (Has(text_, patterns::QuestionStart()) && !(choice && any)) return false;
+    const std::vector<Clause> clauses = Clauses(words_);
+    if (!clauses.empty() && !choice) return false;
+    for (const Clause& clause : clauses) {
+      if (clause.verb != Verb::kAdd && clause.verb != Verb::kMake) return false;
     }
     Words words = words_;
     const std::string stripped = StripYes(text_);
@@ -714,9 +527,6 @@ class Parser {
     }
     if (spoken.dishes.size() > 1) return false;
     std::vector<int64_t> chosen;
-    static const auto* const kAny = new RE2(
-        "(?:.* )?(?:any|either|whatever|whichever|you (?:choose|decide|pick)|does not matter|do not "
-        "(?:care|mind)|surprise me)(?: .*)?");
     static const auto* const kCheapest =
         new RE2("\\b(?:cheap|cheapest|cheaper|least expensive|lowest price)\\b");
     if (spoken.ordinal.has_value()) {
@@ -729,7 +539,7 @@ class Parser {
       spoken.count.reset();
     } else if (spoken.all && pending.candidates.size() <= 4) {
       chosen = pending.candidates;
-    } else if (Full(stripped, *kAny) && spoken.dishes.empty()) {
+    } else if (any && spoken.dishes.empty()) {
       chosen = {pending.candidates.front()};
     } else if (Has(stripped, *kCheapest)) {
       chosen = {Cheapest(pending.candidates)};
@@ -802,8 +612,7 @@ class Parser {
     wanted.phrase = pending.phrase;
     wanted.quantity = pending.quantity;
     wanted.wishes = pending.wishes;
-    if (spoken.count.has_value() && *spoken.count > 0 && !spoken.ordinal.has_value())
-      wanted.quantity = spoken.count;
+    if (spoken.count.has_value() && *spoken.count > 0) wanted.quantity = spoken.count;
     std::vector<Wish> more = spoken.loose;
     if (!spoken.dishes.empty()) {
       if (spoken.dishes[0].quantity.has_value() && !spoken.dishes[0].article) {
@@ -856,7 +665,7 @@ class Parser {
   static std::string StripYes(const std::string& text) {
     re2::StringPiece match;
     const re2::StringPiece input(text);
-    if (re::YesPrefix().Match(input, 0, input.size(), RE2::ANCHOR_START, &match, 1)) {
+    if (patterns::YesPrefix().Match(input, 0, input.size(), RE2::ANCHOR_START, &match, 1)) {
       return text.substr(match.size());
     }
     return text;
@@ -880,19 +689,11 @@ class Parser {
 
   bool ReadQuestion() {
     std::string text = StripYes(text_);
-    const bool question = Has(text, re::QuestionStart());
-    const bool asks_price = Has(text, re::AsksPrice());
-    const bool asks_calories = Has(text, re::AsksCalories());
+    const bool question = Has(text, patterns::QuestionStart());
+    const bool asks_price = Has(text, patterns::AsksPrice());
+    const bool asks_calories = Has(text, patterns::AsksCalories());
     if (!question && !asks_price && !asks_calories && !ARC_FULL(text, "(?:the )?menu")) return false;
-    if (ARC_HAS(text, "^(?:do|what) (?:me|you say)\\b") ||
-        ARC_HAS(text, "^do (?:me )?(?:a|an|one|two|three)\\b")) {
-      return false;
-    }
-    if (ARC_HAS(text,
-                "\\b(?:weather|time is it|toilets?|bathroom|restrooms?|who won|your name|are you "
-                "(?:a|human|real))\\b")) {
-      return false;
-    }
+    if (Has(text, patterns::OrderQuestion()) || Has(text, patterns::OffTopic())) return false;
     const Words words = Split(text);
     std::vector<Wanted> dishes = DishesIn(words, true);
     std::vector<std::string> diets;
@@ -900,35 +701,35 @@ class Parser {
     ReadAsked(words, diets, allergens);
     Topic topic = Topic::kGeneral;
     bool pointed = false;  // the sentence asks about one dish
-    const bool options = Has(text, re::AsksOptions());
+    const bool options = Has(text, patterns::AsksOptions());
     if (asks_calories) {
       topic = Topic::kCalories;
       pointed = true;
     } else if (asks_price) {
       topic = Topic::kPrice;
       pointed = true;
-    } else if (Has(text, re::AsksAllergens())) {
+    } else if (Has(text, patterns::AsksAllergens())) {
       topic = Topic::kAllergens;
       pointed = true;
-    } else if (ARC_HAS(text, "^(?:(?:and|so|ok|okay|but) )*(?:is|are)\\b") && !diets.empty() &&
+    } else if (ARC_HAS(text, "^(?:(?:and|so|ok|okay|but) )*(?:is|are|can)\\b") && !diets.empty() &&
                !ARC_HAS(text, "^(?:are|is) there\\b")) {
       topic = Topic::kDiet;
       pointed = true;
-    } else if (Has(text, re::AsksContains()) && !allergens.empty() &&
+    } else if (Has(text, patterns::AsksContains()) && !allergens.empty() &&
                !ARC_HAS(text, "\\b(?:anything|something|options?|without)\\b") &&
                !ARC_HAS(text, "\\bdo you\\b")) {
       topic = Topic::kContains;
       pointed = true;
-    } else if (Has(text, re::AsksSpicy()) &&
+    } else if (Has(text, patterns::AsksSpicy()) &&
                !ARC_HAS(text, "\\b(?:anything|something|do you|any|what|which)\\b")) {
       topic = Topic::kSpicy;
       pointed = true;
-    } else if (Has(text, re::AsksIngredients())) {
+    } else if (Has(text, patterns::AsksIngredients())) {
       topic = Topic::kIngredients;
       pointed = true;
-    } else if (Has(text, re::Compares())) {
+    } else if (Has(text, patterns::Compares())) {
       pointed = true;
-    } else if (Has(text, re::AsksGeneral()) && (!options || !dishes.empty())) {
+    } else if (Has(text, patterns::AsksGeneral()) && (!options || !dishes.empty())) {
       pointed = !dishes.empty() || ARC_HAS(text, "\\b(?:it|that|this|them|those)\\b");
     }
     if (topic == Topic::kContains || topic == Topic::kDiet) DropAsked(dishes, allergens, diets);
@@ -946,7 +747,7 @@ class Parser {
         act.asked = topic == Topic::kDiet ? diets : allergens;
         act.what = *best;
         PreferKnown(act.what);
-        if (Has(text, re::Compares()) && dishes.size() > 1) act.with = dishes[1];
+        if (Has(text, patterns::Compares()) && dishes.size() > 1) act.with = dishes[1];
         return true;
       }
       const int64_t focus = FocusId();
@@ -959,7 +760,7 @@ class Parser {
         return true;
       }
     }
-    if (Has(text, re::Total()) && asks_price) {
+    if (Has(text, patterns::Total()) && asks_price) {
       Push(ActKind::kTotal);
       return true;
     }
@@ -1087,6 +888,10 @@ class Parser {
         {"scratch", Verb::kRemove},
         {"forget about", Verb::kRemove},
         {"forget", Verb::kRemove},
+        {"will not need", Verb::kRemove},
+        {"will not want", Verb::kRemove},
+        {"no longer want", Verb::kRemove},
+        {"no longer need", Verb::kRemove},
         {"i do not want", Verb::kRemove},
         {"we do not want", Verb::kRemove},
         {"do not want", Verb::kRemove},
@@ -1176,24 +981,41 @@ class Parser {
       Polarity polarity;
     };
     static constexpr Entry kCues[] = {
-        {"no", Polarity::kWithout},         {"without", Polarity::kWithout},
-        {"hold", Polarity::kWithout},       {"minus", Polarity::kWithout},
-        {"skip", Polarity::kWithout},       {"leave out", Polarity::kWithout},
-        {"leave off", Polarity::kWithout},  {"less", Polarity::kWithout},
-        {"free of", Polarity::kWithout},    {"do not put", Polarity::kWithout},
-        {"do not add", Polarity::kWithout}, {"do not include", Polarity::kWithout},
-        {"with no", Polarity::kWithout},    {"but no", Polarity::kWithout},
-        {"with out", Polarity::kWithout},   {"nix", Polarity::kWithout},
-        {"cut", Polarity::kWithout},        {"ditch", Polarity::kWithout},
-        {"not any", Polarity::kWithout},    {"extra", Polarity::kExtra},
-        {"double", Polarity::kExtra},       {"with extra", Polarity::kExtra},
-        {"with double", Polarity::kExtra},  {"add extra", Polarity::kExtra},
-        {"extra of", Polarity::kExtra},     {"with an extra", Polarity::kExtra},
-        {"with more", Polarity::kExtra},    {"an extra", Polarity::kExtra},
-        {"and an extra", Polarity::kExtra}, {"lots of", Polarity::kExtra},
-        {"with lots of", Polarity::kExtra}, {"with", Polarity::kWith},
-        {"with a", Polarity::kWith},        {"with some", Polarity::kWith},
-        {"plus", Polarity::kWith},          {"add", Polarity::kWith},
+        {"no", Polarity::kWithout},
+        {"without", Polarity::kWithout},
+        {"hold", Polarity::kWithout},
+        {"minus", Polarity::kWithout},
+        {"skip", Polarity::kWithout},
+        {"leave out", Polarity::kWithout},
+        {"leave off", Polarity::kWithout},
+        {"less", Polarity::kWithout},
+        {"free of", Polarity::kWithout},
+        {"do not put", Polarity::kWithout},
+        {"do not add", Polarity::kWithout},
+        {"do not include", Polarity::kWithout},
+        {"with no", Polarity::kWithout},
+        {"but no", Polarity::kWithout},
+        {"with out", Polarity::kWithout},
+        {"nix", Polarity::kWithout},
+        {"ditch", Polarity::kWithout},
+        {"not any", Polarity::kWithout},
+        {"extra", Polarity::kExtra},
+        {"double", Polarity::kExtra},
+        {"with extra", Polarity::kExtra},
+        {"with double", Polarity::kExtra},
+        {"add extra", Polarity::kExtra},
+        {"extra of", Polarity::kExtra},
+        {"with an extra", Polarity::kExtra},
+        {"with more", Polarity::kExtra},
+        {"an extra", Polarity::kExtra},
+        {"and an extra", Polarity::kExtra},
+        {"lots of", Polarity::kExtra},
+        {"with lots of", Polarity::kExtra},
+        {"with", Polarity::kWith},
+        {"with a", Polarity::kWith},
+        {"with some", Polarity::kWith},
+        {"plus", Polarity::kWith},
+        {"add", Polarity::kWith},
         {"with the", Polarity::kWith},
     };
     std::optional<WishCue> best;
@@ -1228,7 +1050,8 @@ class Parser {
     if (dish.has_value() && own == 0 && !without) {
       const size_t dish_length = dish->end - dish->begin;
       // "with fries" is another dish, "with extra cheese" is not.
-      if (polarity == Polarity::kWith && dish_length >= length) return 0;
+      const bool ingredient = !dish->whole && lexicon_.CustomisationLength(words, i, true) > 0;
+      if (polarity == Polarity::kWith && dish_length >= length && !ingredient) return 0;
       if (polarity == Polarity::kExtra && dish->whole && dish_length >= length) return 0;
     }
     if (length == 0) {
@@ -1283,6 +1106,7 @@ class Parser {
     bool partitive = false;
     std::vector<Wish> lead;
     bool fresh = expected;  // a dish may begin here
+    size_t joined = end;    // where the last dish ended: what follows at once may call the same
     const auto current = [&]() -> Wanted* { return spoken.dishes.empty() ? nullptr : &spoken.dishes.back(); };
     const auto current_ids = [&] {
       return spoken.dishes.empty() ? std::vector<int64_t>{} : spoken.dishes.back().dishes;
@@ -1297,12 +1121,14 @@ class Parser {
     };
     std::vector<std::string> unknown;
     bool unknown_fresh = false;
+    bool bare = false;
     const auto flush_unknown = [&] {
       if (unknown.empty()) return;
       const std::string phrase = absl::StrJoin(unknown, " ");
       if (unknown_fresh) {
         Wanted wanted;
         wanted.phrase = phrase;
+        wanted.bare = bare;
         wanted.quantity = count;
         wanted.article = article;
         wanted.definite = definite;
@@ -1310,8 +1136,9 @@ class Parser {
         lead.clear();
         spoken.dishes.push_back(std::move(wanted));
         reset();
-      } else {
+            } else {
         spoken.residue.push_back(phrase);
+        article = definite = false;
       }
       unknown.clear();
     };
@@ -1364,19 +1191,23 @@ class Parser {
         }
         Wanted* before = current();
         const bool split = before != nullptr && before->quantity.value_or(1) > number->value &&
-                           number->value > 0 && !before->dishes.empty() && next < end &&
-                           CueAt(words, next).has_value() && !more;
+                           number->value > 0 && !before->dishes.empty() && next < end && !more;
         if (split) {
           std::vector<Wish> wishes;
-          const WishCue cue = *CueAt(words, next);
-          const size_t taken = ReadWish(words, next + cue.length, end, cue.polarity, before->dishes, wishes);
+          size_t taken = 0;
+          if (const std::optional<WishCue> cue = CueAt(words, next); cue.has_value()) {
+            taken = ReadWish(words, next + cue->length, end, cue->polarity, before->dishes, wishes);
+            if (taken > 0) taken += cue->length;
+          } else if (taken = lexicon_.CustomisationLengthOf(before->dishes, words, next); taken > 0) {
+            wishes.push_back({Polarity::kPlain, Join(words, next, next + taken)});
+          }
           if (taken > 0) {
             Wanted part = *before;
             part.quantity = number->value;
             part.wishes.insert(part.wishes.end(), wishes.begin(), wishes.end());
             before->quantity = *before->quantity - number->value;
             spoken.dishes.push_back(std::move(part));
-            i = next + cue.length + taken;
+            i = next + taken;
             continue;
           }
         }
@@ -1403,7 +1234,9 @@ class Parser {
         continue;
       }
       if (unknown.empty()) {
-        const std::optional<WishCue> cue = CueAt(words, i);
+        std::optional<WishCue> cue = CueAt(words, i);
+        // "let us go with the grilled one"
+        if (cue.has_value() && i > begin && (words[i - 1] == "go" || words[i - 1] == "start")) cue.reset();
         // "double cheeseburger" and "extra" something that is a dish are dishes.
         const std::optional<Mention> dish_here =
             cue.has_value() && cue->length == 1 ? lexicon_.Match(words, i, false) : std::nullopt;
@@ -1442,6 +1275,15 @@ class Parser {
           continue;
         }
       }
+      // "a side of fries", "a glass of lemonade"
+      static const auto* const kContainers = new absl::flat_hash_set<absl::string_view>{
+          "side",   "order",    "plate",   "portion", "glass",   "cup",   "bottle",   "bowl",   "box",
+          "bag",    "serving",  "bucket",  "basket",  "slice",   "pot",   "mug",      "can",    "sides",
+          "orders", "portions", "glasses", "cups",    "bottles", "bowls", "servings", "slices", "cap"};
+      if (unknown.empty() && kContainers->contains(word) && i + 1 < end && words[i + 1] == "of") {
+        i += 2;
+        continue;
+      }
       const bool before_dish = fresh || count.has_value() || article || definite || !lead.empty();
       const std::optional<Mention> mention = lexicon_.Match(words, i, before_dish);
       if (mention.has_value() && mention->end <= end) {
@@ -1450,6 +1292,26 @@ class Parser {
         if (!(custom > mention->end - i && !mention->whole)) {
           unknown.clear();  // an adjective that the menu does not know
           Wanted wanted = FromMention(words, *mention);
+          // "americano coffee", "water still": two ways to call one dish.
+          if (i == joined && current() != nullptr && !count.has_value() && !article && !definite) {
+            std::vector<int64_t> both;
+            for (const int64_t id : current()->dishes) {
+              if (absl::c_linear_search(wanted.wide, id)) both.push_back(id);
+            }
+            if (both.empty() && current()->dishes.size() > 1) {
+              for (const int64_t id : current()->wide) {
+                if (absl::c_linear_search(wanted.dishes, id)) both.push_back(id);
+              }
+            }
+            if (!both.empty() && (wanted.dishes.size() > 1 || current()->dishes.size() > 1)) {
+              current()->dishes = std::move(both);
+              current()->wishes.insert(current()->wishes.end(), lead.begin(), lead.end());
+              lead.clear();
+              i = mention->end;
+              joined = i;
+              continue;
+            }
+          }
           wanted.quantity = count;
           if (!count.has_value() && article) wanted.quantity = 1;
           wanted.article = article && !count.has_value();
@@ -1473,10 +1335,37 @@ class Parser {
           reset();
           fresh = false;
           i = mention->end;
+          joined = i;
           continue;
         }
       }
       const size_t custom = unknown.empty() ? lexicon_.CustomisationLength(words, i, false) : 0;
+      if (i == joined && unknown.empty() && current() != nullptr && current()->dishes.size() > 1 &&
+          !IsCommonWord(word)) {
+        const std::vector<int64_t> narrowed = lexicon_.Narrow(current()->dishes, {word});
+        if (!narrowed.empty() && narrowed.size() < current()->dishes.size()) {
+          current()->dishes = narrowed;
+          ++i;
+          joined = i;
+          continue;
+        }
+      }
+      // How the kitchen is to do it.
+      static const auto* const kManners =
+          new std::vector<Words>{{"cut", "in", "half"}, {"cut", "in", "two"}, {"cut", "up"},
+                                 {"in", "half"},        {"to", "go"},         {"on", "the", "side"}};
+      bool manner = false;
+      for (const Words& phrase : *kManners) {
+        if (current() == nullptr || i + phrase.size() > end ||
+            !std::equal(phrase.begin(), phrase.end(), words.begin() + static_cast<std::ptrdiff_t>(i))) {
+          continue;
+        }
+        attach({{Polarity::kPlain, Join(phrase)}});
+        i += phrase.size();
+        manner = true;
+        break;
+      }
+      if (manner) continue;
       if (custom > 0 && i + custom <= end && !IsCommonWord(word)) {
         lead.push_back({Polarity::kPlain, Join(words, i, i + custom)});
         i += custom;
@@ -1566,8 +1455,13 @@ class Parser {
       }
       // A word that the menu does not know is taken for a dish where one is asked for.
       if (unknown.empty()) {
+        const bool of_place = PrepositionBefore(words, begin, i);
+        const bool owned =
+            i > begin && (words[i - 1] == "my" || words[i - 1] == "our" || words[i - 1] == "your");
+        bare = !count.has_value() && !article && !definite && !asked_for;
         unknown_fresh =
-            count.has_value() || article || definite || (fresh && (asked_for || end - begin <= 2));
+            !of_place && !owned &&
+            (count.has_value() || article || definite || (fresh && (asked_for || end - begin <= 2)));
       }
       unknown.push_back(word);
       fresh = false;
@@ -1741,7 +1635,8 @@ class Parser {
     static const auto* const kMeant =
         new RE2("^(?:i (?:meant|said|mean)|i would (?:rather|prefer)(?: have| take)?|rather|i prefer) ");
     if (Has(text, *kMeant)) meant = true;
-    if (text.empty() || ARC_HAS(text, "^(?:who|when|where|why|how|what|which)\\b")) return;
+    if (text.empty() || (Has(text, patterns::QuestionStart()) && !Has(text, patterns::OrderQuestion())))
+      return;
     if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text, meant)) return;
 
     const Words words = Split(text);
@@ -2103,8 +1998,10 @@ class Parser {
         out_.acts.push_back(std::move(act));
         return;
       }
-      // "i meant two cokes" where there is one.
-      if (corrects && meant && only.quantity.has_value() && InCart(only)) {
+      // "i meant two cokes" where there is one, "I only want one coke" where there are two.
+      const bool limits = ARC_HAS(text_, "\\b(?:only|just one|no more than)\\b") && InCart(only) &&
+                          only.quantity.has_value() && !only.more;
+      if (((corrects && meant) || limits) && only.quantity.has_value() && InCart(only)) {
         Act act;
         act.kind = ActKind::kQuantity;
         const std::optional<int64_t> quantity = only.quantity;
@@ -2264,6 +2161,16 @@ class Parser {
   void ReadMake(const Words& words, size_t begin, size_t end) {
     const Spoken spoken = ReadPhrase(words, begin, end, true);
     const bool pronoun = spoken.pronoun || spoken.all;
+    if (spoken.dishes.empty() && spoken.count.has_value() && absl::c_linear_search(words, "each")) {
+      for (const IntentItem& item : dialogue_.last) {
+        Act act;
+        act.kind = ActKind::kQuantity;
+        Point(act, LineOf(item));
+        act.what.quantity = spoken.count;
+        out_.acts.push_back(std::move(act));
+      }
+      return;
+    }
     if (spoken.dishes.empty()) {
       if (!spoken.loose.empty()) {
         Modify(spoken.loose, spoken.of_them ? spoken.count : std::nullopt);
@@ -2344,13 +2251,13 @@ std::optional<Understanding> UnderstandSmallTalk(const Words& words) {
   const std::string text = Join(words);
   Understanding out;
   Act act;
-  if (Full(text, re::Greeting())) {
+  if (Full(text, patterns::Greeting())) {
     act.kind = ActKind::kGreet;
-  } else if (Full(text, re::Thanks()) && !absl::StartsWith(text, "no")) {
+  } else if (Full(text, patterns::Thanks()) && !absl::StartsWith(text, "no")) {
     act.kind = ActKind::kThanks;
-  } else if (Full(text, re::Repeat())) {
+  } else if (Full(text, patterns::Repeat())) {
     act.kind = ActKind::kRepeat;
-  } else if (Full(text, re::Help())) {
+  } else if (Full(text, patterns::Help())) {
     act.kind = ActKind::kHelp;
   } else {
     return std::nullopt;
