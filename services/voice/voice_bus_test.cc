@@ -1,7 +1,10 @@
 // The agent's binary on a real nats-server, with real speech; recogniser, brain and TTS are the test's own.
+#include <signal.h>
+
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <set>
 #include <string>
 #include <utility>
@@ -307,6 +310,155 @@ TEST_F(VoiceBusTest, SpeechBecomesAnIntentAndASpokenAnswer) {
   std::lock_guard<std::mutex> lock(mutex_);
   ASSERT_THAT(heard_, SizeIs(1u));
   EXPECT_GT(heard_.begin()->second, 32000u);
+}
+
+TEST_F(VoiceBusTest, SpeechWhileTheKioskSpeaksCancelsItWithin100Milliseconds) {
+  StartRecogniser(*bus_, "what burgers do you have please", "worker-1");
+  StartBrain();
+  StartTts(absl::Seconds(20));
+  StartAgent();
+  const audio::Samples question = Speak(folder_, "what burgers do you have please", absl::Seconds(1));
+  Send(question);
+  ASSERT_TRUE(AwaitCount(subjects::kTtsCompleted, 1));
+  const size_t before = seen_.size();
+  const absl::Time begin = absl::Now();
+  Send(question);  // at once: from the agent's point of view all of it has been said by now
+  ASSERT_TRUE(AwaitCount(subjects::kTtsCancel, 1));
+  EXPECT_LT(absl::Now() - begin, absl::Milliseconds(100));
+  const auto cancels = All<messages::TtsCancel>(subjects::kTtsCancel);
+  const auto spoken = All<messages::TtsRequest>(subjects::kTtsRequest);
+  EXPECT_EQ(cancels[0].request_id, spoken[0].request_id);
+  EXPECT_EQ(cancels[0].reason, "barge_in");
+  ASSERT_TRUE(Until("the next turn", [&] {
+    for (size_t i = before; i < seen_.size(); ++i) {
+      if (seen_[i].subject == subjects::kVoiceState &&
+          absl::StrContains(seen_[i].body, R"("new_state":"listening")")) {
+        return true;
+      }
+    }
+    return false;
+  }));
+}
+
+TEST_F(VoiceBusTest, ARecogniserKilledMidUtterance) {
+  const auto other = Connect();
+  ASSERT_NE(other, nullptr);
+  {
+    // A recogniser whose process dies in the middle of the second word.
+    auto doomed = Connect();
+    ASSERT_NE(doomed, nullptr);
+    auto claimed = doomed->Subscribe(subjects::kSttRequest, "stt", [&](const bus::Message& m) {
+      const auto request = json::Decode<messages::SttRequest>(m.body);
+      messages::SttAccepted accepted;
+      accepted.request_id = request->request_id;
+      accepted.status = "accepted";
+      accepted.worker_id = "doomed";
+      (void)doomed->Publish({m.reply, "", {}, json::Encode(accepted)});
+    });
+    ASSERT_THAT(claimed, IsOk());
+    StartBrain();
+    StartTts(absl::Milliseconds(100));
+    StartAgent();
+    audio::Samples speech = Speak(folder_, "two volcano burgers without onions please", absl::ZeroDuration());
+    Send(speech);
+    ASSERT_TRUE(Until("sound for the recogniser", [&] {
+      for (const bus::Message& message : seen_) {
+        if (absl::StartsWith(message.subject, "agent.stt.audio.")) return true;
+      }
+      return false;
+    }));
+  }
+  StartRecogniser(*other, "two volcano burgers without onions please", "worker-2");
+  Send(audio::Samples(16000));
+  ASSERT_TRUE(AwaitCount(subjects::kIntent, 1));
+  const auto asked = All<messages::BrainRequest>(subjects::kBrainRequest);
+  ASSERT_THAT(asked, SizeIs(1u));
+  EXPECT_EQ(asked[0].user_input, "two volcano burgers without onions please");
+  std::lock_guard<std::mutex> lock(mutex_);
+  ASSERT_THAT(heard_, SizeIs(1u));
+  EXPECT_GT(heard_.begin()->second, 2u * 32000u);  // more than two seconds: all of it
+}
+
+TEST_F(VoiceBusTest, ATypedTextOutlivesTheAgentThatReadIt) {
+  StartAgent();
+  // The brain does not answer: the text is read, and not done.
+  Type("a volcano burger");
+  ASSERT_TRUE(AwaitCount(subjects::kBrainRequest, 1));
+  agent_->Kill();
+  agent_.reset();
+  EXPECT_EQ(CountOf(subjects::kIntent), 0u);
+  StartBrain();
+  StartTts(absl::Milliseconds(100));
+  StartAgent();
+  ASSERT_TRUE(AwaitCount(subjects::kIntent, 1));
+  const auto intents = All<messages::Intent>(subjects::kIntent, true);
+  EXPECT_EQ(intents[0].raw_text, "a volcano burger");
+  ASSERT_TRUE(testing_support::Await("everything acked", kPatience, [&] {
+    const auto info = bus_->GetConsumerInfo(subjects::kEventsStream, "voice-text-consumer");
+    return info.ok() && info->num_ack_pending == 0 && info->num_pending == 0;
+  }));
+  EXPECT_EQ(CountOf(subjects::kIntent), 1u);
+  EXPECT_EQ(CountOf(subjects::kTranscript), 2u);  // published by both, stored once: its id is the same
+  const auto first = bus_->NextStored(subjects::kEventsStream, subjects::kTranscript, 1);
+  ASSERT_THAT(first, IsOk());
+  EXPECT_THAT(bus_->NextStored(subjects::kEventsStream, subjects::kTranscript, first->sequence + 1),
+              StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(VoiceBusTest, HostileFramesAndAnswersDoNotHurt) {
+  StartRecogniser(*bus_, "a burger please", "worker-1");
+  StartBrain();
+  StartTts(absl::Milliseconds(100));
+  StartAgent();
+  std::mt19937 random(3);
+  const std::vector<std::string> subjects = {"agent.voice.audio.kiosk-001",
+                                             "agent.voice.audio.bad room",
+                                             "agent.voice.audio.x>",
+                                             "agent.voice.audio.",
+                                             "agent.voice.audio.caf\xc3\xa9",
+                                             "agent.stt.transcript",
+                                             "agent.stt.error",
+                                             "agent.brain.response",
+                                             "agent.brain.error",
+                                             "agent.tts.completed",
+                                             "agent.tts.error",
+                                             "agent.tts.audio.kiosk-001",
+                                             "kiosk.session.started",
+                                             "kiosk.session.ended",
+                                             "kiosk.session.order_completed"};
+  for (int i = 0; i < 3000; ++i) {
+    bus::Message message;
+    message.subject = subjects[random() % subjects.size()];
+    message.body.assign(random() % 2000, '\0');
+    for (char& byte : message.body) byte = static_cast<char>(random());
+    if (random() % 2 == 0)
+      message.headers.Set("Audio-Format", random() % 2 == 0 ? "pcm_s16le;rate=8000" : "mp3;;=");
+    if (random() % 2 == 0) message.headers.Set("Seq", absl::StrCat(random() % 2 == 0 ? "" : "-", random()));
+    if (random() % 9 == 0) message.headers.Set("End", "true");
+    (void)bus_->Publish(message);
+  }
+  // And then a customer.
+  ASSERT_TRUE(agent_->running());
+  Send(Speak(folder_, "a volcano burger please", absl::Seconds(1)), "kiosk-002");
+  ASSERT_TRUE(AwaitCount(subjects::kIntent, 1));
+  EXPECT_THAT(agent_->Stderr(), HasSubstr("frames are dropped"));
+}
+
+TEST_F(VoiceBusTest, AnOrderlyEnd) {
+  StartRecogniser(*bus_, "a burger please", "worker-1");
+  StartBrain();
+  StartTts(absl::Milliseconds(100));
+  StartAgent();
+  Send(Speak(folder_, "a volcano burger please", absl::Seconds(1)));
+  ASSERT_TRUE(AwaitCount(subjects::kTtsCompleted, 1));
+  agent_->Send(SIGTERM);
+  EXPECT_EQ(agent_->WaitExit(kPatience), 0) << agent_->Stderr();
+  ASSERT_TRUE(AwaitCount(subjects::kVoiceSessionEnded, 1));
+  EXPECT_EQ(All<messages::VoiceSessionEnded>(subjects::kVoiceSessionEnded)[0].reason, "agent_stopped");
+  ASSERT_TRUE(AwaitCount(subjects::kTrackUnpublished, 1));
+  // What was said is nowhere in the log at info level, its stages are.
+  EXPECT_THAT(agent_->Stderr(), HasSubstr(R"("msg":"turn")"));
+  EXPECT_THAT(agent_->Stderr(), Not(HasSubstr("burger")));
 }
 
 }  // namespace

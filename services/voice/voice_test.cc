@@ -453,9 +453,9 @@ TEST_F(VoiceTest, IntentsThatCannotBeStoredAreTriedAgainInOrder) {
   StartBrain(absl::Milliseconds(100));
   Start();
   Type("a burger");
-  bus_.FailPublishEvent(30);
   Type("a cola");
-  Wait(absl::Seconds(5));
+  bus_.FailPublishEvent(30);  // 7.5 s, longer than one attempt to store an event
+  Wait(absl::Seconds(7));
   EXPECT_THAT(RawTexts(), IsEmpty());
   EXPECT_GT(Unacked(kTextDurable), 0);
   Wait(absl::Seconds(20));
