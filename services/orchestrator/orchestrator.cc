@@ -968,6 +968,12 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
         Answer(kiosk, effect, MakeError(ErrorCode::kTimeout, "the payment was not asked for in time"));
         return;
       }
+    } else if (effect.kind == EffectKind::kPrint) {
+      context.timeout = absl::FromUnixMillis(effect.until_ms) - clock_.Now();
+      if (context.timeout <= absl::ZeroDuration()) {
+        Answer(kiosk, effect, MakeError(ErrorCode::kTimeout, "the receipt was not asked for in time"));
+        return;
+      }
     }
     bus::CallRaw(
         bus_, subject, effect.payload, context,
@@ -987,7 +993,11 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   void Answer(const KioskPtr& kiosk, const Effect& effect, absl::StatusOr<ParsedMessage> answer) {
     if (!answer.ok() && (effect.kind == EffectKind::kPrint || effect.kind == EffectKind::kLed)) {
       Log(LogLevel::kWarning,
-          effect.kind == EffectKind::kPrint ? "a receipt was not printed" : "the light was not set",
+          effect.kind == EffectKind::kLed ? "the light was not set"
+          : clock_.Now() < absl::FromUnixMillis(effect.until_ms) &&
+                  IsRetryable(WireErrorCode(answer.status()))
+              ? "a receipt is asked for again"
+              : "a receipt was not printed",
           {{"kiosk_id", kiosk->id},
            {"order_id", effect.order_id},
            {"session_id", effect.session_id},

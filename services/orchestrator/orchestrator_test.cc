@@ -561,6 +561,33 @@ TEST(Orchestrator, SnapshotIsAnsweredByEveryCopy) {
   EXPECT_THAT(second.orchestrator->Snapshot(fresh, {}), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+// The command is lost with nats-server's memory, hardware comes back later.
+TEST(Orchestrator, ALostPrintCommandIsSentAgainAlsoByTheNextLeader) {
+  Restaurant restaurant;
+  Copy& copy = restaurant.AddCopy("a");
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }));
+  restaurant.deaf_ = {subjects::kHardwarePrint};
+  ASSERT_NO_FATAL_FAILURE(OrderTillPaid(restaurant));
+  restaurant.Touch("done");
+  restaurant.Pass(absl::Seconds(60));
+  EXPECT_TRUE(restaurant.In(SessionState::kAttract));
+  EXPECT_THAT(restaurant.printed_, IsEmpty());
+  copy.bus.Die();
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.successors_ == 1; }));
+  restaurant.Pass(absl::Seconds(10));  // it leads, and has asked in vain as well
+  restaurant.deaf_.clear();
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.printed_.size() == 1; }, absl::Seconds(31)));
+  EXPECT_EQ(restaurant.requests_[subjects::kHardwarePrint], 1);
+  const auto asked = restaurant.bus_.Published(subjects::kHardwarePrint);
+  EXPECT_GT(asked.size(), 4u);
+  std::set<std::string> keys;
+  for (const bus::Message& message : asked) {
+    keys.insert(message.headers.Get(subjects::kIdempotencyKeyHeader).value_or(""));
+  }
+  EXPECT_THAT(keys, ElementsAre(absl::StrCat(*restaurant.printed_.begin(), ":print")));
+  EXPECT_TRUE(restaurant.Await([&] { return restaurant.State().outbox.empty(); }));
+}
+
 TEST(Orchestrator, NoMenuAgentIsSaidOnTheScreen) {
   Restaurant restaurant;
   restaurant.deaf_ = {subjects::kMenuList, subjects::kMenuDetails};

@@ -1133,6 +1133,8 @@ class Stepper {
     printing.session_id = order.session_id;
     printing.trace_id = order.trace_id;
     printing.idempotency_key = absl::StrCat(order.order_id, ":print");
+    printing.until_ms = now_ms_ + Millis(config_.print_timeout);
+    PrintSent(printing);
     order.print = PrintStatus::kPending;
 
     if (!IsCurrent(order)) return;
@@ -1144,6 +1146,40 @@ class Stepper {
     s_.state_since_ms = now_ms_;
     s_.last_activity_ms = now_ms_;
     if (s_.person_left_ms != 0) s_.person_left_ms = now_ms_;
+  }
+
+  // The command may be lost on its way, with a stream that lives in memory: it is sent again until it is
+  // answered. Hardware prints once for an order, however often it is asked.
+  void PrintSent(Effect& print) {
+    absl::Duration wait = config_.print_repeat;
+    for (int64_t i = 0; i < print.sends && wait < config_.longest_print_repeat; ++i) wait *= 2;
+    ++print.sends;
+    print.again_ms = std::min(now_ms_ + Millis(std::min(wait, config_.longest_print_repeat)), print.until_ms);
+  }
+
+  // Sends again what is due, and gives up what nobody waits for any more; whether there was any.
+  bool RepeatPrints() {
+    std::vector<std::string> given_up;
+    bool any = false;
+    for (Effect& effect : s_.outbox) {
+      if (effect.kind != EffectKind::kPrint || !Due(effect.again_ms)) continue;
+      any = true;
+      if (now_ms_ >= effect.until_ms) {
+        given_up.push_back(effect.order_id);
+      } else {
+        PrintSent(effect);
+        effects_.push_back(effect);
+      }
+    }
+    for (const std::string& order_id : given_up) {
+      Drop([&](const Effect& e) { return e.kind == EffectKind::kPrint && e.order_id == order_id; });
+      SetPrinted(order_id, PrintStatus::kFailed);
+    }
+    return any;
+  }
+
+  void SetPrinted(absl::string_view order_id, PrintStatus status) {
+    if (s_.order.order_id == order_id) s_.order.print = status;
   }
 
   void Fail(Order& order, const messages::PaymentOutcome& outcome) {
@@ -1627,6 +1663,7 @@ class Stepper {
     for (Order* order : OpenOrders()) {
       if (Due(order->next_check_ms)) AskStatus(*order);
     }
+    if (RepeatPrints()) quiet_ = false;
     const bool left =
         s_.person_left_ms != 0 && now_ms_ >= s_.person_left_ms + Millis(config_.person_left_grace);
     const int64_t idle_ms = now_ms_ - s_.last_activity_ms;
@@ -1686,6 +1723,14 @@ class Stepper {
       return e.kind == EffectKind::kPaymentProcess ||
              (e.kind == EffectKind::kLed && now_ms_ - e.created_ms > kLedLifetimeMs);
     });
+    for (Effect& effect : s_.outbox) {
+      if (effect.kind != EffectKind::kPrint) continue;
+      // It may be that nobody led for long. The receipt of an order that is paid still comes out then.
+      effect.until_ms = std::max({effect.until_ms, effect.created_ms + Millis(config_.print_timeout),
+                                  now_ms_ + Millis(config_.print_grace)});
+      effect.sends = 0;
+      PrintSent(effect);
+    }
     effects_ = s_.outbox;
     // A request whose answer was lost may have been carried out: the status tells.
     for (Order* order : OpenOrders()) AskStatus(*order);
@@ -1698,6 +1743,11 @@ class Stepper {
                                     [&](const Effect& e) { return e.id == result.effect_id; });
     if (entry == s_.outbox.end()) {
       quiet_ = true;  // it belongs to a screen or a session that is gone
+      return;
+    }
+    if (entry->kind == EffectKind::kPrint && !result.status.ok() &&
+        IsRetryable(WireErrorCode(result.status)) && now_ms_ < entry->until_ms) {
+      quiet_ = true;  // it is sent again in its time
       return;
     }
     const Effect effect = std::move(*entry);
@@ -1725,7 +1775,7 @@ class Stepper {
         if (s_.view.kind == ViewKind::kRecommend) s_.view.loading = false;
         break;
       case EffectKind::kPrint:
-        OnPrinted(effect, result);
+        SetPrinted(effect.order_id, result.status.ok() ? PrintStatus::kPrinted : PrintStatus::kFailed);
         break;
       case EffectKind::kPaymentProcess:
       case EffectKind::kPaymentStatus:
@@ -1858,11 +1908,6 @@ class Stepper {
     }
   }
 
-  void OnPrinted(const Effect& effect, const CommandResult& result) {
-    if (s_.order.order_id != effect.order_id) return;
-    s_.order.print = result.status.ok() ? PrintStatus::kPrinted : PrintStatus::kFailed;
-  }
-
   const Config& config_;
   KioskState s_;
   const MenuView& menu_;
@@ -1927,6 +1972,7 @@ absl::Time SessionMachine::NextTick(const KioskState& state) const {
   };
   if (state.order.open) at(state.order.next_check_ms);
   for (const Order& order : state.background) at(order.next_check_ms);
+  for (const Effect& effect : state.outbox) at(effect.again_ms);
   const int64_t left =
       state.person_left_ms == 0 ? 0 : state.person_left_ms + Millis(config_.person_left_grace);
   switch (state.state) {

@@ -597,6 +597,63 @@ TEST(Payment, DeclinedIsTriedAgainAsTheSameOrderAndAChangedCartIsAnother) {
   EXPECT_EQ(kiosk.state_.order.attempt, 1);
 }
 
+// The command lives in a stream in memory: whoever dies together with nats-server never gets it.
+TEST(Printing, IsAskedForUntilItIsAnswered) {
+  Kiosk kiosk;
+  kiosk.ToPaid();
+  const Effect first = *kiosk.Find(EffectKind::kPrint);
+  std::vector<int64_t> seconds;
+  const absl::Time paid = kiosk.now_;
+  while (kiosk.now_ - paid < absl::Minutes(2)) {
+    kiosk.now_ = kiosk.machine_.NextTick(kiosk.state_);
+    const Transition tick = kiosk.Apply({Tick{}, std::nullopt, {}});
+    for (const Effect& effect : tick.effects) {
+      if (effect.kind != EffectKind::kPrint) continue;
+      EXPECT_EQ(effect.id, first.id);
+      EXPECT_EQ(effect.idempotency_key, first.idempotency_key);
+      EXPECT_EQ(effect.payload, first.payload);
+      EXPECT_TRUE(tick.persist) << "a successor has to know";
+      seconds.push_back(absl::ToInt64Seconds(kiosk.now_ - paid));
+    }
+  }
+  EXPECT_THAT(seconds, ElementsAre(5, 15, 35, 65, 95, 125)) << "and the session has long ended";
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.prints_.size(), 1);
+  EXPECT_FALSE(kiosk.Has(EffectKind::kPrint));
+  EXPECT_EQ(kiosk.machine_.NextTick(kiosk.state_), absl::InfiniteFuture());
+}
+
+TEST(Printing, IsTriedAgainWhenNobodyWasThereAndFailsInTheEnd) {
+  Config config;
+  config.paid_timeout = absl::Minutes(10);
+  Kiosk kiosk(config);
+  kiosk.ToPaid();
+  for (const ErrorCode code : {ErrorCode::kUnavailable, ErrorCode::kTimeout}) {
+    kiosk.FailCommand(EffectKind::kPrint, code);
+    EXPECT_EQ(kiosk.state_.order.print, PrintStatus::kPending);
+    EXPECT_TRUE(kiosk.Has(EffectKind::kPrint));
+  }
+  kiosk.Wait(absl::Seconds(299));
+  EXPECT_EQ(kiosk.state_.order.print, PrintStatus::kPending);
+  kiosk.Wait(absl::Seconds(1));
+  EXPECT_EQ(kiosk.state_.order.print, PrintStatus::kFailed);
+  EXPECT_THAT(kiosk.Components(), Contains("Notice"));
+  EXPECT_FALSE(kiosk.Has(EffectKind::kPrint));
+}
+
+TEST(Printing, GoesOnAfterARestartHoweverLate) {
+  Kiosk kiosk;
+  kiosk.ToPaid();
+  kiosk.now_ += absl::Hours(2);
+  kiosk.Restart();
+  ASSERT_TRUE(kiosk.Has(EffectKind::kPrint));
+  EXPECT_EQ(kiosk.Find(EffectKind::kPrint)->until_ms, absl::ToUnixMillis(kiosk.now_ + absl::Minutes(1)));
+  kiosk.FailCommand(EffectKind::kPrint, ErrorCode::kUnavailable);
+  kiosk.Wait(absl::Seconds(5));
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.prints_.size(), 1);
+}
+
 TEST(Payment, ALostAnswerIsAskedForAndNeverChargedAgain) {
   Kiosk kiosk;
   kiosk.ToPaying();
@@ -849,7 +906,11 @@ TEST(Property, RandomCustomersAndFailingAgents) {
             if (!fail) result.suggest = messages::SuggestResponse{};
             break;
           case EffectKind::kPrint:
-            ++printed[effect.order_id];
+            if (fail) {
+              result.status = MakeError(ErrorCode::kUnavailable, "no printer");
+            } else {
+              ++printed[effect.order_id];
+            }
             break;
           case EffectKind::kPaymentProcess: {
             std::string& request = request_of[effect.order_id];

@@ -331,6 +331,10 @@ struct Effect {
   int64_t item_id = 0;          // kMenuDetails
   std::string order_id;         // payment and print
   int64_t created_ms = 0;
+  // kPrint: it is sent again until it is answered, or until `until_ms`.
+  int64_t sends = 0;
+  int64_t again_ms = 0;  // when to send it again
+  int64_t until_ms = 0;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -346,6 +350,9 @@ struct Effect {
     v.Optional("item_id", s.item_id);
     v.Optional("order_id", s.order_id);
     v.Optional("created_ms", s.created_ms);
+    v.Optional("sends", s.sends);
+    v.Optional("again_ms", s.again_ms);
+    v.Optional("until_ms", s.until_ms);
   }
 };
 

@@ -266,6 +266,43 @@ describe("a fleet whose kiosk has subjects of its own", () => {
   });
 });
 
+describe("a fleet that loses what it needs", () => {
+  let fleet, client;
+  let failed = true;
+  before(async () => {
+    fleet = await Fleet.up("--copies", "orchestrator=2");
+    client = await Client.connect(fleet);
+  });
+  after(async () => {
+    await client?.close();
+    await fleet?.down({ failed });
+  });
+
+  test("hardware and nats-server die when the order is paid: the receipt is printed, once", async () => {
+    const kiosk = await Kiosk.open(client, "kiosk-001", { retrySeconds: 20 });
+    await kiosk.cart("add", 101);
+    await kiosk.touch("checkout");
+    await kiosk.touch("confirm_payment");
+    const { order_id } = component(await kiosk.screen("a payment", (screen) => component(screen, "PaymentPrompt")), "PaymentPrompt");
+    await eventually("the terminal to await a card", async () => (await fleet.intents()).some(({ key, state }) => key === order_id && state === "waiting_for_card"));
+    await fleet.script("kill", "hardware");
+    await kiosk.tap("tok_visa");
+    await kiosk.screen("a receipt that is asked for", (screen) => component(screen, "Receipt")?.print === "pending");
+    // KIOSK_COMMANDS lives in memory: what waits for hardware is gone.
+    await fleet.script("kill", "nats");
+    await fleet.script("start", "nats");
+    await fleet.script("start", "hardware");
+    const copies = await eventually("the receipt to be printed", async () => {
+      const all = (await fleet.receipts()).split(/^8<-+$/m).filter((one) => one.includes(order_id));
+      return all.length > 0 && all;
+    }, 60_000);
+    assert.equal(copies.length, 1);
+    await kiosk.touch("done");
+    await kiosk.sessionEvent("ended", 0, 20_000);
+  });
+
+});
+
 describe("a fleet with little patience", () => {
   let fleet, client;
   let failed = true;
