@@ -47,9 +47,9 @@ struct SuggestRequest {
 struct Suggestion {
   int64_t item_id = 0;
   std::string name;
-  std::string pitch;   // a sentence for the customer
-  std::string reason;  // such as weather_hot, upsell_combo, goes_with
-  Decimal price;
+  std::string pitch;             // a sentence for the customer
+  std::string reason;            // such as weather_hot, upsell_combo, goes_with
+  std::optional<Decimal> price;  // none: the menu knows it
 
   template <class S, class V>
   static void Describe(S& s, V& v) {

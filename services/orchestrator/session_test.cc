@@ -170,8 +170,7 @@ class Kiosk {
         } else if (effect.kind == EffectKind::kMenuSearch) {
           result.search = messages::SearchResponse{{{101, "Volcano Burger", {1299, 2}, "", {}, true}}, 1};
         } else if (effect.kind == EffectKind::kSuggest) {
-          result.suggest =
-              messages::SuggestResponse{{{201, "Iced Cola", "Cool down!", "goes_with", {599, 2}}}};
+          result.suggest = messages::SuggestResponse{suggestions_};
         } else if (effect.kind == EffectKind::kPrint) {
           ++prints_[effect.order_id];
         } else if (effect.kind != EffectKind::kMenuList) {
@@ -240,6 +239,8 @@ class Kiosk {
   absl::Time now_ = absl::FromUnixSeconds(1765720800);
   MenuView menu_;
   std::map<int64_t, Item> items_;
+  std::vector<messages::Suggestion> suggestions_ = {
+      {201, "Iced Cola", "Cool down!", "goes_with", Decimal{599, 2}}};
   KioskState state_;
   int64_t sequence_ = 0;
   std::set<std::string> completed_;
@@ -829,6 +830,23 @@ TEST(Screen, UpsellAndSuggestedActionsCanBeTapped) {
   ASSERT_EQ(kiosk.state_.cart.size(), 3);
   EXPECT_EQ(kiosk.state_.cart[2].unit_price, 1449);
   EXPECT_EQ(kiosk.state_.state, SessionState::kCart);
+}
+
+// A recommendation agent answers as in the kiosk specification, section 7.2: without prices.
+TEST(Screen, AnUpsellHasTheMenusPriceOrNone) {
+  Kiosk kiosk;
+  kiosk.suggestions_ = {{201, "Iced Cola", "Perfect to cool down with your burger!", "weather_hot", {}},
+                        {999, "Secret Shake", "Psst!", "menu_pick", {}}};
+  kiosk.Cart(CartActionKind::kAdd, 101);
+  kiosk.Touch(TouchAction::kShowCart);
+  kiosk.Settle();
+  const auto upsell =
+      absl::c_find_if(kiosk.state_.ui.components, [](const auto& c) { return c.type == "Upsell"; });
+  ASSERT_NE(upsell, kiosk.state_.ui.components.end());
+  EXPECT_EQ(upsell->data.text,
+            R"({"suggestions":[{"item_id":201,"name":"Iced Cola","pitch":"Perfect to cool down with your )"
+            R"(burger!","reason":"weather_hot","price":5.99},{"item_id":999,"name":"Secret Shake",)"
+            R"("pitch":"Psst!","reason":"menu_pick"}]})");
 }
 
 TEST(State, EncodesAndDecodesInTheMiddleOfEverything) {

@@ -218,6 +218,26 @@ describe("a fleet", () => {
     await kiosk.sessionEvent("ended");
   });
 
+  test("a suggestion without a price, as the specification has it, is shown with the menu's", async () => {
+    const kiosk = await Kiosk.open(client, "kiosk-010");
+    await fleet.script("stop", "recsys");
+    const answer = { payload: { status: "success", suggestions: [
+      { item_id: 201, name: "Iced Cola", pitch: "Perfect to cool down with your burger!", reason: "weather_hot" },
+      { item_id: 999, name: "Secret Shake", pitch: "Psst!", reason: "popular" }] } };
+    const responder = client.nc.subscribe("kiosk.agent.recsys.suggest", { callback: (_, message) => message.respond(JSON.stringify(answer)) });
+    try {
+      await kiosk.cart("add", 101);
+      await kiosk.touch("show_cart");
+      const cart = await kiosk.screen("the suggestions", (screen) => component(screen, "Upsell"));
+      assert.deepEqual(component(cart, "Upsell").suggestions.map(({ item_id, price }) => [item_id, price]), [[201, 5.99], [999, undefined]]);
+    } finally {
+      responder.unsubscribe();
+      await fleet.script("start", "recsys");
+    }
+    await kiosk.touch("cancel_order");
+    await kiosk.sessionEvent("ended");
+  });
+
   test("nothing died and nothing waits", async () => {
     assert.deepEqual(fleet.dead(), []);
     assert.equal(await client.lastDeadLetter(), 0);
