@@ -44,6 +44,10 @@ struct SuggestRequest {
   }
 };
 
+// A suggestion's reason: a combo that is to take the place of those of its parts that are in the cart. Other
+// reasons are words for people.
+inline constexpr char kReasonCombo[] = "upsell_combo";
+
 struct Suggestion {
   int64_t item_id = 0;
   std::string name;

@@ -110,7 +110,7 @@ class Renderer {
       const auto item = menu_.items.find(suggestion.item_id);
       if (item != menu_.items.end()) suggestion.price = item->second.price;
       screen_.actions.push_back({absl::StrCat("Add ", suggestion.name), TouchAction::kSuggestedAction,
-                                 suggestion.item_id, false});
+                                 suggestion.item_id, false, suggestion.reason == messages::kReasonCombo});
     }
     Add(upsell);
   }

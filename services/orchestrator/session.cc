@@ -33,6 +33,7 @@ constexpr int64_t kMaxSends = 3;             // of one attempt's kiosk.agent.pay
 constexpr int64_t kDeadlineMarginMs = 1000;  // clocks of requester and agent may differ by this
 constexpr int64_t kUnknownPollFactor = 3;    // an outcome that the agent itself does not know comes slowly
 constexpr int64_t kMaxEffects = 256;
+constexpr size_t kMaxNoteBytes = 500;  // of a line
 
 int64_t Millis(absl::Duration duration) {
   return absl::ToInt64Milliseconds(duration);
@@ -659,19 +660,24 @@ class Stepper {
       SayCheckFailed(check);
       return;
     }
-    std::optional<CartLine> line = MakeLine(check.item, step.customizations, step.note.value_or(""));
+    std::vector<CartLine> cart = s_.cart;
+    std::vector<std::string> customizations = step.customizations;
+    std::string note = step.note.value_or("");
+    std::vector<std::string> replaced;
+    if (step.in_place_of_parts && !TakeParts(check.item, cart, customizations, note, replaced)) return;
+    std::optional<CartLine> line = MakeLine(check.item, customizations, note);
     if (!line.has_value()) return;
     const int64_t quantity = step.quantity.value_or(1);
     CartLine* same = nullptr;
-    for (CartLine& other : s_.cart) {
+    for (CartLine& other : cart) {
       if (other.item_id == line->item_id && other.customizations == line->customizations &&
           other.note == line->note) {
         same = &other;
       }
     }
-    if (CartQuantity() + quantity > kMaxCartQuantity ||
+    if (TotalsOf(cart, 0).count + quantity > kMaxCartQuantity ||
         (same == nullptr ? quantity : same->quantity + quantity) > kMaxLineQuantity ||
-        (same == nullptr && static_cast<int64_t>(s_.cart.size()) >= kMaxLines)) {
+        (same == nullptr && static_cast<int64_t>(cart.size()) >= kMaxLines)) {
       Say("CART_FULL", "Your order is as large as this kiosk takes. Please ask our staff for more.",
           "warning");
       return;
@@ -682,9 +688,12 @@ class Stepper {
     } else {
       line->line_id = s_.next_line_id++;
       line->quantity = quantity;
-      s_.cart.push_back(*line);
+      cart.push_back(*line);
     }
-    Say("ADDED", absl::StrCat(quantity, " x ", line->name, " added."));
+    s_.cart = std::move(cart);
+    Say("ADDED", replaced.empty() ? absl::StrCat(quantity, " x ", line->name, " added.")
+                                  : absl::StrCat(quantity, " x ", line->name, " instead of ",
+                                                 absl::StrJoin(replaced, ", "), "."));
     WarnOfAllergens(check.item);
     CartChanged();
     if (s_.state == SessionState::kDetails && s_.focus.item_id == step.item_id) {
@@ -692,6 +701,51 @@ class Stepper {
       s_.focus = ItemFocus{};
       GoCart();
     }
+  }
+
+  // Takes one of each part of `combo` out of `cart`. What was chosen for a part is chosen for the combo,
+  // which has to offer it; notes are kept with the part's name. False, and said why, when that cannot be
+  // kept.
+  bool TakeParts(const Item& combo, std::vector<CartLine>& cart, std::vector<std::string>& customizations,
+                 std::string& note, std::vector<std::string>& replaced) {
+    const auto offered = [&](const std::string& name) {
+      return absl::c_any_of(combo.customizations,
+                            [&](const messages::Customization& c) { return c.name == name; });
+    };
+    // Of several lines of a part the plainest: as much as possible stays as it was ordered.
+    const auto trouble = [&](const CartLine& line) {
+      if (!absl::c_all_of(line.customizations, offered)) return 2;
+      return line.customizations.empty() && line.note.empty() ? 0 : 1;
+    };
+    for (const int64_t part : combo.combo_of) {
+      auto best = cart.end();
+      for (auto line = cart.begin(); line != cart.end(); ++line) {
+        if (line->item_id == part && (best == cart.end() || trouble(*line) <= trouble(*best))) best = line;
+      }
+      if (best == cart.end()) continue;
+      for (const std::string& name : best->customizations) {
+        if (!offered(name)) {
+          Say("INVALID_CUSTOMIZATION",
+              absl::StrCat("\"", name.substr(0, 60), "\" is not offered for ", combo.name,
+                           ". Your order is as it was."),
+              "warning");
+          return false;
+        }
+        customizations.push_back(name);
+      }
+      if (!best->note.empty()) {
+        absl::StrAppend(&note, note.empty() ? "" : "; ", best->name, ": ", best->note);
+        if (note.size() > kMaxNoteBytes) {
+          Say("INVALID_CUSTOMIZATION",
+              absl::StrCat("Your notes are too long for one ", combo.name, ". Your order is as it was."),
+              "warning");
+          return false;
+        }
+      }
+      replaced.push_back(best->name);
+      if (--best->quantity == 0) cart.erase(best);
+    }
+    return true;
   }
 
   void WarnOfAllergens(const Item& item) {
@@ -1368,7 +1422,7 @@ class Stepper {
       if (action.add_focus) {
         AddItem(s_.focus.item_id, 1, s_.focus.customizations, s_.focus.note);
       } else if (action.add_item_id != 0) {
-        AddItem(action.add_item_id, 1, {}, "");
+        AddItem(action.add_item_id, 1, {}, "", action.in_place_of_parts);
       } else if (action.touch != TouchAction::kSuggestedAction) {
         messages::Touch touch;
         touch.action = action.touch;
@@ -1380,9 +1434,11 @@ class Stepper {
 
   // Actions on the cart.
 
-  void AddItem(int64_t item_id, int64_t quantity, std::vector<std::string> customizations, std::string note) {
+  void AddItem(int64_t item_id, int64_t quantity, std::vector<std::string> customizations, std::string note,
+               bool in_place_of_parts = false) {
     if (item_id == 0 || !Ready()) return;
     PendingStep step;
+    step.in_place_of_parts = in_place_of_parts;
     step.kind = StepKind::kAdd;
     step.item_id = item_id;
     step.quantity = quantity;

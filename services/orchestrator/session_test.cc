@@ -52,6 +52,19 @@ class Kiosk {
     cola.name = "Iced Cola";
     cola.price = {599, 2};
     items_[201] = cola;
+    Item fries;
+    fries.id = 401;
+    fries.name = "Classic Fries";
+    fries.price = {449, 2};
+    fries.customizations = {{"No Salt", {0, 0}}};
+    items_[401] = fries;
+    Item combo;
+    combo.id = 301;
+    combo.name = "Fries Combo";
+    combo.price = {2147, 2};
+    combo.customizations = {{"Extra Cheese", {15, 1}}};
+    combo.combo_of = {101, 401, 201};
+    items_[301] = combo;
     state_ = machine_.NewKiosk("kiosk-001", kSeed, 0, now_);
   }
 
@@ -847,6 +860,117 @@ TEST(Screen, AnUpsellHasTheMenusPriceOrNone) {
             R"({"suggestions":[{"item_id":201,"name":"Iced Cola","pitch":"Perfect to cool down with your )"
             R"(burger!","reason":"weather_hot","price":5.99},{"item_id":999,"name":"Secret Shake",)"
             R"("pitch":"Psst!","reason":"menu_pick"}]})");
+}
+
+class Combo : public ::testing::Test {
+ protected:
+  Combo() {
+    kiosk_.suggestions_ = {{301, "Fries Combo", "Make it a combo and save $2!", "upsell_combo", {}}};
+  }
+  void Offer() {
+    kiosk_.Touch(TouchAction::kShowCart);
+    kiosk_.Settle();
+    ASSERT_THAT(kiosk_.state_.ui.suggested_actions, Contains("Add Fries Combo"));
+  }
+  void Take() {
+    ASSERT_NO_FATAL_FAILURE(Offer());
+    kiosk_.Touch(TouchAction::kSuggestedAction, [](auto& t) { t.label = "Add Fries Combo"; });
+    kiosk_.Settle();
+  }
+  std::vector<std::pair<int64_t, int64_t>> Lines() const {
+    std::vector<std::pair<int64_t, int64_t>> lines;
+    for (const CartLine& line : kiosk_.state_.cart) lines.emplace_back(line.item_id, line.quantity);
+    return lines;
+  }
+  int64_t Total() const { return TotalsOf(kiosk_.state_.cart, 0).total; }
+
+  Kiosk kiosk_;
+};
+
+TEST_F(Combo, TakesThePlaceOfItsPartsAndSavesWhatItSays) {
+  kiosk_.Cart(CartActionKind::kAdd, 101, 2);
+  kiosk_.Cart(CartActionKind::kAdd, 401);
+  kiosk_.Cart(CartActionKind::kAdd, 201);
+  kiosk_.Settle();
+  const int64_t before = Total();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(301, 1)));
+  EXPECT_EQ(Total(), before - 200);
+  EXPECT_EQ(kiosk_.state_.messages.front().text,
+            "1 x Fries Combo instead of Volcano Burger, Classic Fries, Iced Cola.");
+}
+
+TEST_F(Combo, TakesThePlaceOfTheOnePartThatIsThere) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(301, 1)));
+  EXPECT_EQ(Total(), 2147);
+  kiosk_.Touch(TouchAction::kCheckout);
+  kiosk_.Settle();
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  EXPECT_EQ(kiosk_.state_.order.total, 2147);
+}
+
+TEST_F(Combo, KeepsWhatWasChosenForItsParts) {
+  kiosk_.Cart(CartActionKind::kAdd, 101, 1, {"Extra Cheese"});
+  messages::CartAction fries;
+  fries.item_id = 401;
+  fries.note = "crispy, please";
+  kiosk_.Send(fries);
+  kiosk_.Cart(CartActionKind::kAdd, 201);
+  kiosk_.Settle();
+  const int64_t before = Total();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  ASSERT_THAT(Lines(), ElementsAre(std::pair(301, 1)));
+  EXPECT_THAT(kiosk_.state_.cart[0].customizations, ElementsAre("Extra Cheese"));
+  EXPECT_EQ(kiosk_.state_.cart[0].note, "Classic Fries: crispy, please");
+  EXPECT_EQ(Total(), before - 200) << "the cheese costs the same in the combo";
+}
+
+TEST_F(Combo, PrefersThePlainestLineOfAPart) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Cart(CartActionKind::kAdd, 101, 1, {"No Onions"});
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  ASSERT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(301, 1)));
+  EXPECT_THAT(kiosk_.state_.cart[0].customizations, ElementsAre("No Onions"));
+}
+
+TEST_F(Combo, ThatCannotBeMadeAsThePartsWereOrderedIsRefused) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Cart(CartActionKind::kAdd, 401, 1, {"No Salt"});
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("INVALID_CUSTOMIZATION"));
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(401, 1)));
+  kiosk_.Cart(CartActionKind::kRemove, 401);
+  messages::CartAction wordy;
+  wordy.item_id = 401;
+  wordy.note = std::string(500, 'x');
+  kiosk_.Send(wordy);
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("INVALID_CUSTOMIZATION"));
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(401, 1)));
+}
+
+TEST_F(Combo, ThatIsOrderedByItselfIsOneMoreLine) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Offer());
+  kiosk_.Cart(CartActionKind::kAdd, 301);
+  kiosk_.Settle();
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(301, 1)));
+}
+
+TEST_F(Combo, ThatIsSoldOutLeavesTheCartAsItIs) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Settle();
+  kiosk_.items_[301].available = false;
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("ITEM_OUT_OF_STOCK"));
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1)));
 }
 
 TEST(State, EncodesAndDecodesInTheMiddleOfEverything) {

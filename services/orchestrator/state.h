@@ -52,6 +52,7 @@ struct Item {
   std::vector<std::string> dietary;
   std::vector<std::string> allergens;
   std::vector<messages::Customization> customizations;
+  std::vector<int64_t> combo_of;  // ids of the items that a combo consists of
   bool available = true;
 
   template <class S, class V>
@@ -66,6 +67,7 @@ struct Item {
     v.Optional("dietary", s.dietary, json::Range(0, 50));
     v.Optional("allergens", s.allergens, json::Range(0, 50));
     v.Optional("customizations", s.customizations, json::Range(0, 50));
+    v.Optional("combo_of", s.combo_of, json::Range(0, 20));
     v.Optional("available", s.available);
   }
 };
@@ -207,6 +209,7 @@ struct PendingStep {
   std::optional<int64_t> quantity;
   std::vector<std::string> customizations;
   std::optional<std::string> note;
+  bool in_place_of_parts = false;  // kAdd: a combo takes the place of its parts in the cart
   std::vector<Check> checks;
   bool started = false;  // the checks have been asked for
 
@@ -218,6 +221,7 @@ struct PendingStep {
     v.Optional("quantity", s.quantity);
     v.Optional("customizations", s.customizations);
     v.Optional("note", s.note);
+    v.Optional("in_place_of_parts", s.in_place_of_parts);
     v.Optional("checks", s.checks);
     v.Optional("started", s.started);
   }
@@ -384,8 +388,9 @@ struct Progress {
 struct Action {
   std::string label;
   messages::TouchAction touch = messages::TouchAction::kStart;
-  int64_t add_item_id = 0;  // not 0: adds this item instead
-  bool add_focus = false;   // adds the item of the details screen as customised there
+  int64_t add_item_id = 0;         // not 0: adds this item instead
+  bool add_focus = false;          // adds the item of the details screen as customised there
+  bool in_place_of_parts = false;  // add_item_id is a combo that takes the place of its parts in the cart
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -393,6 +398,7 @@ struct Action {
     v.Optional("touch", s.touch);
     v.Optional("add_item_id", s.add_item_id);
     v.Optional("add_focus", s.add_focus);
+    v.Optional("in_place_of_parts", s.in_place_of_parts);
   }
 };
 

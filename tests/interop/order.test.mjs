@@ -218,6 +218,30 @@ describe("a fleet", () => {
     await kiosk.sessionEvent("ended");
   });
 
+  test("a combo that is offered takes the place of its parts and saves what it says", async () => {
+    const kiosk = await Kiosk.open(client, "kiosk-009");
+    await kiosk.cart("add", 101, { customizations: ["Extra Cheese"], note: "well done" });
+    await kiosk.cart("add", 401);
+    await kiosk.cart("add", 201);
+    await kiosk.touch("show_cart");
+    const offered = await kiosk.screen("the offer", (screen) => component(screen, "Upsell")?.suggestions.some(({ item_id }) => item_id === 301));
+    const offer = component(offered, "Upsell").suggestions.find(({ item_id }) => item_id === 301);
+    assert.equal(offer.reason, "upsell_combo");
+    const saving = Number(offer.pitch.match(/save \$([\d.]+)/)[1].replace(/\.$/, ""));
+    const before = component(offered, "Totals").total;
+    await kiosk.touch("suggested_action", { label: `Add ${offer.name}` });
+    const taken = await kiosk.screen("the combo alone", (screen) => component(screen, "CartLines")?.lines.length === 1);
+    assert.deepEqual(component(taken, "CartLines").lines.map(({ item_id, quantity, customizations, note }) => ({ item_id, quantity, customizations, note })),
+      [{ item_id: 301, quantity: 1, customizations: ["Extra Cheese"], note: "Volcano Burger: well done" }]);
+    assert.equal(component(taken, "Totals").total, Math.round((before - saving) * 100) / 100);
+    // By its id it is one more line.
+    await kiosk.cart("add", 101);
+    await kiosk.cart("add", 301);
+    await kiosk.screen("three lines", (screen) => component(screen, "CartLines")?.lines.length === 3);
+    await kiosk.touch("cancel_order");
+    await kiosk.sessionEvent("ended");
+  });
+
   test("a suggestion without a price, as the specification has it, is shown with the menu's", async () => {
     const kiosk = await Kiosk.open(client, "kiosk-010");
     await fleet.script("stop", "recsys");
