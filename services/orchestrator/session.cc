@@ -348,8 +348,7 @@ class Stepper {
         Begin();
         return true;
       case SessionState::kPaying:
-        Say("PAYMENT_IN_PROGRESS", "Your payment is in progress. Cancel it first to change your order.",
-            "warning");
+        SayPaymentInProgress();
         return false;
       case SessionState::kPaid:
         return false;
@@ -358,6 +357,11 @@ class Stepper {
       default:
         return true;
     }
+  }
+
+  void SayPaymentInProgress() {
+    Say("PAYMENT_IN_PROGRESS", "Your payment is in progress. Cancel it first to change your order.",
+        "warning");
   }
 
   // The grid of items.
@@ -547,6 +551,7 @@ class Stepper {
 
   void AskFor(PendingStep& step) {
     step.started = true;
+    step.asked_ms = now_ms_;
     for (const Check& check : step.checks) {
       Effect& effect = Emit(EffectKind::kMenuDetails, json::Encode(messages::DetailsRequest{check.item_id}));
       effect.step_id = step.id;
@@ -558,7 +563,8 @@ class Stepper {
   void PumpSteps() {
     while (!s_.steps.empty()) {
       PendingStep& head = s_.steps.front();
-      if (head.kind == StepKind::kCheckout && !head.started) {
+      if (NeedsWholeCart(head) && !head.started) {
+        s_.verified = false;
         std::set<int64_t> item_ids;
         for (const CartLine& line : s_.cart) item_ids.insert(line.item_id);
         for (const int64_t item_id : item_ids) {
@@ -575,7 +581,20 @@ class Stepper {
     }
   }
 
+  // A payment begins from a cart that the menu was asked for just now: what was checked when the customer
+  // came to the checkout may be sold out since.
+  bool NeedsWholeCart(const PendingStep& step) const {
+    if (step.kind == StepKind::kCheckout) return true;
+    if (step.kind != StepKind::kConfirm || !MayPay()) return false;
+    return !s_.verified || now_ms_ - s_.verified_ms > Millis(config_.fresh_check);
+  }
+  bool MayPay() const { return s_.state == SessionState::kCheckout && !s_.cart.empty() && !PaymentOpen(); }
+
   void Apply(const PendingStep& step) {
+    if (PaymentOpen()) {  // it began while this waited, and what is being paid cannot change
+      if (step.kind != StepKind::kCheckout && step.kind != StepKind::kConfirm) SayPaymentInProgress();
+      return;
+    }
     switch (step.kind) {
       case StepKind::kAdd:
         ApplyAdd(step);
@@ -593,7 +612,7 @@ class Stepper {
         ApplyCheckout(step);
         break;
       case StepKind::kConfirm:
-        ApplyConfirm();
+        ApplyConfirm(step);
         break;
     }
   }
@@ -859,6 +878,8 @@ class Stepper {
                    s_.steps.end());
   }
 
+  // Takes out of the cart what cannot be had, and takes over the prices of now. When that changes anything,
+  // no confirmation counts: the customer has to see it first.
   void ApplyCheckout(const PendingStep& step) {
     bool changed = false;
     bool unreachable = false;
@@ -912,6 +933,7 @@ class Stepper {
       return;
     }
     s_.verified = !s_.cart.empty();
+    s_.verified_ms = step.asked_ms;
     if (changed || s_.cart.empty()) DropConfirms();
     if (s_.cart.empty() && s_.state == SessionState::kCheckout) {
       Say("CART_EMPTY", "Your cart is empty.", "warning");
@@ -919,14 +941,12 @@ class Stepper {
     }
   }
 
-  void ApplyConfirm() {
-    if (s_.state != SessionState::kCheckout || s_.cart.empty() || PaymentOpen()) return;
-    if (!s_.verified) {
-      GoCheckout();
-      PendingStep confirm;
-      confirm.kind = StepKind::kConfirm;
-      Enqueue(std::move(confirm));
-      return;
+  void ApplyConfirm(const PendingStep& step) {
+    if (!MayPay()) return;
+    if (!step.checks.empty()) {
+      const int64_t cart_version = s_.cart_version;
+      ApplyCheckout(step);
+      if (!s_.verified || s_.cart_version != cart_version) return;
     }
     StartPayment();
   }

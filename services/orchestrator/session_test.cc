@@ -611,6 +611,78 @@ TEST(Payment, DeclinedIsTriedAgainAsTheSameOrderAndAChangedCartIsAnother) {
   EXPECT_EQ(kiosk.state_.order.attempt, 1);
 }
 
+// The customer reads the checkout for a while before he taps.
+class Confirmation : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    kiosk_.Cart(CartActionKind::kAdd, 101);
+    kiosk_.Cart(CartActionKind::kAdd, 201);
+    kiosk_.Touch(TouchAction::kCheckout);
+    kiosk_.Settle();
+    ASSERT_TRUE(kiosk_.state_.verified);
+    kiosk_.Wait(absl::Seconds(5));
+  }
+  Kiosk kiosk_;
+};
+
+TEST_F(Confirmation, AsksTheMenuForEveryLineAtOnceAndThenPays) {
+  const Transition confirm = kiosk_.Touch(TouchAction::kConfirmPayment);
+  EXPECT_EQ(kiosk_.Count(confirm, EffectKind::kMenuDetails), 2);
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCheckout);
+  EXPECT_FALSE(kiosk_.state_.verified) << "says that another screen follows";
+  kiosk_.Touch(TouchAction::kConfirmPayment);  // an impatient finger
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kPaying);
+  EXPECT_EQ(kiosk_.state_.order.attempt, 1);
+  EXPECT_EQ(kiosk_.state_.order.total, 1299 + 599);
+}
+
+TEST_F(Confirmation, ChargesNothingForWhatIsSoldOutMeanwhile) {
+  kiosk_.items_[201].available = false;
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCheckout);
+  EXPECT_FALSE(kiosk_.Has(EffectKind::kPaymentProcess));
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("ITEM_OUT_OF_STOCK"));
+  EXPECT_EQ(kiosk_.state_.cart.size(), 1);
+  EXPECT_TRUE(kiosk_.state_.verified);
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  EXPECT_EQ(kiosk_.state_.order.total, 1299);
+}
+
+TEST_F(Confirmation, ChargesNoPriceThatWasNotShown) {
+  kiosk_.items_[201].price = {649, 2};
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCheckout);
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("PRICE_CHANGED"));
+}
+
+TEST_F(Confirmation, ChargesNothingThatCannotBeChecked) {
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.FailCommand(EffectKind::kMenuDetails, ErrorCode::kUnavailable);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCart);
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("UNAVAILABLE"));
+}
+
+TEST_F(Confirmation, IsTakenBackByGoingBack) {
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.Touch(TouchAction::kBack);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCart);
+}
+
+TEST_F(Confirmation, WhatIsAddedBehindItIsRefusedAndSaid) {
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kPaying);
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("PAYMENT_IN_PROGRESS"));
+  EXPECT_EQ(kiosk_.state_.cart.size(), 2);
+  EXPECT_EQ(kiosk_.state_.cart[0].quantity, 1);
+}
+
 // The command lives in a stream in memory: whoever dies together with nats-server never gets it.
 TEST(Printing, IsAskedForUntilItIsAnswered) {
   Kiosk kiosk;

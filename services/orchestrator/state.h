@@ -211,7 +211,8 @@ struct PendingStep {
   std::optional<std::string> note;
   bool in_place_of_parts = false;  // kAdd: a combo takes the place of its parts in the cart
   std::vector<Check> checks;
-  bool started = false;  // the checks have been asked for
+  bool started = false;  // the checks have been asked for, at
+  int64_t asked_ms = 0;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -224,6 +225,7 @@ struct PendingStep {
     v.Optional("in_place_of_parts", s.in_place_of_parts);
     v.Optional("checks", s.checks);
     v.Optional("started", s.started);
+    v.Optional("asked_ms", s.asked_ms);
   }
 };
 
@@ -433,7 +435,8 @@ struct KioskState {
   std::vector<CartLine> cart;
   int64_t cart_version = 0;  // counts the changes
   int64_t next_line_id = 1;
-  bool verified = false;  // the cart was checked with the menu for this checkout
+  bool verified = false;    // the cart was checked with the menu for this checkout
+  int64_t verified_ms = 0;  // when the menu was last asked for all of it
   std::vector<PendingStep> steps;
   int64_t next_step_id = 1;
 
@@ -490,6 +493,7 @@ struct KioskState {
     v.Optional("cart_version", s.cart_version);
     v.Optional("next_line_id", s.next_line_id);
     v.Optional("verified", s.verified);
+    v.Optional("verified_ms", s.verified_ms);
     v.Optional("steps", s.steps);
     v.Optional("next_step_id", s.next_step_id);
     v.Optional("view", s.view);

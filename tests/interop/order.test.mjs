@@ -218,6 +218,30 @@ describe("a fleet", () => {
     await kiosk.sessionEvent("ended");
   });
 
+  test("an item that is taken off while the customer reads the checkout is not charged", async () => {
+    const kiosk = await Kiosk.open(client, "kiosk-008");
+    await kiosk.cart("add", 102);
+    await kiosk.cart("add", 405);
+    await kiosk.touch("checkout");
+    await kiosk.screen("a checked order", (screen) => component(screen, "OrderSummary")?.verified && component(screen, "OrderSummary").lines.length === 2);
+    const since = Date.now();
+    assert.equal((await fleet.arcctl("menu", "86", "405")).status, 0);
+    try {
+      // A check is good for a second.
+      await eventually("the check to be old", () => Date.now() - since > 1100);
+      await kiosk.touch("confirm_payment");
+      const checkout = await kiosk.screen("the remaining order", (screen) => component(screen, "OrderSummary")?.verified && component(screen, "OrderSummary").lines.length === 1);
+      assert.ok(notices(checkout).includes("ITEM_OUT_OF_STOCK"));
+      assert.equal(component(checkout, "Totals").total, 8.99);
+    } finally {
+      assert.equal((await fleet.arcctl("menu", "back", "405")).status, 0);
+    }
+    const { paid } = await payWith(kiosk, ["tok_visa"]);
+    assert.equal(component(paid, "Receipt").amount_charged, 8.99);
+    await kiosk.touch("done");
+    await kiosk.sessionEvent("ended");
+  });
+
   test("a combo that is offered takes the place of its parts and saves what it says", async () => {
     const kiosk = await Kiosk.open(client, "kiosk-009");
     await kiosk.cart("add", 101, { customizations: ["Extra Cheese"], note: "well done" });
