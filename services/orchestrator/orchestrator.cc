@@ -268,10 +268,21 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   absl::Status Health() const {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return absl::UnavailableError("stopped");
-    if (!lease_seen_) return absl::UnavailableError("the leader is not known yet");
-    if (!leading_) return absl::OkStatus();
-    if (!LeaseHeld()) return absl::UnavailableError("the lease cannot be renewed");
-    if (!Bound()) return absl::UnavailableError("the durables of KIOSK_EVENTS are not read");
+    if (leading_) {
+      if (!LeaseHeld()) return absl::UnavailableError("the lease cannot be renewed");
+      if (!Bound()) return absl::UnavailableError("the durables of KIOSK_EVENTS are not read");
+      return absl::OkStatus();
+    }
+    const absl::Time now = clock_.Now();
+    if (!lease_trouble_.ok() && now - lease_read_at_ > options_.lease_timeout) {
+      return absl::UnavailableError(absl::StrCat("the leader is not known: ", lease_trouble_.message()));
+    }
+    if (leader_alive_at_ == absl::InfinitePast()) {
+      return absl::UnavailableError("the leader is not known yet");
+    }
+    if (now - leader_alive_at_ > 2 * options_.lease_timeout) {
+      return absl::UnavailableError("nobody leads");
+    }
     return absl::OkStatus();
   }
 
@@ -385,8 +396,11 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       if (current.ok() && current->holder == options_.instance_id && current->epoch == epoch_) {
         // An earlier renewal was written although it seemed to fail.
         revision = entry->revision;
-      } else if (entry.ok() || absl::IsNotFound(entry.status())) {
+      } else if (entry.ok() && !entry->deleted) {
         StepDown("another copy leads");
+        return;
+      } else if (entry.ok() || absl::IsNotFound(entry.status())) {
+        StepDown("the lease is gone from the bucket");
         return;
       }
     }
@@ -404,26 +418,30 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     const absl::Time began = clock_.Now();
     absl::StatusOr<bus::KeyValue::Entry> entry = bucket_->Get(kLeaderKey);
     Lease lease{options_.instance_id, 1, 0};
-    absl::StatusOr<uint64_t> revision = absl::UnavailableError("not tried");
+    absl::StatusOr<uint64_t> revision = absl::AbortedError("not tried");
+    bool another_leads = false;
     if (absl::IsNotFound(entry.status()) || (entry.ok() && entry->deleted)) {
       revision = bucket_->Create(kLeaderKey, json::Encode(lease));
     } else if (entry.ok()) {
       const absl::StatusOr<Lease> current = json::Decode<Lease>(entry->value);
       if (current.ok()) lease.epoch = current->epoch + 1;
+      const bool free = !current.ok() || current->holder.empty() || current->holder == options_.instance_id;
       if (entry->revision != seen_revision_) {
         seen_revision_ = entry->revision;
         seen_at_ = began;
+        another_leads = !free;
       }
-      const bool free = !current.ok() || current->holder.empty() || current->holder == options_.instance_id;
       if (free || began - seen_at_ >= options_.lease_timeout) {
         revision = bucket_->Update(kLeaderKey, json::Encode(lease), entry->revision);
       }
     } else {
-      return;
+      revision = entry.status();
     }
+    // Whoever else writes the key at this moment is the one who leads.
+    const bool lost_the_race = absl::IsAborted(revision.status()) || absl::IsAlreadyExists(revision.status());
+    NoteLease(began, lost_the_race ? absl::OkStatus() : revision.status(), another_leads);
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      lease_seen_ = true;
       if (stopped_) return;
       if (!revision.ok()) return;
       epoch_ = lease.epoch;
@@ -434,6 +452,26 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     Lead();
   }
 
+  // What the key `leader` said, or why it could not be read or taken; `alive`: another copy has just written
+  // it. Health() tells from this whether anybody leads.
+  void NoteLease(absl::Time at, const absl::Status& status, bool alive) {
+    bool changed;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      changed = status.ok() != lease_trouble_.ok();
+      lease_trouble_ = status;
+      if (status.ok() || lease_read_at_ == absl::InfinitePast()) lease_read_at_ = at;
+      if (alive) leader_alive_at_ = at;
+    }
+    if (!changed) return;
+    if (status.ok()) {
+      Log(LogLevel::kInfo, "the lease can be read and taken again");
+    } else {
+      Log(LogLevel::kWarning, "the lease cannot be read or taken, and is tried again",
+          {{"error", std::string(status.message())}});
+    }
+  }
+
   void StepDown(absl::string_view why) {
     std::vector<std::unique_ptr<bus::OrderedConsumer>> consumers;
     {
@@ -441,6 +479,8 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       if (!leading_) return;
       leading_ = false;
       seen_revision_ = 0;
+      lease_read_at_ = renewed_at_;
+      leader_alive_at_ = renewed_at_;  // this one, until then
       for (auto& [id, kiosk] : kiosks_) {
         kiosk->retired = true;
         kiosk->queue.clear();
@@ -1074,7 +1114,11 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   bool stopped_ = false;
   int working_ = 0;
   bool leading_ = false;
-  bool lease_seen_ = false;
+  // While standing by: how the latest look at the key `leader` went, when one last went well, and when a copy
+  // was last seen to lead.
+  absl::Status lease_trouble_;
+  absl::Time lease_read_at_ = absl::InfinitePast();
+  absl::Time leader_alive_at_ = absl::InfinitePast();
   uint64_t lease_revision_ = 0;
   absl::Time renewed_at_ = absl::InfinitePast();
   std::map<std::string, KioskPtr> kiosks_;

@@ -38,6 +38,8 @@ class MortalBus : public bus::Bus {
     life_->after = after;
   }
   void Die() { life_->dead = true; }
+  // From now on its writes to buckets fail.
+  void RefuseWrites(bool refuse) { life_->refuse_writes = refuse; }
   bool dead() const { return life_->dead; }
 
   Clock& clock() override { return bus_.clock(); }
@@ -93,6 +95,7 @@ class MortalBus : public bus::Bus {
  private:
   struct Life {
     bool dead = false;
+    bool refuse_writes = false;
     bool after = false;
     int writes = 0;
     int die_at = -1;
@@ -160,6 +163,7 @@ class MortalBus : public bus::Bus {
     absl::StatusOr<uint64_t> Write(absl::string_view key,
                                    const std::function<absl::StatusOr<uint64_t>()>& write) {
       if (life_->dead) return absl::UnavailableError("dead");
+      if (life_->refuse_writes) return absl::UnavailableError("the bucket takes no writes");
       if (absl::StartsWith(key, "kiosk.") && ++life_->writes == life_->die_at) {
         life_->dead = true;
         if (life_->after) (void)write();
@@ -586,6 +590,70 @@ TEST(Orchestrator, ALostPrintCommandIsSentAgainAlsoByTheNextLeader) {
   }
   EXPECT_THAT(keys, ElementsAre(absl::StrCat(*restaurant.printed_.begin(), ":print")));
   EXPECT_TRUE(restaurant.Await([&] { return restaurant.State().outbox.empty(); }));
+}
+
+// What the bucket does to a copy that stands by or leads, and what the copy says of itself.
+TEST(Orchestrator, IsNotHealthyWhileNobodyCanLead) {
+  Restaurant restaurant;
+  Copy& copy = restaurant.AddCopy("a");
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }));
+  Copy& standby = restaurant.AddCopy("b");
+  restaurant.Pass(absl::Seconds(2));
+  EXPECT_THAT(copy.orchestrator->Health(), IsOk());
+  EXPECT_THAT(standby.orchestrator->Health(), IsOk());
+
+  restaurant.bus_.FailKeyValue(1000000);
+  restaurant.Pass(absl::Seconds(2));
+  EXPECT_THAT(standby.orchestrator->Health(), IsOk()) << "a short trouble is none";
+  restaurant.Pass(absl::Seconds(3));
+  EXPECT_THAT(copy.orchestrator->Health(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(standby.orchestrator->Health(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(std::string(standby.orchestrator->Health().message()), HasSubstr("the leader is not known: "));
+
+  restaurant.bus_.FailKeyValue(0);
+  ASSERT_TRUE(restaurant.Await(
+      [&] { return copy.orchestrator->Health().ok() && standby.orchestrator->Health().ok(); }));
+  EXPECT_NE(copy.orchestrator->leading(), standby.orchestrator->leading());
+}
+
+// What nats-server 2.9 does when a bucket is deleted and made anew at once: it exists and takes no writes.
+TEST(Orchestrator, ALeaderThatLostItsBucketSaysSoAndLeadsAgain) {
+  Restaurant restaurant;
+  Copy& copy = restaurant.AddCopy("a");
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }));
+  auto bucket = restaurant.bus_.OpenBucket(subjects::kSessionsBucket);
+  ASSERT_THAT(bucket, IsOk());
+  ASSERT_THAT((*bucket)->Purge("leader"), IsOk());
+  ASSERT_TRUE(restaurant.Await([&] { return !copy.orchestrator->leading(); }, absl::Seconds(2)));
+  copy.bus.RefuseWrites(true);
+  restaurant.Pass(absl::Seconds(4));
+  EXPECT_FALSE(copy.orchestrator->leading());
+  EXPECT_THAT(copy.orchestrator->Health(), StatusIs(absl::StatusCode::kUnavailable));
+  copy.bus.RefuseWrites(false);
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }, absl::Seconds(3)));
+  EXPECT_THAT(copy.orchestrator->Health(), IsOk());
+  restaurant.Touch("start");
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.In(SessionState::kBrowsing); }));
+}
+
+TEST(Orchestrator, AStandbyThatSeesNobodyLeadSaysSo) {
+  Restaurant restaurant;
+  Options options;
+  options.lease_timeout = absl::Seconds(3);
+  Copy& first = restaurant.AddCopy("a", options);
+  ASSERT_TRUE(restaurant.Await([&] { return first.orchestrator->leading(); }));
+  Copy& second = restaurant.AddCopy("b", options);
+  restaurant.Pass(absl::Seconds(2));
+  // It may read, and that is all.
+  second.bus.RefuseWrites(true);
+  first.bus.Die();
+  first.tasks.clear();
+  for (int i = 0; i < 80; ++i) {
+    restaurant.clock_.Advance(absl::Milliseconds(100));
+    restaurant.bus_.RunUntilIdle();
+    second.RunTasks();
+  }
+  EXPECT_THAT(second.orchestrator->Health(), StatusIs(absl::StatusCode::kUnavailable));
 }
 
 TEST(Orchestrator, NoMenuAgentIsSaidOnTheScreen) {

@@ -369,6 +369,22 @@ describe("a fleet that loses what it needs", () => {
     await kiosk.sessionEvent("ended", 0, 20_000);
   });
 
+  test("the bucket of the sessions is lost: no copy is SERVING, and once it is back one leads", async () => {
+    const health = async (name) => (await fetch(`${fleet.facts.agents[name].http_url}/healthz`)).json();
+    const names = ["orchestrator", "orchestrator-2"];
+    for (const name of names) await eventually(`${name} to be SERVING`, async () => (await health(name)).status === "SERVING", 20_000);
+    await fleet.script("kill", "provision");
+    await client.jsm.streams.delete("KV_KIOSK_SESSIONS");
+    for (const name of names) {
+      await eventually(`${name} to say why`, async () => (await health(name)).status === "NOT_SERVING" && (await health(name)).reasons.some((reason) => reason.startsWith("lead: ")), 20_000);
+    }
+    assert.equal((await fleet.arcctl("provision")).status, 0);
+    for (const name of names) await eventually(`${name} to be SERVING`, async () => (await health(name)).status === "SERVING", 20_000);
+    const kiosk = await Kiosk.open(client, "kiosk-002");
+    await kiosk.touch("start");
+    await kiosk.layout("hero_grid");
+    failed = false;
+  });
 });
 
 describe("a fleet with little patience", () => {
