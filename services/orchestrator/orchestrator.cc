@@ -488,6 +488,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
         kiosk->publications.clear();
       }
       kiosks_.clear();
+      kept_slots_.clear();
       consumers = std::move(consumers_);
       consumers_.clear();
     }
@@ -561,7 +562,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     return FreeSlotLocked();
   }
   int64_t FreeSlotLocked() const {
-    std::set<int64_t> used;
+    std::set<int64_t> used = kept_slots_;
     for (const auto& [id, kiosk] : kiosks_) used.insert(kiosk->state->slot);
     int64_t slot = 0;
     while (used.count(slot) == 1) ++slot;
@@ -639,7 +640,9 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   KioskPtr FindOrAdd(const std::string& kiosk_id) {
     const auto found = kiosks_.find(kiosk_id);
     if (found != kiosks_.end()) return found->second;
-    if (static_cast<int>(kiosks_.size()) >= options_.max_kiosks && !Evict()) return nullptr;
+    while (static_cast<int>(kiosks_.size()) >= options_.max_kiosks) {
+      if (!Evict()) return nullptr;
+    }
     auto kiosk = std::make_shared<Kiosk>();
     kiosk->id = kiosk_id;
     kiosk->state = std::make_shared<const KioskState>(
@@ -648,29 +651,49 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     return kiosk;
   }
 
-  // Forgets the kiosk that has been in attract for the longest, for an hour at least. mutex_ is held.
+  // Makes room: of the kiosks in attract that have nothing left to do, the one that is there for the longest
+  // leaves the memory. Once it has taken orders its state stays in the bucket and is found there when the
+  // kiosk comes back, so that no order number comes twice a day; otherwise it is forgotten, and with it which
+  // of its inputs were applied: one of them that comes again can only begin a new session. mutex_ is held.
   bool Evict() {
     auto oldest = kiosks_.end();
     for (auto it = kiosks_.begin(); it != kiosks_.end(); ++it) {
       const Kiosk& kiosk = *it->second;
       if (kiosk.running || !kiosk.queue.empty() || !kiosk.held.empty() || !kiosk.publications.empty() ||
-          kiosk.publishing || kiosk.state->state != SessionState::kAttract ||
-          !kiosk.state->background.empty() ||
-          clock_.Now() - absl::FromUnixMillis(kiosk.state->state_since_ms) < absl::Hours(1)) {
+          kiosk.publishing || kiosk.state->state != SessionState::kAttract || !IsDone(kiosk)) {
         continue;
       }
       if (oldest == kiosks_.end() || kiosk.state->state_since_ms < oldest->second->state->state_since_ms)
         oldest = it;
     }
     if (oldest == kiosks_.end()) return false;
-    oldest->second->retired = true;
-    const std::string key = KeyOf(oldest->first);
+    const KioskPtr kiosk = oldest->second;
     kiosks_.erase(oldest);
-    RunLater(absl::ZeroDuration(), [key](Core& self) {
-      const absl::Status deleted = self.bucket_->Delete(key);
-      if (!deleted.ok()) Log(LogLevel::kWarning, "an old kiosk was not deleted", {{"key", key}});
+    kiosk->retired = true;
+    if (kiosk->state->orders > 0) {
+      kept_slots_.insert(kiosk->state->slot);
+      return true;
+    }
+    RunLater(absl::ZeroDuration(), [id = kiosk->id](Core& self) {
+      {
+        std::lock_guard<std::mutex> lock(self.mutex_);
+        if (self.kiosks_.count(id) == 1) return;  // it is back
+      }
+      const absl::Status deleted = self.bucket_->Delete(KeyOf(id));
+      if (!deleted.ok()) Log(LogLevel::kWarning, "an old kiosk was not deleted", {{"kiosk_id", id}});
     });
     return true;
+  }
+
+  // Whether nothing of what the kiosk wanted is left to do; of one whose state is kept, also in its stored
+  // state.
+  static bool IsDone(const Kiosk& kiosk) {
+    const KioskState& state = *kiosk.state;
+    if (!state.background.empty()) return false;
+    if (state.orders > 0) return state.outbox.empty();
+    return std::all_of(state.outbox.begin(), state.outbox.end(), [&](const Effect& effect) {
+      return std::find(kiosk.completed.begin(), kiosk.completed.end(), effect.id) != kiosk.completed.end();
+    });
   }
 
   void Bury(const Durable& durable, bus::StreamEvent event, absl::Status why) {
@@ -860,7 +883,8 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     }
     if (!entry.ok()) return Stored::kLater;
     absl::StatusOr<KioskState> stored = json::Decode<KioskState>(entry->value);
-    if (stored.ok() && stored->writer == options_.instance_id && stored->write_no == state.write_no) {
+    if (stored.ok() && stored->writer == options_.instance_id && stored->write_no == state.write_no &&
+        stored->id_seed == state.id_seed) {
       kiosk->revision = entry->revision;  // the write that seemed to fail was ours
       return Stored::kYes;
     }
@@ -868,8 +892,10 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       Run([self = shared_from_this()] { self->StepDown("a newer leader has written a state"); });
       return Stored::kLater;
     }
-    // A former leader's last write, or somebody's hand: theirs was first.
-    Log(LogLevel::kWarning, "another writer was faster", {{"kiosk_id", kiosk->id}});
+    // The kiosk was evicted and is back; or it was a former leader's last write, or somebody's hand.
+    if (kiosk->revision != 0) {
+      Log(LogLevel::kWarning, "another writer was faster", {{"kiosk_id", kiosk->id}});
+    }
     kiosk->revision = entry->revision;
     kiosk->unstored.reset();
     std::lock_guard<std::mutex> lock(mutex_);
@@ -1122,6 +1148,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   uint64_t lease_revision_ = 0;
   absl::Time renewed_at_ = absl::InfinitePast();
   std::map<std::string, KioskPtr> kiosks_;
+  std::set<int64_t> kept_slots_;  // of kiosks that are in the bucket and not in `kiosks_`
   std::vector<std::unique_ptr<bus::OrderedConsumer>> consumers_;
   std::shared_ptr<const MenuView> menu_;
   bool menu_asked_ = false;

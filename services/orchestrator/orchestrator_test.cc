@@ -656,6 +656,55 @@ TEST(Orchestrator, AStandbyThatSeesNobodyLeadSaysSo) {
   EXPECT_THAT(second.orchestrator->Health(), StatusIs(absl::StatusCode::kUnavailable));
 }
 
+TEST(Orchestrator, MakesRoomForAKioskAtOnceButNeverEndsASession) {
+  Restaurant restaurant;
+  Options options;
+  options.max_kiosks = 3;
+  options.session.idle_timeout = absl::Minutes(10);
+  options.session.idle_warning = absl::Minutes(9);
+  Copy& copy = restaurant.AddCopy("a", options);
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }));
+  const auto touch = [&](absl::string_view kiosk, absl::string_view action) {
+    restaurant.Event(absl::StrCat(subjects::kTouch, ".", kiosk),
+                     absl::StrCat(R"({"event":"touch","action":")", action, "\"}"));
+  };
+  // The default kiosk takes an order; two more kiosks begin a session.
+  ASSERT_NO_FATAL_FAILURE(OrderTillPaid(restaurant));
+  const std::string first_number = restaurant.State().order.order_number;
+  const std::string seed = restaurant.State().id_seed;
+  restaurant.Touch("done");
+  touch("k-1", "start");
+  touch("k-2", "start");
+  ASSERT_TRUE(restaurant.Await([&] {
+    return restaurant.In(SessionState::kAttract) && restaurant.In(SessionState::kBrowsing, "k-2");
+  }));
+  restaurant.Pass(absl::Seconds(5));
+  // A fourth takes the place of the one in attract, at once.
+  touch("k-3", "start");
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.In(SessionState::kBrowsing, "k-3"); }))
+      << "no room for a new kiosk";
+  EXPECT_EQ(restaurant.State().id_seed, seed) << "a kiosk that took orders stays in the bucket";
+  EXPECT_NE(restaurant.State("k-3").slot, restaurant.State().slot) << "its letter is not given away";
+  // All are in a session now.
+  touch("k-4", "start");
+  ASSERT_TRUE(
+      restaurant.Await([&] { return restaurant.bus_.Stored(subjects::kDeadLetterStream).size() == 1; }));
+  EXPECT_TRUE(restaurant.In(SessionState::kBrowsing, "k-1"));
+  // The first one comes back as it was.
+  touch("k-1", "cancel_order");
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.In(SessionState::kAttract, "k-1"); }));
+  restaurant.Touch("start");
+  ASSERT_NO_FATAL_FAILURE(OrderTillPaid(restaurant));
+  EXPECT_EQ(restaurant.State().id_seed, seed);
+  EXPECT_EQ(first_number, "A1");
+  EXPECT_EQ(restaurant.State().order.order_number, "A2");
+  restaurant.Pass(absl::Seconds(1));
+  auto bucket = restaurant.bus_.OpenBucket(subjects::kSessionsBucket);
+  ASSERT_THAT(bucket, IsOk());
+  EXPECT_THAT((*bucket)->Get("kiosk.k-1"), StatusIs(absl::StatusCode::kNotFound))
+      << "one without an order is forgotten";
+}
+
 TEST(Orchestrator, NoMenuAgentIsSaidOnTheScreen) {
   Restaurant restaurant;
   restaurant.deaf_ = {subjects::kMenuList, subjects::kMenuDetails};

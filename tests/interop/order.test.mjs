@@ -392,7 +392,7 @@ describe("a fleet with little patience", () => {
   let failed = true;
   before(async () => {
     fleet = await Fleet.up("--flag", "orchestrator=--idle_warning=1s", "--flag", "orchestrator=--idle_timeout=3s",
-      "--flag", "orchestrator=--person_left_grace=1s", "--flag", "orchestrator=--paid_timeout=1s");
+      "--flag", "orchestrator=--person_left_grace=1s", "--flag", "orchestrator=--paid_timeout=1s", "--flag", "orchestrator=--max_kiosks=8");
     client = await Client.connect(fleet);
   });
   after(async () => {
@@ -438,6 +438,16 @@ describe("a fleet with little patience", () => {
     await kiosk.tap("tok_visa");
     await kiosk.sessionEvent("order_completed");
     assert.equal((await kiosk.sessionEvent("ended")).payload.reason, "completed");
+  });
+  test("made-up kiosks in attract keep no place from a new one", async () => {
+    await eventually("every session to be over", async () => (await fleet.arcctlJson("sessions")).every(({ session_id }) => !session_id));
+    for (let i = 0; i < 20; ++i) await client.event("kiosk.input.touch", { event: "touch", action: "back" }, { kiosk: `made-up-${i}` });
+    await client.eventsApplied();
+    const before = await client.lastDeadLetter();
+    const kiosk = await Kiosk.open(client, "kiosk-005");
+    await kiosk.touch("start");
+    await kiosk.layout("hero_grid");
+    assert.equal(await client.lastDeadLetter(), before);
     assert.deepEqual(fleet.dead(), []);
     failed = false;
   });
