@@ -1062,6 +1062,7 @@ class Stepper {
     if (order.unknown) return;
     order.unknown = true;
     if (!IsCurrent(order)) return;
+    s_.messages.clear();
     s_.error = {"PAYMENT_UNKNOWN", "We do not know yet whether your payment went through.", "error"};
     Led("#FF0000", messages::LedPattern::kError, 5000);
     s_.last_activity_ms = now_ms_;
@@ -1267,6 +1268,7 @@ class Stepper {
       End(EndReason::kCancelled);
       return;
     }
+    s_.messages.clear();  // they spoke of the payment that was under way
     s_.last_activity_ms = now_ms_;
     if (s_.person_left_ms != 0) s_.person_left_ms = now_ms_;
     if (order.refused) {

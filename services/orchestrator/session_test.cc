@@ -683,6 +683,23 @@ TEST_F(Confirmation, WhatIsAddedBehindItIsRefusedAndSaid) {
   EXPECT_EQ(kiosk_.state_.cart[0].quantity, 1);
 }
 
+TEST(Payment, NoticesOfAPaymentEndWithIt) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  kiosk.Touch(TouchAction::kShowCart);
+  ASSERT_THAT(kiosk.Notices(), ElementsAre("PAYMENT_IN_PROGRESS"));
+  kiosk.AnswerPayment(EffectKind::kPaymentProcess, PaymentStatus::kFailed, "PAYMENT_DECLINED");
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("PAYMENT_DECLINED"));
+
+  Kiosk other;
+  other.ToPaying();
+  other.Touch(TouchAction::kShowCart);
+  other.FailCommand(EffectKind::kPaymentProcess, ErrorCode::kTimeout);
+  other.FailCommand(EffectKind::kPaymentStatus, ErrorCode::kPaymentUnknown);
+  ASSERT_EQ(other.state_.state, SessionState::kError);
+  EXPECT_THAT(other.Components(), ElementsAre("ErrorMessage"));
+}
+
 // The command lives in a stream in memory: whoever dies together with nats-server never gets it.
 TEST(Printing, IsAskedForUntilItIsAnswered) {
   Kiosk kiosk;

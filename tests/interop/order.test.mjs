@@ -51,8 +51,13 @@ describe("a fleet", () => {
       paying = await kiosk.screen("a payment that waits for a card", (screen) => component(screen, "PaymentPrompt")?.status === "waiting");
       const { order_id } = component(paying, "PaymentPrompt");
       await eventually("the terminal to await a card", async () => (await fleet.intents()).some(({ key, state }) => key === order_id && state === "waiting_for_card"));
+      // Refused, and said so for as long as the payment is open.
+      await kiosk.touch("show_cart");
+      await kiosk.screen("a refusal", (screen) => notices(screen).includes("PAYMENT_IN_PROGRESS"));
       await kiosk.tap(token);
-      if (index < tokens.length - 1) await kiosk.screen("a declined card", (screen) => screen.layout_mode === "checkout" && notices(screen).includes("PAYMENT_DECLINED"));
+      if (index === tokens.length - 1) break;
+      const declined = await kiosk.screen("a declined card", (screen) => screen.layout_mode === "checkout" && notices(screen).includes("PAYMENT_DECLINED"));
+      assert.deepEqual(notices(declined), ["PAYMENT_DECLINED"]);
     }
     const paid = await kiosk.screen("a printed receipt", (screen) => component(screen, "Receipt")?.print === "printed", 15_000);
     return { checkout, paying, paid, ...component(paying, "PaymentPrompt") };
