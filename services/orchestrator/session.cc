@@ -1927,7 +1927,9 @@ class Stepper {
         view.results.push_back(item);
       }
       FinishResults();
-      if (view.kind == ViewKind::kSearch) view.total = std::max(view.total, result.search->total_matches);
+      if (view.kind == ViewKind::kSearch && !view.results.empty()) {
+        view.total = std::max(view.total, result.search->total_matches);
+      }
     } else if (!NotFound(result.status)) {
       Say("UNAVAILABLE", "We could not reach the menu. Please try again.", "error");
       return;

@@ -951,6 +951,25 @@ TEST(Screen, AnUpsellHasTheMenusPriceOrNone) {
             R"("pitch":"Psst!","reason":"menu_pick"}]})");
 }
 
+TEST(Screen, AnEmptySearchIsNothingFound) {
+  std::vector<std::string> screens;
+  for (const bool success : {true, false}) {
+    Kiosk kiosk;
+    kiosk.Touch(TouchAction::kSearch, [](auto& t) { t.query = "sushi"; });
+    CommandResult result;
+    result.effect_id = kiosk.Find(EffectKind::kMenuSearch)->id;
+    if (success) {
+      result.search = messages::SearchResponse{};
+    } else {
+      result.status = MakeError(ErrorCode::kMenuNotFound, "nothing matches");
+    }
+    kiosk.Result(result);
+    EXPECT_THAT(kiosk.Notices(), ElementsAre("MENU_NOT_FOUND"));
+    screens.push_back(json::Encode(kiosk.state_.ui));
+  }
+  EXPECT_EQ(screens[0], screens[1]);
+}
+
 class Combo : public ::testing::Test {
  protected:
   Combo() {
