@@ -134,7 +134,12 @@ SearchIndex::SearchIndex(std::shared_ptr<const Catalogue> catalogue) : catalogue
     AddField({item.description}, {kDescriptionWeight, false, false}, forms, mentions);
     std::vector<std::string> parts;
     for (const int64_t id : item.combo_of) {
-      if (const messages::MenuItem* part = catalogue_->Find(id)) parts.push_back(part->name);
+      const messages::MenuItem* part = catalogue_->Find(id);
+      if (part == nullptr) continue;
+      parts.push_back(part->name);
+      // Nobody is given in a combo what they refuse alone.
+      facts.dietary &= DietaryOf(*part);
+      facts.allergens |= AllergensOf(*part);
     }
     AddField(parts, {kComboPartWeight, false, false}, forms, mentions);
     for (const std::string& tag : item.tags) {

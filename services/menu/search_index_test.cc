@@ -206,6 +206,29 @@ TEST(SearchIndexTest, WhoRefusesNutsIsGivenNoPeanuts) {
   EXPECT_THAT(Names(query), Contains("Hot Fudge Sundae")) << "a filter means what the menu means";
 }
 
+TEST(SearchIndexTest, AComboHasTheAllergensOfItsParts) {
+  messages::MenuFile menu;
+  menu.currency = "EUR";
+  menu.categories = {{"a", "A"}};
+  menu.items.resize(2);
+  menu.items[0].id = 1;
+  menu.items[0].name = "Sundae";
+  menu.items[0].allergens = {"peanuts"};
+  menu.items[1].id = 2;
+  menu.items[1].name = "Treat";
+  menu.items[1].dietary = {"vegan"};
+  menu.items[1].combo_of = {1};
+  for (messages::MenuItem& item : menu.items) item.category = "a";
+  const SearchIndex index(Catalogue::Create(menu).value());
+  SearchQuery query = Text("treat");
+  EXPECT_EQ(index.Search(query, {})->total_matches, 1);
+  query.exclude_allergens = {"peanuts"};
+  EXPECT_EQ(index.Search(query, {})->total_matches, 0);
+  query.exclude_allergens = {};
+  query.dietary_filters = {"vegan"};
+  EXPECT_EQ(index.Search(query, {})->total_matches, 0);
+}
+
 TEST(SearchIndexTest, SynonymsOfTheMenuAndOfAnItemFindIt) {
   EXPECT_THAT(Names("soda"), IsSupersetOf({"Iced Cola", "Cola Zero", "Cherry Cola", "Orange Soda"}));
   EXPECT_THAT(Names("cola"), IsSupersetOf({"Iced Cola", "Cola Zero", "Cherry Cola"}));
