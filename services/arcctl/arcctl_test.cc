@@ -416,6 +416,19 @@ TEST_F(ProvisionedTest, MenuImportTakesAllOrNothing) {
   EXPECT_EQ(Arcctl({"menu", "import", dir.File("none")}).status, 1);
 }
 
+TEST_F(ProvisionedTest, MenuImportSaysWhatIsOddAndGoesOn) {
+  TempDir dir;
+  const std::string path = dir.File("odd.json");
+  std::ofstream(path) << "\xEF\xBB\xBF{\"currency\":\"USD\",\"categories\":[{\"id\":\"a\",\"name\":\"A\"}],\n"
+                         "\"items\":[{\"id\":1,\"name\":\"x\",\"category\":\"a\",\"price\":1},\n"
+                         "{\"id\":2,\"name\":\"y\",\"category\":\"a\",\"price\":5,\"combo_of\":[1,1]}]}";
+  const Ended ended = Arcctl({"menu", "import", path});
+  EXPECT_EQ(ended.status, 0);
+  EXPECT_EQ(ended.out, "imported 2 items in 1 categories\n");
+  EXPECT_EQ(ended.err,
+            absl::StrCat(path, ":3: warning: items[1].price: 5 is more than its parts cost together, 2\n"));
+}
+
 TEST_F(ProvisionedTest, RecsysImportNamesBadLines) {
   TempDir dir;
   const std::string path = dir.File("history.jsonl");
@@ -426,6 +439,7 @@ TEST_F(ProvisionedTest, RecsysImportNamesBadLines) {
   EXPECT_EQ(bad.status, 1);
   EXPECT_THAT(bad.err, HasSubstr("line 2"));
   std::ofstream(path)
+      << "\xEF\xBB\xBF"
       << R"({"order_id":"o1","at":"2025-12-14T13:30:00.000Z","items":[{"item_id":101,"quantity":1}]})"
       << "\n";
   const Ended good = Arcctl({"recsys", "import", path, "--json"});
