@@ -92,7 +92,8 @@ class ArcctlTest : public testing::Test {
       bus::Message reply;
       reply.subject = message.reply;
       reply.body = answer(message);
-      if (!reply.subject.empty()) {
+      // Where the stream confirms what it stored, an answer of ours could come before that.
+      if (!reply.subject.empty() && !reply.body.empty()) {
         EXPECT_THAT(bus_->Publish(reply), IsOk());
       }
       signal_.Set([&] { received_.push_back(std::move(message)); });
