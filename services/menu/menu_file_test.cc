@@ -119,6 +119,7 @@ TEST(MenuFileTest, WhatIsAllowedButOddIsAWarning) {
     EXPECT_THAT(CheckMenuFile(absl::StrReplaceAll(kGood, changes), &menu, &found), IsEmpty());
     EXPECT_THAT(menu.items, SizeIs(2));
     std::vector<std::string> out;
+    out.reserve(found.size());
     for (const MenuProblem& warning : found) out.push_back(warning.ToString());
     return out;
   };

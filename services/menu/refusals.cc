@@ -19,10 +19,10 @@ using WordSet = absl::flat_hash_set<absl::string_view>;
 
 // "Not", but for "no" and its like: those stand right before what they refuse.
 bool IsNegation(absl::string_view word) {
-  static const auto* const kWords = new WordSet{
+  static const auto* const words = new WordSet{
       "not",    "without", "nothing", "never",    "dont",      "doesnt", "isnt",    "arent", "wont", "cant",
       "cannot", "except",  "avoid",   "avoiding", "excluding", "minus",  "neither", "nor",   "hate", "hates"};
-  return kWords->contains(word);
+  return words->contains(word);
 }
 bool IsNo(absl::string_view word) {
   return word == "no" || word == "non";
@@ -30,27 +30,27 @@ bool IsNo(absl::string_view word) {
 
 // Between a negation and what it is about.
 bool IsFillerAfterNo(absl::string_view word) {
-  static const auto* const kWords = new WordSet{"any", "added", "extra", "more", "the", "a", "of"};
-  return kWords->contains(word);
+  static const auto* const words = new WordSet{"any", "added", "extra", "more", "the", "a", "of"};
+  return words->contains(word);
 }
 bool IsFiller(absl::string_view word) {
-  static const auto* const kWords =
+  static const auto* const words =
       new WordSet{"too",      "very", "so",   "really", "overly",  "that",       "much",     "many",
                   "want",     "like", "eat",  "have",   "contain", "containing", "contains", "be",
                   "made",     "with", "in",   "it",     "to",      "an",         "some",     "eating",
                   "anything", "get",  "need", "bit",    "from",    "super",      "something"};
-  return IsFillerAfterNo(word) || kWords->contains(word);
+  return IsFillerAfterNo(word) || words->contains(word);
 }
 
 bool IsAllergySuffix(absl::string_view word) {
-  static const auto* const kWords =
+  static const auto* const words =
       new WordSet{"allergy", "allergies", "allergic", "intolerant", "intolerance", "sensitivity"};
-  return kWords->contains(word);
+  return words->contains(word);
 }
 
 // The allergens that a guest means by one word.
 std::optional<Bits> AllergensMeantBy(absl::string_view word) {
-  static const auto* const kMeant = [] {
+  static const auto* const by_word = [] {
     const Bits nuts = *AllergenBits("nuts") | *AllergenBits("peanuts");
     const Bits seafood = *AllergenBits("fish") | *AllergenBits("shellfish");
     auto* meant = new absl::flat_hash_map<absl::string_view, Bits>{
@@ -63,8 +63,8 @@ std::optional<Bits> AllergensMeantBy(absl::string_view word) {
   }();
   const absl::string_view singular = absl::EndsWith(word, "s") ? word.substr(0, word.size() - 1) : word;
   for (const absl::string_view form : {word, singular}) {
-    const auto it = kMeant->find(form);
-    if (it != kMeant->end()) return it->second;
+    const auto it = by_word->find(form);
+    if (it != by_word->end()) return it->second;
     if (const std::optional<Bits> bits = AllergenBits(form)) return bits;
   }
   return std::nullopt;
@@ -193,9 +193,9 @@ class Reader {
       i = end = ReadRefused(i, no, allergen);
       Bits bits = 0;
       const auto names_allergen = [&](size_t at) { return ReadAllergen(at, bits) > 0; };
-      if ((Is(i, "or") || Is(i, "nor")) && !SaysNothing(i + 1)) {
-        ++i;
-      } else if (Is(i, "and") && names_allergen(i + 1)) {
+      const bool goes_on =
+          ((Is(i, "or") || Is(i, "nor")) && !SaysNothing(i + 1)) || (Is(i, "and") && names_allergen(i + 1));
+      if (goes_on) {
         ++i;
       } else if (!(allergen && names_allergen(i) && (SaysNothing(i + 1) || names_allergen(i + 1)))) {
         return end;  // "no nuts, milk" is a list, "no nuts fish burger" is not

@@ -226,7 +226,7 @@ std::string ConsonantsOf(absl::string_view word) {
 }
 
 bool IsStopWord(absl::string_view word) {
-  static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
+  static const auto* const words = new absl::flat_hash_set<absl::string_view>{
       "a",       "an",     "and",   "any",   "anything",  "are",   "can",  "could", "do",    "for",
       "from",    "get",    "give",  "got",   "have",      "i",     "id",   "ill",   "im",    "in",
       "is",      "it",     "like",  "me",    "my",        "need",  "of",   "on",    "one",   "or",
@@ -234,7 +234,7 @@ bool IsStopWord(absl::string_view word) {
       "want",    "we",     "what",  "whats", "with",      "would", "you",  "your",  "order", "find",
       "looking", "let",    "lets",  "us",    "am",        "but",   "else", "food",  "foods", "option",
       "options", "stuff",  "thing", "things"};
-  return kWords->contains(word);
+  return words->contains(word);
 }
 
 int EditDistance(absl::string_view a, absl::string_view b, int limit) {
@@ -316,7 +316,7 @@ using PhraseTable = absl::flat_hash_map<std::string, std::vector<std::string>>;
 
 // The stems of a word or phrase to the other phrases of its groups.
 const PhraseTable& Synonyms() {
-  static const auto* const kTable = [] {
+  static const auto* const all = [] {
     auto* table = new PhraseTable;
     for (const std::vector<std::string>& group : SynonymGroups()) {
       for (const std::string& phrase : group) {
@@ -331,7 +331,7 @@ const PhraseTable& Synonyms() {
     }
     return table;
   }();
-  return *kTable;
+  return *all;
 }
 
 struct Kinds {
@@ -340,7 +340,7 @@ struct Kinds {
 };
 
 const Kinds& KindsTable() {
-  static const auto* const kTable = [] {
+  static const auto* const all = [] {
     const std::vector<std::string> drinks = {"coffee",     "tea",      "cocoa", "hot chocolate", "espresso",
                                              "cappuccino", "latte",    "mocha", "juice",         "lemonade",
                                              "milkshake",  "smoothie", "cola",  "soda"};
@@ -364,7 +364,7 @@ const Kinds& KindsTable() {
     add("cheese", cheeses);
     return table;
   }();
-  return *kTable;
+  return *all;
 }
 
 }  // namespace
