@@ -1,5 +1,8 @@
 #include "common/bus/dead_letter.h"
 
+#include <algorithm>
+#include <numeric>
+#include <string>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -14,12 +17,75 @@
 namespace arc::bus {
 namespace {
 
-// Below the server's limit of 1 MiB a message, with room for headers.
+// Below the server's limit of 1 MiB a message, with room for the dead letter's own headers.
 constexpr size_t kMaxEncoded = 1000000;
 constexpr size_t kKeptWhenTruncated = size_t{512} * 1024;
+// Of what stands beside the body, as JSON: so much that the beginning of a body always fits.
+constexpr size_t kMaxHeaders = size_t{128} * 1024;
+constexpr size_t kMaxHeaderName = 1024;
+constexpr size_t kMaxText = size_t{8} * 1024;
 
-bool IsText(absl::string_view body) {
-  return body.empty() || json::Parse(json::Quote(body)).ok();
+// Whether `text` can be read back out of JSON.
+bool IsText(absl::string_view text) {
+  return text.find('\0') == absl::string_view::npos && json::Parse(json::Quote(text)).ok();
+}
+
+// How many bytes `c` takes within a JSON string.
+size_t EncodedSize(char c) {
+  if (c == '"' || c == '\\' || c == '\b' || c == '\f' || c == '\n' || c == '\r' || c == '\t') return 2;
+  return static_cast<unsigned char>(c) < 0x20 ? 6 : 1;
+}
+size_t EncodedSize(absl::string_view text) {
+  return std::accumulate(text.begin(), text.end(), size_t{0},
+                         [](size_t size, char c) { return size + EncodedSize(c); });
+}
+
+// `text`, escaped where JSON could not hold it. What takes more than `most` bytes of JSON is cut, with a mark
+// that says how long it was, and `cut` is set.
+std::string Bounded(absl::string_view text, size_t most, bool& cut) {
+  std::string whole = IsText(text) ? std::string(text) : absl::CEscape(text);
+  if (EncodedSize(whole) <= most) return whole;
+  cut = true;
+  const std::string mark = absl::StrCat("… (", text.size(), " bytes)");
+  size_t end = 0;
+  for (size_t size = mark.size(); size + EncodedSize(whole[end]) <= most; ++end) {
+    size += EncodedSize(whole[end]);
+  }
+  // Not within a character.
+  while (end > 0 && (static_cast<unsigned char>(whole[end]) & 0xC0U) == 0x80U) --end;
+  return absl::StrCat(absl::string_view(whole).substr(0, end), mark);
+}
+
+void SetHeaders(const Headers& headers, messages::DeadLetter& letter) {
+  constexpr size_t kPunctuation = 24;  // {"name":"","value":""},
+  size_t size = 0;
+  for (const auto& [name, value] : headers.all()) {
+    messages::HeaderField field{Bounded(name, kMaxHeaderName, letter.headers_truncated),
+                                Bounded(value, kMaxText, letter.headers_truncated)};
+    size += EncodedSize(field.name) + EncodedSize(field.value) + kPunctuation;
+    if (size > kMaxHeaders) {
+      letter.headers_truncated = true;
+      return;
+    }
+    letter.headers.push_back(std::move(field));
+  }
+}
+
+// Sets the body, whole where that fits beside the rest of `letter`, and returns `letter` as JSON.
+std::string EncodeWithBody(absl::string_view body, messages::DeadLetter& letter) {
+  letter.body_bytes = static_cast<int64_t>(body.size());
+  if (IsText(body)) {
+    letter.body = std::string(body);
+    std::string encoded = json::Encode(letter);
+    if (encoded.size() <= kMaxEncoded) return encoded;
+    letter.body.reset();  // base64 is shorter where much is escaped
+  }
+  letter.body_base64 = "";
+  const size_t room = (kMaxEncoded - json::Encode(letter).size()) / 4 * 3;
+  letter.body_truncated = body.size() > room;
+  letter.body_base64 =
+      absl::Base64Escape(letter.body_truncated ? body.substr(0, std::min(room, kKeptWhenTruncated)) : body);
+  return json::Encode(letter);
 }
 
 std::string TraceOf(const Message& message, absl::Time now) {
@@ -39,30 +105,16 @@ void PublishDeadLetter(Bus& bus, const DeadLetterSource& source, const Message& 
   if (!source.stream.empty()) letter.stream = source.stream;
   if (!source.consumer.empty()) letter.consumer = source.consumer;
   if (source.stream_seq != 0) letter.stream_seq = static_cast<int64_t>(source.stream_seq);
-  letter.subject = message.subject;
-  for (const auto& [name, value] : message.headers.all()) {
-    letter.headers.push_back(
-        {IsText(name) ? name : absl::CEscape(name), IsText(value) ? value : absl::CEscape(value)});
-  }
-  letter.body_bytes = static_cast<int64_t>(message.body.size());
-  if (IsText(message.body)) {
-    letter.body = message.body;
-  } else {
-    letter.body_base64 = absl::Base64Escape(message.body);
-  }
+  bool cut = false;
+  letter.subject = Bounded(message.subject, kMaxText, cut);
+  SetHeaders(message.headers, letter);
   letter.error_code = std::string(ErrorCodeName(WireErrorCode(error)));
-  letter.error = IsText(error.message()) ? std::string(error.message()) : absl::CEscape(error.message());
+  letter.error = Bounded(error.message(), kMaxText, cut);
   letter.deliveries = source.deliveries;
-  letter.trace_id = TraceOf(message, now);
+  letter.trace_id = Bounded(TraceOf(message, now), kMaxText, cut);
 
   Message out;
-  out.body = json::Encode(letter);
-  if (out.body.size() > kMaxEncoded) {
-    letter.body.reset();
-    letter.body_base64 = absl::Base64Escape(absl::string_view(message.body).substr(0, kKeptWhenTruncated));
-    letter.body_truncated = true;
-    out.body = json::Encode(letter);
-  }
+  out.body = EncodeWithBody(message.body, letter);
   out.subject = source.stream.empty()
                     ? absl::StrCat(subjects::kDeadLetterPrefix, ".core.", source.agent)
                     : absl::StrCat(subjects::kDeadLetterPrefix, ".", source.stream, ".", source.consumer);

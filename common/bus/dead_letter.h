@@ -18,9 +18,10 @@ struct DeadLetterSource {
   int64_t deliveries = 0;
 };
 
-// Stores `message` under system.deadletter.<stream>.<consumer>, or system.deadletter.core.<agent>. A body
-// that does not fit beside its description is cut and marked. `done` is called once, when the stream has it
-// or could not be reached.
+// Stores `message` under system.deadletter.<stream>.<consumer>, or system.deadletter.core.<agent>. What
+// does not fit into one message is cut and marked: header values, then headers, then the body. So storing
+// never fails because of what the message is made of, and what is stored can be read. `done` is called once,
+// when the stream has it or could not be reached.
 void PublishDeadLetter(Bus& bus, const DeadLetterSource& source, const Message& message,
                        const absl::Status& error, std::function<void(absl::Status)> done);
 

@@ -4,6 +4,7 @@
 #ifndef ARC_COMMON_MESSAGES_MENU_H_
 #define ARC_COMMON_MESSAGES_MENU_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,7 +25,9 @@ struct Customization {
   }
 };
 
-// An item as it stands in a menu file and in the bucket KIOSK_MENU.
+// An item as it stands in a menu file, in the bucket KIOSK_MENU and in the reply to get_details. The
+// specification's example of that reply has no category, so reading does without one; a menu does not
+// (services/menu/menu_file.h, catalogue.h).
 struct MenuItem {
   int64_t id = 0;
   std::string name;
@@ -45,7 +48,7 @@ struct MenuItem {
   static void Describe(S& s, V& v) {
     v.Required("id", s.id, json::Range(1, json::kMaxId));
     v.Required("name", s.name, json::Range(1, 100));
-    v.Required("category", s.category, json::Range(1, 64));
+    v.Optional("category", s.category, json::Range(0, 64));
     v.Optional("description", s.description, json::Range(0, 1000));
     v.Required("price", s.price, json::Range(0, 1000000));
     v.Optional("image", s.image, json::Range(0, 300));
@@ -105,6 +108,8 @@ struct SearchRequest {
   }
 };
 
+// All of it is always written. Another responder's reply may leave out what a client can do without
+// (specification, section 10.2).
 struct SearchItem {
   int64_t id = 0;
   std::string name;
@@ -118,21 +123,24 @@ struct SearchItem {
     v.Required("id", s.id, json::Range(1, json::kMaxId));
     v.Required("name", s.name);
     v.Required("price", s.price);
-    v.Required("image", s.image);
-    v.Required("tags", s.tags);
-    v.Required("available", s.available);
+    v.Optional("image", s.image);
+    v.Optional("tags", s.tags);
+    v.Optional("available", s.available);
   }
 };
 
 struct SearchResponse {
   std::vector<SearchItem> items;
-  int64_t total_matches = 0;  // before `limit`
+  int64_t total_matches = 0;  // before `limit`; on reading at least what is in `items`
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
     v.Constant("status", "success");
     v.Required("items", s.items);
-    v.Required("total_matches", s.total_matches);
+    v.Optional("total_matches", s.total_matches);
+    if constexpr (V::kDecoding) {
+      s.total_matches = std::max(s.total_matches, static_cast<int64_t>(s.items.size()));
+    }
   }
 };
 

@@ -67,7 +67,8 @@ inline absl::Span<const absl::string_view> EnumNames(PaymentStatus) {
   return kNames;
 }
 
-// The reply to process, status and cancel. `process` answers success, failed or cancelled only.
+// The reply to process, status and cancel. `process` answers success, failed or cancelled only. The amount is
+// required of every responder: nobody may guess what was charged.
 struct PaymentOutcome {
   PaymentStatus status = PaymentStatus::kNone;
   std::optional<std::string> transaction_id;
@@ -85,7 +86,7 @@ struct PaymentOutcome {
     v.Required("status", s.status);
     v.Nullable("transaction_id", s.transaction_id);
     v.Required("amount_charged", s.amount_charged);
-    v.Required("loyalty_points_earned", s.loyalty_points_earned);
+    v.Optional("loyalty_points_earned", s.loyalty_points_earned);
     v.Nullable("receipt_url", s.receipt_url);
     v.Nullable("error", s.error);
     v.Optional("error_code", s.error_code);

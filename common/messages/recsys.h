@@ -44,12 +44,16 @@ struct SuggestRequest {
   }
 };
 
+// A suggestion's reason: a combo that is to take the place of those of its parts that are in the cart. Other
+// reasons are words for people.
+inline constexpr char kReasonCombo[] = "upsell_combo";
+
 struct Suggestion {
   int64_t item_id = 0;
   std::string name;
-  std::string pitch;   // a sentence for the customer
-  std::string reason;  // such as weather_hot, upsell_combo, goes_with
-  Decimal price;
+  std::string pitch;             // a sentence for the customer
+  std::string reason;            // such as weather_hot, upsell_combo, goes_with
+  std::optional<Decimal> price;  // none: the menu knows it
 
   template <class S, class V>
   static void Describe(S& s, V& v) {

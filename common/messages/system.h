@@ -101,10 +101,11 @@ struct DeadLetter {
   std::optional<int64_t> stream_seq;
   std::string subject;  // the original one
   std::vector<HeaderField> headers;
-  std::optional<std::string> body;         // when it is UTF-8
-  std::optional<std::string> body_base64;  // when it is not
+  bool headers_truncated = false;          // they did not fit: values were cut, or the last ones left out
+  std::optional<std::string> body;         // when it is text
+  std::optional<std::string> body_base64;  // when it is not, or is shorter so
   int64_t body_bytes = 0;                  // of the original
-  bool body_truncated = false;             // it did not fit: body or body_base64 is its beginning
+  bool body_truncated = false;             // it did not fit: body_base64 is its beginning
   std::string error_code;
   std::string error;
   int64_t deliveries = 0;  // so far, this one included
@@ -119,6 +120,7 @@ struct DeadLetter {
     v.Optional("stream_seq", s.stream_seq);
     v.Required("subject", s.subject);
     v.Required("headers", s.headers);
+    v.Optional("headers_truncated", s.headers_truncated);
     v.Optional("body", s.body, json::Range(0, 2000000));
     v.Optional("body_base64", s.body_base64, json::Range(0, 2000000));
     v.Optional("body_bytes", s.body_bytes);

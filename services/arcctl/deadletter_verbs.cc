@@ -37,6 +37,24 @@ struct StoredLetter {
   }
 };
 
+// What is in the stream but cannot be read as a dead letter.
+struct UnreadableLetter {
+  int64_t seq = 0;
+  std::string stored_at;
+  std::string subject;     // the one it is stored under
+  std::string unreadable;  // why
+  std::optional<std::string> stored_base64;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("seq", s.seq);
+    v.Required("stored_at", s.stored_at);
+    v.Required("subject", s.subject);
+    v.Required("unreadable", s.unreadable);
+    v.Optional("stored_base64", s.stored_base64);
+  }
+};
+
 struct ReplayResult {
   int64_t seq = 0;
   std::string subject;
@@ -69,64 +87,85 @@ absl::Status NoStream(const absl::Status& status) {
       absl::StrCat("there is no stream ", subjects::kDeadLetterStream, "; `arcctl provision` creates it"));
 }
 
-absl::StatusOr<StoredLetter> ToLetter(const bus::StoredMessage& stored) {
-  StoredLetter letter;
-  letter.seq = static_cast<int64_t>(stored.sequence);
-  letter.stored_at = FormatTimestamp(stored.stored_at);
-  absl::StatusOr<messages::DeadLetter> decoded = json::Decode<messages::DeadLetter>(stored.message.body);
-  if (!decoded.ok()) {
-    return Annotate(decoded.status(), absl::StrCat("dead letter ", stored.sequence, " cannot be read"));
+// A message of the stream of dead letters.
+struct Entry {
+  bus::StoredMessage stored;
+  absl::StatusOr<messages::DeadLetter> letter;  // not OK: why it cannot be read
+
+  int64_t seq() const { return static_cast<int64_t>(stored.sequence); }
+  std::string stored_at() const { return FormatTimestamp(stored.stored_at); }
+  const std::string& subject() const { return letter.ok() ? letter->subject : stored.message.subject; }
+  std::string Reason() const { return absl::StrCat("cannot be read: ", letter.status().message()); }
+  // With everything that is stored when it cannot be read and `whole` is set.
+  std::string ToJson(bool whole) const {
+    if (letter.ok()) return json::Encode(StoredLetter{seq(), stored_at(), *letter});
+    UnreadableLetter unreadable{seq(), stored_at(), subject(), std::string(letter.status().message()), {}};
+    if (whole) unreadable.stored_base64 = absl::Base64Escape(stored.message.body);
+    return json::Encode(unreadable);
   }
-  letter.letter = *std::move(decoded);
-  return letter;
+};
+
+Entry ToEntry(bus::StoredMessage stored) {
+  absl::StatusOr<messages::DeadLetter> letter = json::Decode<messages::DeadLetter>(stored.message.body);
+  return {std::move(stored), std::move(letter)};
 }
 
-// Calls `visit` for every dead letter, oldest first, until it returns false. What is in the stream but is no
-// dead letter is named on stderr and passed over.
-absl::Status ForEach(Session& session, const std::function<bool(const StoredLetter&)>& visit) {
+// Calls `visit` for everything in the stream of dead letters, oldest first.
+absl::Status ForEach(Session& session, const std::function<void(Entry)>& visit) {
   provision::JetStreamApi api(session.bus, session.timeout);
   const auto stream = api.GetStream(subjects::kDeadLetterStream);
   if (!stream.ok()) return NoStream(stream.status());
   // Letters that come while this goes on are not part of it: a replay may make new ones.
   const uint64_t last = static_cast<uint64_t>(stream->state.last_seq);
   for (uint64_t next = 1; next <= last;) {
-    const auto stored = session.bus.NextStored(subjects::kDeadLetterStream,
-                                               absl::StrCat(subjects::kDeadLetterPrefix, ".>"), next);
+    auto stored = session.bus.NextStored(subjects::kDeadLetterStream,
+                                         absl::StrCat(subjects::kDeadLetterPrefix, ".>"), next);
     if (absl::IsNotFound(stored.status())) return absl::OkStatus();
     RETURN_IF_ERROR(stored.status());
     if (stored->sequence > last) return absl::OkStatus();
     next = stored->sequence + 1;
-    const auto letter = ToLetter(*stored);
-    if (!letter.ok()) {
-      session.err << "arcctl: " << letter.status().message() << "\n";
-      continue;
-    }
-    if (!visit(*letter)) return absl::OkStatus();
+    visit(ToEntry(*std::move(stored)));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<StoredLetter> GetLetter(Session& session, const std::string& word) {
+absl::StatusOr<Entry> GetEntry(Session& session, const std::string& word) {
   ASSIGN_OR_RETURN(const int64_t sequence, ParseInteger(word, "SEQ", 1, json::kMaxId));
-  const auto stored = session.bus.GetStored(subjects::kDeadLetterStream, static_cast<uint64_t>(sequence));
+  auto stored = session.bus.GetStored(subjects::kDeadLetterStream, static_cast<uint64_t>(sequence));
   if (absl::IsNotFound(stored.status())) {
     return absl::NotFoundError(absl::StrCat("there is no dead letter ", sequence));
   }
   RETURN_IF_ERROR(stored.status());
-  return ToLetter(*stored);
+  return ToEntry(*std::move(stored));
+}
+
+// Text from outside must not steer the terminal.
+std::string Harmless(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(),
+      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f; },
+      ' ');
+  return text;
+}
+std::string HarmlessLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return Harmless(std::move(text));
 }
 
 absl::Status RunList(Session& session) {
   std::vector<std::vector<std::string>> rows = {{"seq", "time", "agent", "subject", "deliveries", "error"}};
-  RETURN_IF_ERROR(ForEach(session, [&](const StoredLetter& stored) {
-    const messages::DeadLetter& letter = stored.letter;
+  RETURN_IF_ERROR(ForEach(session, [&](const Entry& entry) {
     if (session.json()) {
-      session.Print(json::Encode(stored));
+      session.Print(entry.ToJson(false));
+    } else if (entry.letter.ok()) {
+      const messages::DeadLetter& letter = *entry.letter;
+      rows.push_back({absl::StrCat(entry.seq()), entry.stored_at(), letter.agent,
+                      HarmlessLine(letter.subject), absl::StrCat(letter.deliveries),
+                      HarmlessLine(absl::StrCat(letter.error_code, ": ", letter.error))});
     } else {
-      rows.push_back({absl::StrCat(stored.seq), stored.stored_at, letter.agent, letter.subject,
-                      absl::StrCat(letter.deliveries), absl::StrCat(letter.error_code, ": ", letter.error)});
+      rows.push_back(
+          {absl::StrCat(entry.seq()), entry.stored_at(), "-", entry.subject(), "-", entry.Reason()});
     }
-    return true;
   }));
   if (session.json()) return absl::OkStatus();
   if (rows.size() == 1) {
@@ -138,13 +177,20 @@ absl::Status RunList(Session& session) {
 }
 
 absl::Status RunShow(Session& session) {
-  ASSIGN_OR_RETURN(const StoredLetter stored, GetLetter(session, session.arguments.words()[0]));
+  ASSIGN_OR_RETURN(const Entry entry, GetEntry(session, session.arguments.words()[0]));
   if (session.json()) {
-    session.Print(json::Encode(stored));
+    session.Print(entry.ToJson(true));
     return absl::OkStatus();
   }
-  const messages::DeadLetter& letter = stored.letter;
-  session.Print(absl::StrCat("dead letter ", stored.seq, " of ", stored.stored_at));
+  session.Print(absl::StrCat("dead letter ", entry.seq(), " of ", entry.stored_at()));
+  if (!entry.letter.ok()) {
+    session.Print(absl::StrCat("  ", entry.Reason()));
+    session.Print(absl::StrCat("  stored as   ", entry.subject()));
+    session.Print(absl::StrCat("  body        ", entry.stored.message.body.size(), " bytes"));
+    session.Print(absl::CHexEscape(entry.stored.message.body));
+    return absl::OkStatus();
+  }
+  const messages::DeadLetter& letter = *entry.letter;
   session.Print(absl::StrCat("  subject     ", letter.subject));
   session.Print(absl::StrCat("  error       ", letter.error_code, ": ", letter.error));
   session.Print(absl::StrCat("  given up by ", letter.agent, " after ", letter.deliveries,
@@ -155,8 +201,9 @@ absl::Status RunShow(Session& session) {
   }
   session.Print(absl::StrCat("  trace_id    ", letter.trace_id));
   for (const messages::HeaderField& header : letter.headers) {
-    session.Print(absl::StrCat("  header      ", header.name, ": ", header.value));
+    session.Print(HarmlessLine(absl::StrCat("  header      ", header.name, ": ", header.value)));
   }
+  if (letter.headers_truncated) session.Print("  headers     not all: they were too large to be kept whole");
   session.Print(absl::StrCat("  body        ", letter.body_bytes, " bytes",
                              letter.body_truncated ? ", of which this is the beginning" : ""));
   std::string body = letter.body.value_or("");
@@ -164,17 +211,16 @@ absl::Status RunShow(Session& session) {
     std::string bytes;
     body = absl::Base64Unescape(*letter.body_base64, &bytes) ? absl::CHexEscape(bytes) : *letter.body_base64;
   }
-  // Text from outside must not steer the terminal.
-  std::replace_if(
-      body.begin(), body.end(),
-      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f; },
-      ' ');
-  session.Print(body);
+  session.Print(Harmless(std::move(body)));
   return absl::OkStatus();
 }
 
 // The message that became a dead letter, as a new one: without what belonged to its first journey.
 absl::StatusOr<bus::Message> Original(const messages::DeadLetter& letter) {
+  if (letter.headers_truncated) {
+    return absl::FailedPreconditionError(
+        "its headers were too large to be kept whole, so it cannot be sent again");
+  }
   if (letter.body_truncated) {
     return absl::FailedPreconditionError(absl::StrCat("only the beginning of its ", letter.body_bytes,
                                                       " bytes was kept, so it cannot be sent again"));
@@ -255,13 +301,13 @@ absl::Status ReplayEvent(Session& session, bus::Message message) {
   return *waiting->status;
 }
 
-ReplayResult Replay(Session& session, const std::vector<provision::StreamInfo>& streams,
-                    const StoredLetter& stored) {
+ReplayResult Replay(Session& session, const std::vector<provision::StreamInfo>& streams, const Entry& entry) {
   ReplayResult result;
-  result.seq = stored.seq;
-  result.subject = stored.letter.subject;
+  result.seq = entry.seq();
+  result.subject = entry.subject();
   absl::Status status;
-  absl::StatusOr<bus::Message> message = Original(stored.letter);
+  absl::StatusOr<bus::Message> message =
+      entry.letter.ok() ? Original(*entry.letter) : absl::DataLossError(entry.Reason());
   if (!message.ok()) {
     status = message.status();
   } else if (const provision::StreamConfig* stream = CapturedBy(streams, message->subject);
@@ -280,7 +326,7 @@ ReplayResult Replay(Session& session, const std::vector<provision::StreamInfo>& 
   }
   if (status.ok()) {
     result.replayed = true;
-    status = session.bus.DeleteStored(subjects::kDeadLetterStream, static_cast<uint64_t>(stored.seq));
+    status = session.bus.DeleteStored(subjects::kDeadLetterStream, entry.stored.sequence);
     if (!status.ok()) status = Annotate(status, "sent again, but the dead letter could not be removed");
   }
   if (!status.ok()) result.error = std::string(status.message());
@@ -289,20 +335,17 @@ ReplayResult Replay(Session& session, const std::vector<provision::StreamInfo>& 
 
 absl::Status RunReplay(Session& session) {
   const std::string& which = session.arguments.words()[0];
-  std::vector<StoredLetter> letters;
+  std::vector<Entry> letters;
   if (which == "all") {
-    RETURN_IF_ERROR(ForEach(session, [&](const StoredLetter& letter) {
-      letters.push_back(letter);
-      return true;
-    }));
+    RETURN_IF_ERROR(ForEach(session, [&](Entry entry) { letters.push_back(std::move(entry)); }));
   } else {
-    ASSIGN_OR_RETURN(StoredLetter letter, GetLetter(session, which));
-    letters.push_back(std::move(letter));
+    ASSIGN_OR_RETURN(Entry entry, GetEntry(session, which));
+    letters.push_back(std::move(entry));
   }
   provision::JetStreamApi api(session.bus, session.timeout);
   ASSIGN_OR_RETURN(const auto streams, api.ListStreams());
   int failed = 0;
-  for (const StoredLetter& letter : letters) {
+  for (const Entry& letter : letters) {
     const ReplayResult result = Replay(session, streams, letter);
     if (result.error.has_value()) ++failed;
     if (session.json()) {
@@ -354,7 +397,7 @@ void AddDeadLetterVerbs(std::vector<VerbEntry>& verbs) {
   VerbSpec list;
   list.name = "deadletter list";
   list.summary = "show what could not be handled";
-  list.details = "With --json one value a dead letter.";
+  list.details = "With --json one value a dead letter; one that cannot be read says why as `unreadable`.";
   verbs.push_back({std::move(list), RunList});
 
   VerbSpec show;

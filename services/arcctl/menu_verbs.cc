@@ -4,6 +4,7 @@
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -48,13 +49,17 @@ struct HistoryImported {
   }
 };
 
-absl::StatusOr<std::string> ReadWholeFile(const std::string& path) {
+// Without the byte order mark that some editors put before a text.
+absl::StatusOr<std::string> ReadTextFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::stringstream text;
   if (file) text << file.rdbuf();
   // An empty file leaves the stream failed: there was nothing to copy.
   if (!file || (text.fail() && file.bad())) return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  return text.str();
+  std::string read = text.str();
+  constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (absl::StartsWith(read, kByteOrderMark)) read.erase(0, kByteOrderMark.size());
+  return read;
 }
 
 absl::StatusOr<std::unique_ptr<bus::KeyValue>> OpenBucket(Session& session, absl::string_view bucket) {
@@ -77,14 +82,17 @@ bus::CallContext ContextOf(const Session& session) {
 
 absl::Status RunMenuImport(Session& session) {
   const std::string& path = session.arguments.words()[0];
-  ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path));
+  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
   messages::MenuFile menu;
-  const std::vector<menu::MenuProblem> problems = menu::CheckMenuFile(text, &menu);
+  std::vector<menu::MenuProblem> warnings;
+  const std::vector<menu::MenuProblem> problems = menu::CheckMenuFile(text, &menu, &warnings);
+  const auto say = [&](const menu::MenuProblem& problem, absl::string_view what) {
+    session.err << path << ":" << problem.line << ": " << what << problem.path
+                << (problem.path.empty() ? "" : ": ") << problem.message << "\n";
+  };
+  for (const menu::MenuProblem& warning : warnings) say(warning, "warning: ");
   if (!problems.empty()) {
-    for (const menu::MenuProblem& problem : problems) {
-      session.err << path << ":" << problem.line << ": " << problem.path << (problem.path.empty() ? "" : ": ")
-                  << problem.message << "\n";
-    }
+    for (const menu::MenuProblem& problem : problems) say(problem, "");
     return absl::InvalidArgumentError(absl::StrCat(path, " is no menu: ", problems.size(),
                                                    problems.size() == 1 ? " problem" : " problems",
                                                    "; nothing was imported"));
@@ -176,7 +184,7 @@ absl::Status RunMenuList(Session& session) {
 
 absl::Status RunRecsysImport(Session& session) {
   const std::string& path = session.arguments.words()[0];
-  ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path));
+  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
   ASSIGN_OR_RETURN(const std::unique_ptr<bus::KeyValue> bucket, OpenBucket(session, subjects::kRecsysBucket));
   const absl::StatusOr<recsys::HistoryImport> result = recsys::ImportHistory(*bucket, text);
   if (absl::IsInvalidArgument(result.status())) {
@@ -204,7 +212,11 @@ void AddMenuVerbs(std::vector<VerbEntry>& verbs) {
   import.arguments = "FILE";
   import.min_arguments = import.max_arguments = 1;
   import.summary = "replace the whole menu, or nothing when the file has a mistake";
-  import.details = "Every mistake is named on stderr as FILE:LINE: FIELD: what is wrong.";
+  import.details =
+      "Every mistake is named on stderr as FILE:LINE: FIELD: what is wrong. What is only odd, such as a "
+      "combo "
+      "that\n"
+      "costs more than its parts, is named as FILE:LINE: warning: FIELD: ... and imported.";
   import.flags = {{ "check", "", "only look for mistakes" }};
   verbs.push_back({std::move(import), RunMenuImport});
 

@@ -123,7 +123,8 @@ bool HasControlCharacter(absl::string_view text) {
 
 class Checker {
  public:
-  std::vector<MenuProblem> Run(absl::string_view text, messages::MenuFile& menu) {
+  std::vector<MenuProblem> Run(absl::string_view text, messages::MenuFile& menu,
+                               std::vector<MenuProblem>& warnings) {
     const absl::StatusOr<json::Document> parsed = json::Parse(text);
     if (!parsed.ok()) {
       problems_.push_back(
@@ -139,12 +140,21 @@ class Checker {
     Currency(root, menu);
     Categories(root, menu);
     Items(root, menu);
-    std::stable_sort(problems_.begin(), problems_.end(),
-                     [](const MenuProblem& a, const MenuProblem& b) { return a.line < b.line; });
-    return std::move(problems_);
+    if (problems_.empty()) {
+      Oddities(root, menu);
+      warnings = SortedByLine(std::move(problems_));
+      return {};
+    }
+    return SortedByLine(std::move(problems_));
   }
 
  private:
+  static std::vector<MenuProblem> SortedByLine(std::vector<MenuProblem> problems) {
+    std::stable_sort(problems.begin(), problems.end(),
+                     [](const MenuProblem& a, const MenuProblem& b) { return a.line < b.line; });
+    return problems;
+  }
+
   static int LineOfError(absl::string_view text, absl::string_view message) {
     size_t offset = text.find('\0');
     if (offset != absl::string_view::npos) return LineOf(text, offset);
@@ -370,6 +380,47 @@ class Checker {
     }
   }
 
+  // What is allowed and yet looks like a mistake, in a file without problems.
+  void Oddities(const Located& root, const messages::MenuFile& menu) {
+    const std::vector<Located>& objects = root.Find("items")->elements;
+    absl::flat_hash_map<int64_t, const messages::MenuItem*> by_id;
+    for (const messages::MenuItem& item : menu.items) by_id[item.id] = &item;
+    const auto minor = [&](const messages::MenuItem& item) {
+      return item.price.ToMinor(*exponent_).value_or(0);
+    };
+    absl::flat_hash_map<std::string, int> names;
+    for (size_t i = 0; i < menu.items.size(); ++i) {
+      const messages::MenuItem& item = menu.items[i];
+      const std::string path = absl::StrCat("items[", i, "]");
+      const Located& name = *objects[i].Find("name");
+      const auto [it, inserted] = names.emplace(
+          absl::StrCat(item.category, "\n", absl::StrJoin(Tokenize(item.name), " ")), name.line);
+      if (!inserted) {
+        Add(path + ".name", name,
+            absl::StrCat(json::Quote(item.name), " stands twice in the category ", json::Quote(item.category),
+                         ", first in line ", it->second));
+      }
+      if (item.combo_of.empty()) continue;
+      int64_t parts = 0;
+      Bits hidden = 0;
+      for (const int64_t id : item.combo_of) {
+        parts += minor(*by_id[id]);
+        hidden |= AllergensOf(*by_id[id]);
+      }
+      hidden &= ~AllergensOf(item);
+      if (minor(item) > parts) {
+        Add(path + ".price", *objects[i].Find("price"),
+            absl::StrCat(item.price.ToString(), " is more than its parts cost together, ",
+                         Decimal::FromMinor(parts, *exponent_).ToString()));
+      }
+      if (hidden != 0) {
+        Add(path + ".combo_of", *objects[i].Find("combo_of"),
+            absl::StrCat("its parts have allergens that it does not name: ",
+                         absl::StrJoin(AllergenNamesOf(hidden), ", ")));
+      }
+    }
+  }
+
   messages::MenuItem ReadItem(const Located& object, const std::string& path) {
     CheckFields(object, path,
                 {"id", "name", "category", "description", "price", "image", "calories", "tags", "dietary",
@@ -466,9 +517,12 @@ std::string MenuProblem::ToString() const {
   return absl::StrCat("line ", line, ": ", path, path.empty() ? "" : ": ", message);
 }
 
-std::vector<MenuProblem> CheckMenuFile(absl::string_view text, messages::MenuFile* menu) {
+std::vector<MenuProblem> CheckMenuFile(absl::string_view text, messages::MenuFile* menu,
+                                       std::vector<MenuProblem>* warnings) {
   messages::MenuFile read;
-  std::vector<MenuProblem> problems = Checker().Run(text, read);
+  std::vector<MenuProblem> odd;
+  std::vector<MenuProblem> problems = Checker().Run(text, read, odd);
+  if (warnings != nullptr) *warnings = std::move(odd);
   if (problems.empty() && menu != nullptr) *menu = std::move(read);
   return problems;
 }

@@ -12,6 +12,7 @@
 
 namespace arc::menu {
 
+// Something wrong in the file, or odd.
 struct MenuProblem {
   std::string path;     // such as "items[3].price"; empty for the file as a whole
   int line = 0;         // from 1; where that value begins
@@ -25,11 +26,16 @@ struct MenuProblem {
 // only then, `*menu` is set: dietary properties and allergens by their canonical names, names trimmed of
 // surrounding spaces.
 //
+// `*warnings` is set for a menu only: what is allowed and yet looks like a mistake, in the order of the file.
+// A combo that costs more than its parts together, or that names fewer allergens than they do; two items of
+// one name in a category. A part that stands twice in a combo is two of it.
+//
 // Beyond types, lengths and required fields a menu needs: a currency of ISO 4217 and prices with no more
 // decimals than it has; ids that stand once; categories that exist; known allergens and dietary properties
 // that do not contradict each other (nothing vegan has dairy); combos of other items that are no combos. A
 // field that is a misspelling of a known one ("alergens") is a problem, other unknown fields are ignored.
-std::vector<MenuProblem> CheckMenuFile(absl::string_view text, messages::MenuFile* menu);
+std::vector<MenuProblem> CheckMenuFile(absl::string_view text, messages::MenuFile* menu,
+                                       std::vector<MenuProblem>* warnings = nullptr);
 
 // The menu in `text`, or InvalidArgument with all problems, one a line.
 absl::StatusOr<messages::MenuFile> ParseMenuFile(absl::string_view text);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -75,6 +76,8 @@ TEST(MenuFileTest, EveryProblemHasItsPathAndLine) {
               ElementsAre("line 7: items[0].customizations[0].price: -1.5 must not be negative"));
   EXPECT_THAT(With("\"category\": \"burgers\", \"price\": 15", "\"category\": \"pizza\", \"price\": 15"),
               ElementsAre("line 8: items[1].category: there is no category \"pizza\""));
+  EXPECT_THAT(With("\"category\": \"burgers\", \"price\": 15", "\"price\": 15"),
+              ElementsAre("line 8: items[1].category: is required"));
   EXPECT_THAT(With("milk", "kryptonite"),
               ElementsAre(AllOf(
                   HasSubstr("line 6: items[0].allergens[0]: \"kryptonite\" is unknown; known are gluten"))));
@@ -107,6 +110,35 @@ TEST(MenuFileTest, AMisspeltFieldIsAProblemAndAnUnknownOneIsNot) {
   EXPECT_THAT(With("\"price\": 15", "\"price\": 15, \"price\": 16"),
               ElementsAre("line 8: items[1].price: stands twice"));
   EXPECT_THAT(With("\"price\": 15", "\"price\": 15, \"supplier\": {\"x\": [1]}"), IsEmpty());
+}
+
+TEST(MenuFileTest, WhatIsAllowedButOddIsAWarning) {
+  const auto warnings = [](const absl::flat_hash_map<std::string, std::string>& changes) {
+    messages::MenuFile menu;
+    std::vector<MenuProblem> found;
+    EXPECT_THAT(CheckMenuFile(absl::StrReplaceAll(kGood, changes), &menu, &found), IsEmpty());
+    EXPECT_THAT(menu.items, SizeIs(2));
+    std::vector<std::string> out;
+    out.reserve(found.size());
+    for (const MenuProblem& warning : found) out.push_back(warning.ToString());
+    return out;
+  };
+  constexpr char kHidden[] =
+      "line 8: items[1].combo_of: its parts have allergens that it does not name: dairy";
+  EXPECT_THAT(warnings({}), ElementsAre(kHidden));
+  const std::pair<const std::string, std::string> named = {"\"combo_of\"",
+                                                           "\"allergens\": [\"dairy\"], \"combo_of\""};
+  EXPECT_THAT(warnings({named}), IsEmpty()) << "a part that stands twice is two of it";
+  EXPECT_THAT(warnings({named, {"\"price\": 15", "\"price\": 17.98"}}), IsEmpty());
+  EXPECT_THAT(warnings({named, {"\"price\": 15", "\"price\": 17.99"}}),
+              ElementsAre("line 8: items[1].price: 17.99 is more than its parts cost together, 17.98"));
+  EXPECT_THAT(warnings({{"Two Burgers", "plain  burger"}}),
+              ElementsAre("line 8: items[1].name: \"plain  burger\" stands twice in the category "
+                          "\"burgers\", first in line 5",
+                          kHidden));
+  std::vector<MenuProblem> none;
+  EXPECT_THAT(CheckMenuFile("{}", nullptr, &none), SizeIs(3));
+  EXPECT_THAT(none, IsEmpty());
 }
 
 TEST(MenuFileTest, ReportsAllProblemsInTheOrderOfTheFile) {
@@ -176,6 +208,11 @@ TEST(DemoMenuTest, HasTheSpecificationsItems) {
 }
 
 TEST(DemoMenuTest, IsConsistent) {
+  std::vector<MenuProblem> warnings;
+  std::ifstream file(ARC_SOURCE_DIR "/deploy/demo/menu.json");
+  EXPECT_THAT(CheckMenuFile(std::string(std::istreambuf_iterator<char>(file), {}), nullptr, &warnings),
+              IsEmpty());
+  EXPECT_THAT(warnings, IsEmpty());
   const auto catalogue = Catalogue::Create(Demo()).value();
   std::map<std::string, int> in_category;
   for (const messages::MenuItem& item : catalogue->items()) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/status/status_macros.h"
+#include "services/menu/refusals.h"
 #include "services/menu/text_analysis.h"
 
 namespace arc::menu {
@@ -32,6 +33,10 @@ constexpr float kCompoundPart = 0.8F;
 constexpr float kSynonym = 0.7F;
 constexpr float kPrefix = 0.6F;
 constexpr float kCorrected = 0.6F;
+constexpr float kForm = 0.95F;  // "hotter" for "hot"
+constexpr float kKind = 0.3F;   // "tea" for "drink"; less than a category for a name
+// What is left of the score of an item that has a refused word in its description.
+constexpr float kRefused = 0.8F;
 
 constexpr size_t kMaxQueryWords = 32;
 constexpr size_t kMaxCompoundBytes = 40;
@@ -55,28 +60,6 @@ uint32_t LettersOf(absl::string_view word) {
   return letters;
 }
 
-// Phrase (folded, one or two words) to the other phrases of its groups.
-const absl::flat_hash_map<std::string, std::vector<std::string>>& SynonymTable() {
-  static const auto* const table = [] {
-    auto* synonyms = new absl::flat_hash_map<std::string, std::vector<std::string>>;
-    for (const std::vector<std::string>& group : SynonymGroups()) {
-      for (const std::string& phrase : group) {
-        for (const std::string& other : group) {
-          if (other != phrase) (*synonyms)[phrase].push_back(other);
-        }
-      }
-    }
-    return synonyms;
-  }();
-  return *table;
-}
-
-const std::vector<std::string>* SynonymsOf(absl::string_view phrase) {
-  const auto& table = SynonymTable();
-  const auto it = table.find(std::string(phrase));
-  return it == table.end() ? nullptr : &it->second;
-}
-
 // A diet named by one word, with a typing error at most where the menu does not know the word.
 std::optional<Bits> DietNamedBy(const std::string& word, bool known) {
   if (const std::optional<Bits> bits = DietaryBit(word)) return bits;
@@ -96,10 +79,12 @@ struct Scratch {
     float score = 0;
     float unit_score = 0;  // what the current unit gave
     uint16_t unit = 0;     // the last unit that matched, counted from 1
-    uint16_t matched = 0;
+    uint8_t matched = 0;
+    uint8_t refused = 0;  // it has a refused word: 2 in its name, tags or category, 1 elsewhere
   };
   std::vector<Entry> entries;
   std::vector<uint32_t> touched;
+  std::vector<uint32_t> refused;
 };
 
 Scratch& ThreadScratch() {
@@ -141,28 +126,40 @@ SearchIndex::SearchIndex(std::shared_ptr<const Catalogue> catalogue) : catalogue
     for (const std::string& synonym : item.synonyms) {
       facts.names.insert(absl::StrJoin(Tokenize(synonym), " "));
     }
-    Weights weights;
-    AddField({item.name}, kNameWeight, true, forms, weights);
-    AddField(item.synonyms, kSynonymWeight, true, forms, weights);
-    AddField(item.tags, kTagWeight, true, forms, weights);
-    AddField({category_names[item.category]}, kCategoryWeight, false, forms, weights);
-    AddField({item.description}, kDescriptionWeight, false, forms, weights);
+    Mentions mentions;
+    AddField({item.name}, {kNameWeight, true, true}, forms, mentions);
+    AddField(item.synonyms, {kSynonymWeight, true, false}, forms, mentions);
+    AddField(item.tags, {kTagWeight, true, true}, forms, mentions);
+    AddField({category_names[item.category]}, {kCategoryWeight, false, true}, forms, mentions);
+    AddField({item.description}, {kDescriptionWeight, false, false}, forms, mentions);
     std::vector<std::string> parts;
     for (const int64_t id : item.combo_of) {
-      if (const messages::MenuItem* part = catalogue_->Find(id)) parts.push_back(part->name);
+      const messages::MenuItem* part = catalogue_->Find(id);
+      if (part == nullptr) continue;
+      parts.push_back(part->name);
+      // Nobody is given in a combo what they refuse alone.
+      facts.dietary &= DietaryOf(*part);
+      facts.allergens |= AllergensOf(*part);
     }
-    AddField(parts, kComboPartWeight, false, forms, weights);
+    AddField(parts, {kComboPartWeight, false, false}, forms, mentions);
     for (const std::string& tag : item.tags) {
       facts.tags.insert(absl::StrJoin(Tokenize(tag), " "));
     }
     // Of two equally good matches the one that says least else is meant.
     facts.boost = 1 + 0.5F / static_cast<float>(std::max<size_t>(1, name_words.size()));
     if (facts.tags.contains("popular")) facts.boost *= kPopularBoost;
+    for (const std::string& name : facts.names) {
+      const std::vector<std::string> words = Tokenize(name);
+      if (TakeRefusals(words, [](const std::string&) { return true; }).wanted != words) {
+        refusing_names_.insert(name);
+      }
+    }
     facts_.push_back(std::move(facts));
-    for (const auto& [stem, weight] : weights) {
+    for (const auto& [stem, mention] : mentions) {
       const auto [it, inserted] = term_by_stem_.emplace(stem, static_cast<uint32_t>(terms_.size()));
       if (inserted) terms_.push_back(Term{stem, {}, 0});
-      terms_[it->second].postings.push_back(Posting{static_cast<uint32_t>(i), weight});
+      terms_[it->second].postings.push_back(
+          Posting{static_cast<uint32_t>(i), mention.has, mention.named, mention.weight});
     }
   }
   for (Term& term : terms_) {
@@ -182,33 +179,39 @@ SearchIndex::SearchIndex(std::shared_ptr<const Catalogue> catalogue) : catalogue
   std::sort(words_.begin(), words_.end(), [](const Word& a, const Word& b) { return a.text < b.text; });
 }
 
-void SearchIndex::AddField(absl::Span<const std::string> texts, float weight, bool join_all_pairs,
-                           WordForms& forms, Weights& weights) {
-  Weights field;
-  const auto add = [&](const std::string& stem, float quality) {
-    float& best = field[stem];
-    best = std::max(best, weight * quality);
+void SearchIndex::AddField(absl::Span<const std::string> texts, const Field& field, WordForms& forms,
+                           Mentions& mentions) {
+  Mentions found;
+  const auto add = [&](const std::string& stem, float quality, bool has) {
+    Mention& mention = found[stem];
+    mention.weight = std::max(mention.weight, field.weight * quality);
+    mention.has = mention.has || has;
   };
   for (const std::string& text : texts) {
     const std::vector<std::string> words = Tokenize(text);
     for (size_t i = 0; i < words.size(); ++i) {
+      // "No bun", "sugar-free": the item has none.
+      const bool has = !(i > 0 && (words[i - 1] == "no" || words[i - 1] == "without")) &&
+                       !(i + 1 < words.size() && words[i + 1] == "free");
       const auto [it, inserted] = forms.try_emplace(words[i]);
       if (inserted) {
         it->second.push_back(Stem(words[i]));
         for (const std::string& part : SplitCompound(words[i])) it->second.push_back(Stem(part));
       }
       for (size_t form = 0; form < it->second.size(); ++form) {
-        add(it->second[form], form == 0 ? kExact : kCompoundPart);
+        add(it->second[form], form == 0 ? kExact : kCompoundPart, has);
       }
-      if (i + 1 < words.size() &&
-          (join_all_pairs || SynonymsOf(absl::StrCat(words[i], " ", words[i + 1])) != nullptr)) {
-        add(Stem(absl::StrCat(words[i], words[i + 1])), kJoined);
+      if (i + 1 < words.size() && (field.join_all_pairs || IsPhrase(words[i], words[i + 1]))) {
+        add(Stem(absl::StrCat(words[i], words[i + 1])), kJoined, has);
       }
     }
   }
-  for (const auto& [stem, value] : field) {
-    float& total = weights[stem];
-    total = std::max(total, value) + kRepetition * std::min(total, value);
+  for (const auto& [stem, mention] : found) {
+    Mention& total = mentions[stem];
+    total.weight =
+        std::max(total.weight, mention.weight) + kRepetition * std::min(total.weight, mention.weight);
+    total.has = total.has || mention.has;
+    total.named = total.named || (field.names && mention.has);
   }
 }
 
@@ -223,8 +226,10 @@ bool SearchIndex::IsKnown(absl::string_view word) const {
 
 std::vector<std::string> SearchIndex::SplitCompound(const std::string& word) const {
   constexpr size_t kShortestPart = 3;
-  if (word.size() < 2 * kShortestPart + 1 || word.size() > kMaxCompoundBytes || IsFalseCompound(word))
+  if (word.size() < 2 * kShortestPart + 1 || word.size() > kMaxCompoundBytes || IsFalseCompound(word) ||
+      absl::EndsWith(word, "less")) {
     return {};
+  }
   const auto has = [&](const std::string& part) {
     return raw_words_.contains(part) ||
            (absl::EndsWith(part, "s") && raw_words_.contains(part.substr(0, part.size() - 1)));
@@ -249,16 +254,22 @@ bool SearchIndex::AddTerm(absl::string_view stem, float quality, QueryUnit& unit
 
 void SearchIndex::AddSynonyms(absl::string_view phrase, float quality, QueryUnit& unit) const {
   const std::vector<std::string>* synonyms = SynonymsOf(phrase);
-  if (synonyms == nullptr) synonyms = SynonymsOf(Stem(phrase));
-  if (synonyms == nullptr) synonyms = SynonymsOf(absl::StrCat(phrase, "s"));
-  if (synonyms == nullptr && absl::EndsWith(phrase, "s"))
-    synonyms = SynonymsOf(phrase.substr(0, phrase.size() - 1));
   if (synonyms == nullptr) return;
   for (const std::string& synonym : *synonyms) {
     // A phrase of two words was indexed as one.
     std::string joined = synonym;
     joined.erase(std::remove(joined.begin(), joined.end(), ' '), joined.end());
     AddTerm(Stem(joined), quality * kSynonym, unit);
+  }
+}
+
+void SearchIndex::AddKinds(absl::string_view word, QueryUnit& unit) const {
+  const std::vector<std::string>* kinds = KindsOf(word);
+  if (kinds == nullptr) return;
+  for (const std::string& stem : *kinds) {
+    const size_t before = unit.alternatives.size();
+    AddTerm(stem, kKind, unit);
+    if (unit.alternatives.size() > before) unit.alternatives.back().a_kind = true;
   }
 }
 
@@ -274,17 +285,20 @@ void SearchIndex::AddPrefixed(absl::string_view prefix, QueryUnit& unit) const {
 }
 
 std::string SearchIndex::AddCorrected(const std::string& word, QueryUnit& unit) const {
-  // The stem too: of "burgrs" only "burgr" is near "burger".
+  // The stem too: of "burgrs" only "burgr" is near "burger". And the singular: "chery" of "cheries".
   const std::string stem = Stem(word);
+  const std::string singular = Singular(word);
   int best = std::numeric_limits<int>::max();
   bool best_same_start = false;
   std::vector<const Word*> found;
   const int word_limit = ErrorsAllowed(word.size());
   const int stem_limit = stem == word ? 0 : ErrorsAllowed(stem.size());
-  if (word_limit == 0) return "";
+  const int singular_limit = singular == word || singular == stem ? 0 : ErrorsAllowed(singular.size());
   const uint32_t word_letters = LettersOf(word);
   const uint32_t stem_letters = LettersOf(stem);
+  const uint32_t singular_letters = LettersOf(singular);
   for (const Word& candidate : words_) {
+    if (word_limit == 0) break;
     int distance = std::numeric_limits<int>::max();
     const auto try_form = [&](const std::string& form, uint32_t letters, int limit) {
       // One edit changes two letters of the set at most.
@@ -294,6 +308,7 @@ std::string SearchIndex::AddCorrected(const std::string& word, QueryUnit& unit) 
     };
     try_form(word, word_letters, std::min(word_limit, best));
     try_form(stem, stem_letters, std::min(stem_limit, best));
+    try_form(singular, singular_letters, std::min(singular_limit, best));
     if (distance == std::numeric_limits<int>::max()) continue;
     // People rarely miss the first letter.
     const bool same_start = candidate.text[0] == word[0];
@@ -304,16 +319,61 @@ std::string SearchIndex::AddCorrected(const std::string& word, QueryUnit& unit) 
     }
     if (distance == best && same_start == best_same_start) found.push_back(&candidate);
   }
+  if (found.empty()) found = WordsThatSoundLike(word);
   for (const Word* candidate : found) AddTerm(Stem(candidate->text), kCorrected, unit);
   for (const Word* candidate : found) AddSynonyms(candidate->text, kCorrected, unit);
   return found.empty() ? "" : found.front()->text;
 }
 
+std::vector<const SearchIndex::Word*> SearchIndex::WordsThatSoundLike(const std::string& word) const {
+  std::vector<const Word*> found;
+  const std::string consonants = ConsonantsOf(word);
+  // The more consonants agree, the less the vowels have to. A short word must be as long: "tee", "tea".
+  int limit = 1;
+  if (word.size() != 3) {
+    if (consonants.size() < 3) return found;
+    limit = ErrorsAllowed(word.size()) + (consonants.size() > 3 ? 2 : 1);
+  }
+  int best = limit + 1;
+  for (const Word& candidate : words_) {
+    if ((word.size() == 3 && candidate.text.size() != 3) || IsStopWord(candidate.text)) continue;
+    if (ConsonantsOf(candidate.text.substr(0, 1)) != ConsonantsOf(word.substr(0, 1))) continue;
+    if (ConsonantsOf(candidate.text) != consonants) continue;
+    const int distance = EditDistance(word, candidate.text, limit);
+    if (distance > limit || distance > best) continue;
+    if (distance < best) found.clear();
+    best = distance;
+    found.push_back(&candidate);
+  }
+  return found;
+}
+
+bool SearchIndex::AddWord(const std::string& word, QueryUnit& unit) const {
+  if (AddTerm(Stem(word), kExact, unit)) return true;
+  for (const std::string& form : BaseForms(word)) {
+    if (AddTerm(Stem(form), kForm, unit)) return true;
+  }
+  return false;
+}
+
 QueryUnit SearchIndex::UnitFor(const std::string& word) const {
   QueryUnit unit;
-  const bool exact = AddTerm(Stem(word), kExact, unit);
+  const bool known = AddWord(word, unit);
   AddSynonyms(word, kExact, unit);
-  if (!exact) AddPrefixed(word, unit);
+  AddKinds(word, unit);
+  if (!known) AddPrefixed(word, unit);
+  return unit;
+}
+
+QueryUnit SearchIndex::RefusedUnitFor(const std::string& phrase) const {
+  QueryUnit unit;
+  std::string word = phrase;
+  word.erase(std::remove(word.begin(), word.end(), ' '), word.end());
+  // Who wants no cola may well want another soda: synonyms are for words that the menu does not have.
+  const bool known = AddWord(word, unit);
+  AddKinds(word, unit);
+  if (!known) AddSynonyms(phrase, kExact, unit);
+  if (unit.alternatives.empty()) AddCorrected(word, unit);
   return unit;
 }
 
@@ -322,6 +382,27 @@ AnalyzedQuery SearchIndex::Analyze(absl::string_view text) const {
   std::vector<std::string> words = Tokenize(text);
   query.nothing = words.empty() && !absl::StripAsciiWhitespace(text).empty();
   if (words.size() > kMaxQueryWords) words.resize(kMaxQueryWords);
+  Refusals refusals = TakeRefusals(words, [&](const std::string& word) { return IsKnown(word); });
+  if (refusing_names_.contains(absl::StrJoin(words, " "))) {
+    // A "Not Dog" is asked for by its name. Allergens are left out all the same.
+    refusals.refused.clear();
+    refusals.not_dietary = 0;
+  } else {
+    words = std::move(refusals.wanted);
+  }
+  query.dietary = refusals.dietary;
+  query.not_dietary = refusals.not_dietary;
+  query.without_allergens = refusals.allergens;
+  for (const std::string& phrase : refusals.refused) {
+    QueryUnit refused = RefusedUnitFor(phrase);
+    if (!refused.alternatives.empty()) query.refused.push_back(std::move(refused));
+    // "Without bun" wants what is called "no bun" or "bunless".
+    QueryUnit called;
+    called.optional = true;
+    AddTerm(Stem(absl::StrCat("no", phrase)), kExact, called);
+    AddTerm(Stem(absl::StrCat(phrase, "less")), kExact, called);
+    if (!called.alternatives.empty()) query.units.push_back(std::move(called));
+  }
   std::string previous;  // the word of the unit before, corrected
   const auto add_unit = [&](QueryUnit unit, const std::string& meant) {
     std::stable_sort(unit.alternatives.begin(), unit.alternatives.end(),
@@ -341,19 +422,6 @@ AnalyzedQuery SearchIndex::Analyze(absl::string_view text) const {
     if (next != nullptr) {
       if (const std::optional<Bits> diet = DietaryBit(absl::StrCat(word, "_", *next))) {
         query.dietary |= *diet;
-        ++i;
-        continue;
-      }
-      if (*next == "free") {
-        if (const std::optional<Bits> allergen = AllergenBits(word)) {
-          query.without_allergens |= *allergen;
-          ++i;
-          continue;
-        }
-      }
-      if (word == "no" || word == "without") {
-        // "Without nuts" is about an allergy; "without onions" is about how to make the dish, not which.
-        query.without_allergens |= AllergenBits(*next).value_or(0);
         ++i;
         continue;
       }
@@ -419,6 +487,7 @@ absl::StatusOr<SearchResult> SearchIndex::Search(const SearchQuery& query,
   const auto passes = [&](uint32_t item) {
     const Facts& facts = facts_[item];
     if ((facts.dietary & dietary) != dietary || (facts.allergens & excluded) != 0) return false;
+    if ((facts.dietary & analyzed.not_dietary) != 0) return false;
     for (const std::string& tag : tags) {
       if (!facts.tags.contains(tag)) return false;
     }
@@ -432,6 +501,17 @@ absl::StatusOr<SearchResult> SearchIndex::Search(const SearchQuery& query,
   Scratch& scratch = ThreadScratch();
   if (scratch.entries.size() < items.size()) scratch.entries.resize(items.size());
   scratch.touched.clear();
+  scratch.refused.clear();
+  for (const QueryUnit& unit : analyzed.refused) {
+    for (const QueryUnit::Alternative& alternative : unit.alternatives) {
+      for (const Posting& posting : terms_[alternative.term].postings) {
+        if (!posting.has) continue;
+        Scratch::Entry& entry = scratch.entries[posting.item];
+        if (entry.refused == 0) scratch.refused.push_back(posting.item);
+        entry.refused = std::max<uint8_t>(entry.refused, posting.named ? 2 : 1);
+      }
+    }
+  }
   uint16_t number = 0;
   for (const QueryUnit& unit : analyzed.units) {
     ++number;
@@ -441,6 +521,7 @@ absl::StatusOr<SearchResult> SearchIndex::Search(const SearchQuery& query,
     for (const QueryUnit::Alternative& alternative : unit.alternatives) {
       const float factor = idf * alternative.quality;
       for (const Posting& posting : terms_[alternative.term].postings) {
+        if (alternative.a_kind && posting.weight < kCategoryWeight) continue;
         Scratch::Entry& entry = scratch.entries[posting.item];
         const float score = factor * posting.weight;
         if (entry.unit != number) {
@@ -462,27 +543,38 @@ absl::StatusOr<SearchResult> SearchIndex::Search(const SearchQuery& query,
     uint32_t item;
   };
   std::vector<Candidate> candidates;
-  if (required == 0) {
-    for (uint32_t item = 0; item < items.size(); ++item) {
-      if (passes(item)) candidates.push_back({scratch.entries[item].score, item});
+  const auto collect = [&](int most_refused) {
+    if (required == 0) {
+      for (uint32_t item = 0; item < items.size(); ++item) {
+        const Scratch::Entry& entry = scratch.entries[item];
+        if (entry.refused > most_refused || !passes(item)) continue;
+        candidates.push_back({entry.refused == 0 ? entry.score : entry.score - 1, item});
+      }
+      return;
     }
-  } else {
     int best = 1;
     for (const uint32_t item : scratch.touched) {
       const Scratch::Entry& entry = scratch.entries[item];
-      if (entry.matched < best || !passes(item)) continue;
+      if (entry.matched < best || entry.refused > most_refused || !passes(item)) continue;
       if (entry.matched > best) {
         best = entry.matched;
         candidates.clear();
       }
-      candidates.push_back({entry.score * facts_[item].boost, item});
+      const float score = entry.score * facts_[item].boost;
+      candidates.push_back({entry.refused == 0 ? score : score * kRefused, item});
     }
+  };
+  collect(1);
+  // "Cheeseburger without cheese": better what can be made so than nothing.
+  if (candidates.empty() && required > 0 && !scratch.refused.empty()) collect(2);
+  if (required > 0) {
     const std::string name = absl::StrJoin(Tokenize(query.text), " ");
     for (Candidate& candidate : candidates) {
       if (facts_[candidate.item].names.contains(name)) candidate.score *= kWholeName;
     }
   }
   for (const uint32_t item : scratch.touched) scratch.entries[item] = {};
+  for (const uint32_t item : scratch.refused) scratch.entries[item] = {};
 
   const auto better = [](const Candidate& a, const Candidate& b) {
     return a.score != b.score ? a.score > b.score : a.item < b.item;

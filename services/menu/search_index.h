@@ -11,6 +11,9 @@
 //     A word that says nothing about food is ignored.
 //   * A word that names a diet ("vegetarian burger", "gluten free", "without nuts") is a filter, not a hint:
 //     whoever says vegan gets nothing that is not.
+//   * A word that is refused ("not spicy", "burger without cheese") attracts nothing. Items that have it in
+//     their name, tags or category are left out unless nothing else is found; those that have it elsewhere
+//     come later ("without onions" is about how to make the dish, not which).
 //   * No words: everything that passes the filters, in the order of the menu.
 #ifndef ARC_SERVICES_MENU_SEARCH_INDEX_H_
 #define ARC_SERVICES_MENU_SEARCH_INDEX_H_
@@ -47,7 +50,8 @@ struct SearchResult {
 struct QueryUnit {
   struct Alternative {
     uint32_t term;
-    float quality;  // 1 for the word itself, less for a synonym or a corrected word
+    float quality;        // 1 for the word itself, less for a synonym or a corrected word
+    bool a_kind = false;  // counts only where an item is called so: a coffee is a drink, a coffee cake is not
   };
   std::vector<Alternative> alternatives;  // best first; empty when the menu knows nothing like it
   bool optional = false;                  // adds to the rank, but need not match
@@ -55,8 +59,10 @@ struct QueryUnit {
 
 struct AnalyzedQuery {
   std::vector<QueryUnit> units;
+  std::vector<QueryUnit> refused;
   Bits dietary = 0;            // wanted by name in the text
-  Bits without_allergens = 0;  // refused by name in the text
+  Bits not_dietary = 0;        // refused by name in the text
+  Bits without_allergens = 0;  // likewise
   bool nothing = false;        // the text is not blank but holds no word at all
 };
 
@@ -80,7 +86,9 @@ class SearchIndex {
 
  private:
   struct Posting {
-    uint32_t item;
+    uint32_t item : 30;
+    uint32_t has : 1;    // the item is said to have it: not only "no bun" or "bun free"
+    uint32_t named : 1;  // so in the name, a tag or the category
     float weight;
   };
   struct Term {
@@ -100,32 +108,50 @@ class SearchIndex {
     absl::flat_hash_set<std::string> names;  // the name and the synonyms
     absl::flat_hash_set<std::string> tags;
   };
+  struct Mention {
+    float weight = 0;
+    bool has = false;
+    bool named = false;
+  };
   // The terms of one item while the index is built.
-  using Weights = absl::flat_hash_map<std::string, float>;
+  using Mentions = absl::flat_hash_map<std::string, Mention>;
   // A word's stem, then those of its parts; words repeat all over a menu.
   using WordForms = absl::flat_hash_map<std::string, std::vector<std::string>>;
 
+  struct Field {
+    float weight;
+    bool join_all_pairs;  // index every two words in a row as one too
+    bool names;           // says what the item is
+  };
   // Each word of the field's texts counts once.
-  void AddField(absl::Span<const std::string> texts, float weight, bool join_all_pairs, WordForms& forms,
-                Weights& weights);
+  void AddField(absl::Span<const std::string> texts, const Field& field, WordForms& forms,
+                Mentions& mentions);
   const Term* FindTerm(absl::string_view stem) const;
   // Adds the term of `stem` to `unit` unless it is there; whether the menu has it.
   bool AddTerm(absl::string_view stem, float quality, QueryUnit& unit) const;
   void AddSynonyms(absl::string_view phrase, float quality, QueryUnit& unit) const;
+  void AddKinds(absl::string_view word, QueryUnit& unit) const;
   void AddPrefixed(absl::string_view prefix, QueryUnit& unit) const;
   // The corrected word that is meant most likely, or nothing.
   std::string AddCorrected(const std::string& word, QueryUnit& unit) const;
+  // The nearest of those with the same consonants.
+  std::vector<const Word*> WordsThatSoundLike(const std::string& word) const;
   // The parts of a word that the menu writes apart ("chickenburger"), or nothing.
   std::vector<std::string> SplitCompound(const std::string& word) const;
   bool IsKnown(absl::string_view word) const;
+  // The word itself, or what it is a form of; whether the menu has it.
+  bool AddWord(const std::string& word, QueryUnit& unit) const;
   QueryUnit UnitFor(const std::string& word) const;
+  // What `word`, or a phrase of two, refuses.
+  QueryUnit RefusedUnitFor(const std::string& phrase) const;
 
   std::shared_ptr<const Catalogue> catalogue_;
   std::vector<Facts> facts_;  // in the order of the catalogue, as are the item numbers of postings
   std::vector<Term> terms_;
   absl::flat_hash_map<std::string, uint32_t> term_by_stem_;
-  absl::flat_hash_set<std::string> raw_words_;  // every word of the menu, for compounds
-  std::vector<Word> words_;                     // sorted by text
+  absl::flat_hash_set<std::string> raw_words_;       // every word of the menu, for compounds
+  absl::flat_hash_set<std::string> refusing_names_;  // names and synonyms such as "no bun burger"
+  std::vector<Word> words_;                          // sorted by text
 };
 
 }  // namespace arc::menu

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <sstream>
@@ -105,6 +106,10 @@ TEST(SearchIndexTest, TypingErrorsFindTheWordThatWasMeant) {
   EXPECT_THAT(Names("nugets"), Contains("Chicken Nuggets"));
   EXPECT_EQ(First("mozarella stiks"), "Mozzarella Sticks");
   EXPECT_EQ(Names("burgrs"), Names("burger"));
+  EXPECT_EQ(First("cheries"), "Cherry Cola");
+  EXPECT_EQ(Names("chikn"), Names("chicken"));
+  EXPECT_EQ(Names("chkn"), Names("chicken"));
+  EXPECT_EQ(Names("tee"), Names("tea")) << "a short word with a wrong vowel";
 }
 
 TEST(SearchIndexTest, PluralsAndStemsMeet) {
@@ -116,10 +121,120 @@ TEST(SearchIndexTest, PluralsAndStemsMeet) {
   EXPECT_THAT(Names("grilling"), Contains("Grilled Chicken Burger"));
 }
 
+TEST(SearchIndexTest, ComparativesAndSuperlativesMeanTheWordItself) {
+  EXPECT_EQ(Names("spicier"), Names("spicy"));
+  EXPECT_EQ(Names("spiciest burger"), Names("spicy burger"));
+  EXPECT_EQ(Names("crispier"), Names("crispy"));
+  EXPECT_EQ(Names("sweeter"), Names("sweet"));
+  EXPECT_EQ(Names("hottest"), Names("hot"));
+  EXPECT_EQ(First("burger"), "Volcano Burger") << "no comparative, whatever its ending";
+  EXPECT_THAT(Names("corner"), Not(IsEmpty())) << "what the menu does not know may be one";
+}
+
+TEST(SearchIndexTest, AKindOfDrinkIsADrinkAfterTheDrinksThemselves) {
+  const std::vector<std::string> hot = Names("hot drink");
+  EXPECT_THAT(hot, IsSupersetOf({"Espresso", "Americano", "Cappuccino", "Mint Tea", "Hot Chocolate"}));
+  EXPECT_THAT(hot, AllOf(Not(Contains("Iced Coffee")), Not(Contains("Hot Fudge Sundae"))));
+  EXPECT_EQ(Names("hot drinks"), hot);
+  const std::vector<std::string> drinks = Names("drinks");
+  const size_t cups = 14;
+  ASSERT_GT(drinks.size(), cups);
+  EXPECT_THAT(std::vector<std::string>(drinks.begin(), drinks.begin() + cups),
+              AllOf(Contains("Still Water"), Not(Contains("Espresso"))));
+  EXPECT_THAT(Names("cheese"), Contains("Halloumi Burger"));
+}
+
+// No item whose name, tags or category have the word is there; every item that says it elsewhere comes after
+// one that does not.
+TEST(SearchIndexTest, WhatIsRefusedAttractsNothing) {
+  EXPECT_THAT(Names("not spicy"), AllOf(Not(IsEmpty()), Not(Contains("Volcano Burger")),
+                                        Not(Contains("Buffalo Wings")), Not(Contains("Fries Combo"))));
+  EXPECT_EQ(Names("chicken not spicy")[0], "Chicken Nuggets");
+  EXPECT_THAT(Names("chicken not spicy"), Not(Contains("Nashville Hot Chicken Burger")));
+  for (const char* text :
+       {"burger without cheese", "burger no cheese", "burger w/o cheese", "burger cheese free"}) {
+    const std::vector<std::string> names = Names(text);
+    EXPECT_THAT(names, AllOf(Contains("Classic Beef Burger"), Contains("Plant Power Burger"),
+                             Each(Not(HasSubstr("Cheese")))))
+        << text;
+    const auto at = [&](const char* name) { return std::find(names.begin(), names.end(), name); };
+    EXPECT_LT(at("Nashville Hot Chicken Burger"), at("Smoky Bacon Burger")) << text << ": it has cheddar";
+  }
+  EXPECT_THAT(Names("no burger"), Each(Not(HasSubstr("Burger"))));
+  EXPECT_THAT(Names("no ice cream dessert"),
+              AllOf(Contains("Apple Pie"), Not(Contains("Coffee and Brownie"))));
+  EXPECT_EQ(First("burger without bun"), "Bunless Beef Burger");
+  EXPECT_EQ(First("no bun burger"), "Bunless Beef Burger") << "one of its names";
+  EXPECT_EQ(First("volcano burger no jalapenos"), "Volcano Burger") << "no jalapenos is how, not which";
+  EXPECT_THAT(Names("cheeseburger without cheese"), Contains("Classic Cheeseburger")) << "there is no other";
+  EXPECT_THAT(Names("not vegan"), AllOf(Contains("Volcano Burger"), Not(Contains("Plant Power Burger"))));
+}
+
+TEST(SearchIndexTest, ANameThatRefusesIsAName) {
+  messages::MenuFile menu;
+  menu.currency = "EUR";
+  menu.categories = {{"a", "Grill"}};
+  menu.items.resize(2);
+  menu.items[0].id = 1;
+  menu.items[0].name = "Hot Dog";
+  menu.items[1].id = 2;
+  menu.items[1].name = "Not Dog No Nuts";
+  menu.items[1].allergens = {"peanuts"};
+  for (messages::MenuItem& item : menu.items) item.category = "a";
+  const auto found = [&](const char* text) {
+    const SearchIndex index(Catalogue::Create(menu).value());
+    std::vector<int64_t> ids;
+    const absl::StatusOr<SearchResult> result = index.Search(Text(text), {});
+    EXPECT_THAT(result, IsOk());
+    for (const messages::MenuItem* item : result->items) ids.push_back(item->id);
+    return ids;
+  };
+  EXPECT_THAT(found("not dog no nuts"), Not(Contains(2))) << "a name is no reason to serve peanuts";
+  menu.items[1].allergens.clear();
+  EXPECT_EQ(found("not dog no nuts")[0], 2);
+}
+
+TEST(SearchIndexTest, WhoRefusesNutsIsGivenNoPeanuts) {
+  for (const char* text : {"sundae no nuts", "sundae nut free", "sundae without nuts", "no nuts",
+                           "I have a nut allergy", "dessert without wallnuts"}) {
+    ExpectAll(Text(text), 0, *AllergenBits("nuts") | *AllergenBits("peanuts"));
+  }
+  ExpectAll(Text("dessert no peanuts"), 0, *AllergenBits("peanuts"));
+  EXPECT_THAT(Names("dessert no peanuts"), Contains("Chocolate Brownie")) << "it has walnuts only";
+  SearchQuery query = Text("sundae");
+  query.exclude_allergens = {"nuts"};
+  EXPECT_THAT(Names(query), Contains("Hot Fudge Sundae")) << "a filter means what the menu means";
+}
+
+TEST(SearchIndexTest, AComboHasTheAllergensOfItsParts) {
+  messages::MenuFile menu;
+  menu.currency = "EUR";
+  menu.categories = {{"a", "A"}};
+  menu.items.resize(2);
+  menu.items[0].id = 1;
+  menu.items[0].name = "Sundae";
+  menu.items[0].allergens = {"peanuts"};
+  menu.items[1].id = 2;
+  menu.items[1].name = "Treat";
+  menu.items[1].dietary = {"vegan"};
+  menu.items[1].combo_of = {1};
+  for (messages::MenuItem& item : menu.items) item.category = "a";
+  const SearchIndex index(Catalogue::Create(menu).value());
+  SearchQuery query = Text("treat");
+  EXPECT_EQ(index.Search(query, {})->total_matches, 1);
+  query.exclude_allergens = {"peanuts"};
+  EXPECT_EQ(index.Search(query, {})->total_matches, 0);
+  query.exclude_allergens = {};
+  query.dietary_filters = {"vegan"};
+  EXPECT_EQ(index.Search(query, {})->total_matches, 0);
+}
+
 TEST(SearchIndexTest, SynonymsOfTheMenuAndOfAnItemFindIt) {
   EXPECT_THAT(Names("soda"), IsSupersetOf({"Iced Cola", "Cola Zero", "Cherry Cola", "Orange Soda"}));
   EXPECT_THAT(Names("cola"), IsSupersetOf({"Iced Cola", "Cola Zero", "Cherry Cola"}));
   EXPECT_THAT(Names("soft drink"), IsSupersetOf({"Iced Cola", "Orange Soda"}));
+  EXPECT_THAT(Names("soft drinks"), UnorderedElementsAreArray(Names("soft drink")));
+  EXPECT_EQ(Names("french fry"), Names("fries"));
   EXPECT_EQ(First("chips"), "Classic Fries");
   EXPECT_EQ(First("french fries"), "Classic Fries");
   EXPECT_EQ(First("pommes"), "Classic Fries");
@@ -320,7 +435,7 @@ TEST(TextAnalysisTest, StemsOfTheSameWordMeetAndOthersDoNot) {
   const std::vector<std::vector<std::string>> same = {{"fry", "fries"},
                                                       {"burger", "burgers"},
                                                       {"cookie", "cookies"},
-                                                      {"spicy", "spice", "spiced"},
+                                                      {"spicy", "spice", "spiced", "spicier", "spiciest"},
                                                       {"cheese", "cheeses", "cheesy"},
                                                       {"tomato", "tomatoes"},
                                                       {"sandwich", "sandwiches"},

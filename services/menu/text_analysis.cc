@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -161,7 +162,7 @@ std::vector<std::string> Tokenize(absl::string_view text) {
   return tokens;
 }
 
-std::string Stem(absl::string_view word) {
+std::string Singular(absl::string_view word) {
   std::string s(word);
   const auto ends = [&](absl::string_view suffix) { return absl::EndsWith(s, suffix); };
   const auto cut = [&](size_t n) { s.resize(s.size() - n); };
@@ -178,6 +179,13 @@ std::string Stem(absl::string_view word) {
   } else if (ends("s") && !ends("ss") && !ends("us") && !ends("is")) {
     cut(1);
   }
+  return s;
+}
+
+std::string Stem(absl::string_view word) {
+  std::string s = Singular(word);
+  const auto ends = [&](absl::string_view suffix) { return absl::EndsWith(s, suffix); };
+  const auto cut = [&](size_t n) { s.resize(s.size() - n); };
   if (s.size() <= 3) return s;
   if (ends("ed") && !ends("eed") && s.size() >= 5 && HasVowel(absl::string_view(s).substr(0, s.size() - 2))) {
     cut(2);
@@ -185,6 +193,9 @@ std::string Stem(absl::string_view word) {
   } else if (ends("ing") && s.size() >= 6 && HasVowel(absl::string_view(s).substr(0, s.size() - 3))) {
     cut(3);
     Undouble(s);
+  } else if ((ends("iest") && s.size() >= 7) || (ends("ier") && s.size() >= 6)) {
+    cut(ends("ier") ? 3 : 4);
+    s.push_back('y');
   } else if (ends("ie") && s.size() >= 5) {
     cut(2);
     s.push_back('y');
@@ -194,13 +205,35 @@ std::string Stem(absl::string_view word) {
   return s;
 }
 
+std::vector<std::string> BaseForms(absl::string_view word) {
+  const size_t ending = absl::EndsWith(word, "est") ? 3 : absl::EndsWith(word, "er") ? 2 : 0;
+  if (ending == 0 || word.size() < ending + 3) return {};
+  const std::string base(word.substr(0, word.size() - ending));
+  std::vector<std::string> forms = {base, absl::StrCat(base, "e")};
+  std::string undoubled = base;
+  Undouble(undoubled);
+  if (undoubled != base) forms.push_back(std::move(undoubled));
+  return forms;
+}
+
+std::string ConsonantsOf(absl::string_view word) {
+  std::string out;
+  for (const char c : word) {
+    const char sound = c == 'c' || c == 'q' ? 'k' : c;
+    if (!IsVowel(sound) && (out.empty() || out.back() != sound)) out.push_back(sound);
+  }
+  return out;
+}
+
 bool IsStopWord(absl::string_view word) {
   static const auto* const words = new absl::flat_hash_set<absl::string_view>{
-      "a",    "an",        "and",  "any",  "anything", "are",   "can",  "could",   "do",  "for",    "from",
-      "get",  "give",      "got",  "have", "i",        "id",    "ill",  "im",      "in",  "is",     "it",
-      "like", "me",        "my",   "need", "of",       "on",    "one",  "or",      "our", "please", "show",
-      "some", "something", "that", "the",  "there",    "this",  "to",   "want",    "we",  "what",   "whats",
-      "with", "would",     "you",  "your", "have",     "order", "find", "looking", "let", "lets",   "us"};
+      "a",       "an",     "and",   "any",   "anything",  "are",   "can",  "could", "do",    "for",
+      "from",    "get",    "give",  "got",   "have",      "i",     "id",   "ill",   "im",    "in",
+      "is",      "it",     "like",  "me",    "my",        "need",  "of",   "on",    "one",   "or",
+      "our",     "please", "show",  "some",  "something", "that",  "the",  "there", "this",  "to",
+      "want",    "we",     "what",  "whats", "with",      "would", "you",  "your",  "order", "find",
+      "looking", "let",    "lets",  "us",    "am",        "but",   "else", "food",  "foods", "option",
+      "options", "stuff",  "thing", "things"};
   return words->contains(word);
 }
 
@@ -268,6 +301,88 @@ absl::Span<const std::vector<std::string>> SynonymGroups() {
       {"wrap", "burrito"},
   };
   return *groups;
+}
+
+namespace {
+
+// The stems of a phrase with a space between.
+std::string StemPhrase(absl::string_view phrase) {
+  const size_t space = phrase.find(' ');
+  if (space == absl::string_view::npos) return Stem(phrase);
+  return absl::StrCat(Stem(phrase.substr(0, space)), " ", Stem(phrase.substr(space + 1)));
+}
+
+using PhraseTable = absl::flat_hash_map<std::string, std::vector<std::string>>;
+
+// The stems of a word or phrase to the other phrases of its groups.
+const PhraseTable& Synonyms() {
+  static const auto* const all = [] {
+    auto* table = new PhraseTable;
+    for (const std::vector<std::string>& group : SynonymGroups()) {
+      for (const std::string& phrase : group) {
+        const std::string stem = StemPhrase(phrase);
+        std::vector<std::string>& others = (*table)[stem];
+        for (const std::string& other : group) {
+          if (StemPhrase(other) != stem && std::find(others.begin(), others.end(), other) == others.end()) {
+            others.push_back(other);
+          }
+        }
+      }
+    }
+    return table;
+  }();
+  return *all;
+}
+
+struct Kinds {
+  PhraseTable of;                            // a stem to the stems of its kinds, phrases joined
+  absl::flat_hash_set<std::string> phrases;  // the stems of those of two words, with a space between
+};
+
+const Kinds& KindsTable() {
+  static const auto* const all = [] {
+    const std::vector<std::string> drinks = {"coffee",     "tea",      "cocoa", "hot chocolate", "espresso",
+                                             "cappuccino", "latte",    "mocha", "juice",         "lemonade",
+                                             "milkshake",  "smoothie", "cola",  "soda"};
+    const std::vector<std::string> cheeses = {"cheddar",   "mozzarella", "parmesan",   "feta",
+                                              "halloumi",  "brie",       "camembert",  "gouda",
+                                              "gruyere",   "emmental",   "ricotta",    "pepper jack",
+                                              "provolone", "burrata",    "mascarpone", "gorgonzola"};
+    auto* table = new Kinds;
+    const auto add = [&](const std::string& name, const std::vector<std::string>& kinds) {
+      for (const std::string& kind : kinds) {
+        std::string joined = kind;
+        if (const size_t space = joined.find(' '); space != std::string::npos) {
+          table->phrases.insert(StemPhrase(kind));
+          joined.erase(space, 1);
+        }
+        table->of[Stem(name)].push_back(Stem(joined));
+      }
+    };
+    add("drink", drinks);
+    add("beverage", drinks);
+    add("cheese", cheeses);
+    return table;
+  }();
+  return *all;
+}
+
+}  // namespace
+
+const std::vector<std::string>* SynonymsOf(absl::string_view phrase) {
+  const auto it = Synonyms().find(StemPhrase(phrase));
+  return it == Synonyms().end() || it->second.empty() ? nullptr : &it->second;
+}
+
+const std::vector<std::string>* KindsOf(absl::string_view word) {
+  const PhraseTable& table = KindsTable().of;
+  const auto it = table.find(Stem(word));
+  return it == table.end() ? nullptr : &it->second;
+}
+
+bool IsPhrase(absl::string_view first, absl::string_view second) {
+  const std::string stems = absl::StrCat(Stem(first), " ", Stem(second));
+  return Synonyms().contains(stems) || KindsTable().phrases.contains(stems);
 }
 
 }  // namespace arc::menu

@@ -20,10 +20,21 @@ std::string Fold(absl::string_view text);
 // within one ("kid's" is "kids").
 std::vector<std::string> Tokenize(absl::string_view text);
 
-// The stem of a folded word: plurals, -ed, -ing, -y and -e are taken off, so that "fry" and "fries" meet, and
-// "spicy", "spice" and "spiced" too; "fried" is left apart from "fries", which are another dish. A stem is
-// for comparing with other stems, never for showing.
+// The stem of a folded word: plurals, -ed, -ing, -ier, -iest, -y and -e are taken off, so that "fry" and
+// "fries" meet, and "spicy", "spicier", "spice" and "spiced" too; "fried" is left apart from "fries", which
+// are another dish. A stem is for comparing with other stems, never for showing.
 std::string Stem(absl::string_view word);
+
+// A folded word without its plural ending: "cherries" is "cherry".
+std::string Singular(absl::string_view word);
+
+// What a folded word in -er or -est may be a form of: "hottest" of "hot". Many such words are none
+// ("burger"), so only a word that the menu does not know should be looked up so.
+std::vector<std::string> BaseForms(absl::string_view word);
+
+// A folded word as it sounds, roughly: its consonants, doubled ones once, c, k and q alike. "Chikn" and
+// "chicken" are the same.
+std::string ConsonantsOf(absl::string_view word);
 
 // Whether a folded word says nothing about food ("i", "want", "please").
 bool IsStopWord(absl::string_view word);
@@ -37,6 +48,17 @@ int ErrorsAllowed(size_t letters);
 
 // Words that mean the same on a menu. Each group is folded; an entry of two words stands for them in a row.
 absl::Span<const std::vector<std::string>> SynonymGroups();
+
+// The others of the groups of a word, or of a phrase of two with a space between; any form of the words will
+// do ("soft drinks"). nullptr when there is none.
+const std::vector<std::string>* SynonymsOf(absl::string_view phrase);
+
+// Kinds of what a word names, as stems, a phrase as one word: of "drink" those of "coffee" and "tea". nullptr
+// when none are known.
+const std::vector<std::string>* KindsOf(absl::string_view word);
+
+// Whether two words in a row are a phrase of the synonyms or kinds, such as "ice cream".
+bool IsPhrase(absl::string_view first, absl::string_view second);
 
 }  // namespace arc::menu
 

@@ -268,10 +268,21 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   absl::Status Health() const {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return absl::UnavailableError("stopped");
-    if (!lease_seen_) return absl::UnavailableError("the leader is not known yet");
-    if (!leading_) return absl::OkStatus();
-    if (!LeaseHeld()) return absl::UnavailableError("the lease cannot be renewed");
-    if (!Bound()) return absl::UnavailableError("the durables of KIOSK_EVENTS are not read");
+    if (leading_) {
+      if (!LeaseHeld()) return absl::UnavailableError("the lease cannot be renewed");
+      if (!Bound()) return absl::UnavailableError("the durables of KIOSK_EVENTS are not read");
+      return absl::OkStatus();
+    }
+    const absl::Time now = clock_.Now();
+    if (!lease_trouble_.ok() && now - lease_read_at_ > options_.lease_timeout) {
+      return absl::UnavailableError(absl::StrCat("the leader is not known: ", lease_trouble_.message()));
+    }
+    if (leader_alive_at_ == absl::InfinitePast()) {
+      return absl::UnavailableError("the leader is not known yet");
+    }
+    if (now - leader_alive_at_ > 2 * options_.lease_timeout) {
+      return absl::UnavailableError("nobody leads");
+    }
     return absl::OkStatus();
   }
 
@@ -385,8 +396,11 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       if (current.ok() && current->holder == options_.instance_id && current->epoch == epoch_) {
         // An earlier renewal was written although it seemed to fail.
         revision = entry->revision;
-      } else if (entry.ok() || absl::IsNotFound(entry.status())) {
+      } else if (entry.ok() && !entry->deleted) {
         StepDown("another copy leads");
+        return;
+      } else if (entry.ok() || absl::IsNotFound(entry.status())) {
+        StepDown("the lease is gone from the bucket");
         return;
       }
     }
@@ -404,26 +418,30 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     const absl::Time began = clock_.Now();
     absl::StatusOr<bus::KeyValue::Entry> entry = bucket_->Get(kLeaderKey);
     Lease lease{options_.instance_id, 1, 0};
-    absl::StatusOr<uint64_t> revision = absl::UnavailableError("not tried");
+    absl::StatusOr<uint64_t> revision = absl::AbortedError("not tried");
+    bool another_leads = false;
     if (absl::IsNotFound(entry.status()) || (entry.ok() && entry->deleted)) {
       revision = bucket_->Create(kLeaderKey, json::Encode(lease));
     } else if (entry.ok()) {
       const absl::StatusOr<Lease> current = json::Decode<Lease>(entry->value);
       if (current.ok()) lease.epoch = current->epoch + 1;
+      const bool free = !current.ok() || current->holder.empty() || current->holder == options_.instance_id;
       if (entry->revision != seen_revision_) {
         seen_revision_ = entry->revision;
         seen_at_ = began;
+        another_leads = !free;
       }
-      const bool free = !current.ok() || current->holder.empty() || current->holder == options_.instance_id;
       if (free || began - seen_at_ >= options_.lease_timeout) {
         revision = bucket_->Update(kLeaderKey, json::Encode(lease), entry->revision);
       }
     } else {
-      return;
+      revision = entry.status();
     }
+    // Whoever else writes the key at this moment is the one who leads.
+    const bool lost_the_race = absl::IsAborted(revision.status()) || absl::IsAlreadyExists(revision.status());
+    NoteLease(began, lost_the_race ? absl::OkStatus() : revision.status(), another_leads);
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      lease_seen_ = true;
       if (stopped_) return;
       if (!revision.ok()) return;
       epoch_ = lease.epoch;
@@ -434,6 +452,26 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     Lead();
   }
 
+  // What the key `leader` said, or why it could not be read or taken; `alive`: another copy has just written
+  // it. Health() tells from this whether anybody leads.
+  void NoteLease(absl::Time at, const absl::Status& status, bool alive) {
+    bool changed;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      changed = status.ok() != lease_trouble_.ok();
+      lease_trouble_ = status;
+      if (status.ok() || lease_read_at_ == absl::InfinitePast()) lease_read_at_ = at;
+      if (alive) leader_alive_at_ = at;
+    }
+    if (!changed) return;
+    if (status.ok()) {
+      Log(LogLevel::kInfo, "the lease can be read and taken again");
+    } else {
+      Log(LogLevel::kWarning, "the lease cannot be read or taken, and is tried again",
+          {{"error", std::string(status.message())}});
+    }
+  }
+
   void StepDown(absl::string_view why) {
     std::vector<std::unique_ptr<bus::OrderedConsumer>> consumers;
     {
@@ -441,6 +479,8 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       if (!leading_) return;
       leading_ = false;
       seen_revision_ = 0;
+      lease_read_at_ = renewed_at_;
+      leader_alive_at_ = renewed_at_;  // this one, until then
       for (auto& [id, kiosk] : kiosks_) {
         kiosk->retired = true;
         kiosk->queue.clear();
@@ -448,6 +488,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
         kiosk->publications.clear();
       }
       kiosks_.clear();
+      kept_slots_.clear();
       consumers = std::move(consumers_);
       consumers_.clear();
     }
@@ -521,7 +562,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     return FreeSlotLocked();
   }
   int64_t FreeSlotLocked() const {
-    std::set<int64_t> used;
+    std::set<int64_t> used = kept_slots_;
     for (const auto& [id, kiosk] : kiosks_) used.insert(kiosk->state->slot);
     int64_t slot = 0;
     while (used.count(slot) == 1) ++slot;
@@ -599,7 +640,9 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   KioskPtr FindOrAdd(const std::string& kiosk_id) {
     const auto found = kiosks_.find(kiosk_id);
     if (found != kiosks_.end()) return found->second;
-    if (static_cast<int>(kiosks_.size()) >= options_.max_kiosks && !Evict()) return nullptr;
+    while (static_cast<int>(kiosks_.size()) >= options_.max_kiosks) {
+      if (!Evict()) return nullptr;
+    }
     auto kiosk = std::make_shared<Kiosk>();
     kiosk->id = kiosk_id;
     kiosk->state = std::make_shared<const KioskState>(
@@ -608,29 +651,49 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     return kiosk;
   }
 
-  // Forgets the kiosk that has been in attract for the longest, for an hour at least. mutex_ is held.
+  // Makes room: of the kiosks in attract that have nothing left to do, the one that is there for the longest
+  // leaves the memory. Once it has taken orders its state stays in the bucket and is found there when the
+  // kiosk comes back, so that no order number comes twice a day; otherwise it is forgotten, and with it which
+  // of its inputs were applied: one of them that comes again can only begin a new session. mutex_ is held.
   bool Evict() {
     auto oldest = kiosks_.end();
     for (auto it = kiosks_.begin(); it != kiosks_.end(); ++it) {
       const Kiosk& kiosk = *it->second;
       if (kiosk.running || !kiosk.queue.empty() || !kiosk.held.empty() || !kiosk.publications.empty() ||
-          kiosk.publishing || kiosk.state->state != SessionState::kAttract ||
-          !kiosk.state->background.empty() ||
-          clock_.Now() - absl::FromUnixMillis(kiosk.state->state_since_ms) < absl::Hours(1)) {
+          kiosk.publishing || kiosk.state->state != SessionState::kAttract || !IsDone(kiosk)) {
         continue;
       }
       if (oldest == kiosks_.end() || kiosk.state->state_since_ms < oldest->second->state->state_since_ms)
         oldest = it;
     }
     if (oldest == kiosks_.end()) return false;
-    oldest->second->retired = true;
-    const std::string key = KeyOf(oldest->first);
+    const KioskPtr kiosk = oldest->second;
     kiosks_.erase(oldest);
-    RunLater(absl::ZeroDuration(), [key](Core& self) {
-      const absl::Status deleted = self.bucket_->Delete(key);
-      if (!deleted.ok()) Log(LogLevel::kWarning, "an old kiosk was not deleted", {{"key", key}});
+    kiosk->retired = true;
+    if (kiosk->state->orders > 0) {
+      kept_slots_.insert(kiosk->state->slot);
+      return true;
+    }
+    RunLater(absl::ZeroDuration(), [id = kiosk->id](Core& self) {
+      {
+        std::lock_guard<std::mutex> lock(self.mutex_);
+        if (self.kiosks_.count(id) == 1) return;  // it is back
+      }
+      const absl::Status deleted = self.bucket_->Delete(KeyOf(id));
+      if (!deleted.ok()) Log(LogLevel::kWarning, "an old kiosk was not deleted", {{"kiosk_id", id}});
     });
     return true;
+  }
+
+  // Whether nothing of what the kiosk wanted is left to do; of one whose state is kept, also in its stored
+  // state.
+  static bool IsDone(const Kiosk& kiosk) {
+    const KioskState& state = *kiosk.state;
+    if (!state.background.empty()) return false;
+    if (state.orders > 0) return state.outbox.empty();
+    return std::all_of(state.outbox.begin(), state.outbox.end(), [&](const Effect& effect) {
+      return std::find(kiosk.completed.begin(), kiosk.completed.end(), effect.id) != kiosk.completed.end();
+    });
   }
 
   void Bury(const Durable& durable, bus::StreamEvent event, const absl::Status& why) {
@@ -821,7 +884,8 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     }
     if (!entry.ok()) return Stored::kLater;
     absl::StatusOr<KioskState> stored = json::Decode<KioskState>(entry->value);
-    if (stored.ok() && stored->writer == options_.instance_id && stored->write_no == state.write_no) {
+    if (stored.ok() && stored->writer == options_.instance_id && stored->write_no == state.write_no &&
+        stored->id_seed == state.id_seed) {
       kiosk->revision = entry->revision;  // the write that seemed to fail was ours
       return Stored::kYes;
     }
@@ -829,8 +893,10 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       Run([self = shared_from_this()] { self->StepDown("a newer leader has written a state"); });
       return Stored::kLater;
     }
-    // A former leader's last write, or somebody's hand: theirs was first.
-    Log(LogLevel::kWarning, "another writer was faster", {{"kiosk_id", kiosk->id}});
+    // The kiosk was evicted and is back; or it was a former leader's last write, or somebody's hand.
+    if (kiosk->revision != 0) {
+      Log(LogLevel::kWarning, "another writer was faster", {{"kiosk_id", kiosk->id}});
+    }
     kiosk->revision = entry->revision;
     kiosk->unstored.reset();
     std::lock_guard<std::mutex> lock(mutex_);
@@ -969,6 +1035,12 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
         Answer(kiosk, effect, MakeError(ErrorCode::kTimeout, "the payment was not asked for in time"));
         return;
       }
+    } else if (effect.kind == EffectKind::kPrint) {
+      context.timeout = absl::FromUnixMillis(effect.until_ms) - clock_.Now();
+      if (context.timeout <= absl::ZeroDuration()) {
+        Answer(kiosk, effect, MakeError(ErrorCode::kTimeout, "the receipt was not asked for in time"));
+        return;
+      }
     }
     bus::CallRaw(
         bus_, subject, effect.payload, context,
@@ -988,7 +1060,11 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   void Answer(const KioskPtr& kiosk, const Effect& effect, absl::StatusOr<ParsedMessage> answer) {
     if (!answer.ok() && (effect.kind == EffectKind::kPrint || effect.kind == EffectKind::kLed)) {
       Log(LogLevel::kWarning,
-          effect.kind == EffectKind::kPrint ? "a receipt was not printed" : "the light was not set",
+          effect.kind == EffectKind::kLed ? "the light was not set"
+          : clock_.Now() < absl::FromUnixMillis(effect.until_ms) &&
+                  IsRetryable(WireErrorCode(answer.status()))
+              ? "a receipt is asked for again"
+              : "a receipt was not printed",
           {{"kiosk_id", kiosk->id},
            {"order_id", effect.order_id},
            {"session_id", effect.session_id},
@@ -1065,10 +1141,15 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   bool stopped_ = false;
   int working_ = 0;
   bool leading_ = false;
-  bool lease_seen_ = false;
+  // While standing by: how the latest look at the key `leader` went, when one last went well, and when a copy
+  // was last seen to lead.
+  absl::Status lease_trouble_;
+  absl::Time lease_read_at_ = absl::InfinitePast();
+  absl::Time leader_alive_at_ = absl::InfinitePast();
   uint64_t lease_revision_ = 0;
   absl::Time renewed_at_ = absl::InfinitePast();
   std::map<std::string, KioskPtr> kiosks_;
+  std::set<int64_t> kept_slots_;  // of kiosks that are in the bucket and not in `kiosks_`
   std::vector<std::unique_ptr<bus::OrderedConsumer>> consumers_;
   std::shared_ptr<const MenuView> menu_;
   bool menu_asked_ = false;

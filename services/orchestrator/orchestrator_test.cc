@@ -38,6 +38,8 @@ class MortalBus : public bus::Bus {
     life_->after = after;
   }
   void Die() { life_->dead = true; }
+  // From now on its writes to buckets fail.
+  void RefuseWrites(bool refuse) { life_->refuse_writes = refuse; }
   bool dead() const { return life_->dead; }
 
   Clock& clock() override { return bus_.clock(); }
@@ -93,6 +95,7 @@ class MortalBus : public bus::Bus {
  private:
   struct Life {
     bool dead = false;
+    bool refuse_writes = false;
     bool after = false;
     int writes = 0;
     int die_at = -1;
@@ -160,6 +163,7 @@ class MortalBus : public bus::Bus {
     absl::StatusOr<uint64_t> Write(absl::string_view key,
                                    const std::function<absl::StatusOr<uint64_t>()>& write) {
       if (life_->dead) return absl::UnavailableError("dead");
+      if (life_->refuse_writes) return absl::UnavailableError("the bucket takes no writes");
       if (absl::StartsWith(key, "kiosk.") && ++life_->writes == life_->die_at) {
         life_->dead = true;
         if (life_->after) (void)write();
@@ -559,6 +563,146 @@ TEST(Orchestrator, SnapshotIsAnsweredByEveryCopy) {
   EXPECT_EQ(attract->ui.layout_mode, "attract");
   fresh.kiosk_id = "no such thing";
   EXPECT_THAT(second.orchestrator->Snapshot(fresh, {}), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+// The command is lost with nats-server's memory, hardware comes back later.
+TEST(Orchestrator, ALostPrintCommandIsSentAgainAlsoByTheNextLeader) {
+  Restaurant restaurant;
+  Copy& copy = restaurant.AddCopy("a");
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }));
+  restaurant.deaf_ = {subjects::kHardwarePrint};
+  ASSERT_NO_FATAL_FAILURE(OrderTillPaid(restaurant));
+  restaurant.Touch("done");
+  restaurant.Pass(absl::Seconds(60));
+  EXPECT_TRUE(restaurant.In(SessionState::kAttract));
+  EXPECT_THAT(restaurant.printed_, IsEmpty());
+  copy.bus.Die();
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.successors_ == 1; }));
+  restaurant.Pass(absl::Seconds(10));  // it leads, and has asked in vain as well
+  restaurant.deaf_.clear();
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.printed_.size() == 1; }, absl::Seconds(31)));
+  EXPECT_EQ(restaurant.requests_[subjects::kHardwarePrint], 1);
+  const auto asked = restaurant.bus_.Published(subjects::kHardwarePrint);
+  EXPECT_GT(asked.size(), 4u);
+  std::set<std::string> keys;
+  for (const bus::Message& message : asked) {
+    keys.insert(message.headers.Get(subjects::kIdempotencyKeyHeader).value_or(""));
+  }
+  EXPECT_THAT(keys, ElementsAre(absl::StrCat(*restaurant.printed_.begin(), ":print")));
+  EXPECT_TRUE(restaurant.Await([&] { return restaurant.State().outbox.empty(); }));
+}
+
+// What the bucket does to a copy that stands by or leads, and what the copy says of itself.
+TEST(Orchestrator, IsNotHealthyWhileNobodyCanLead) {
+  Restaurant restaurant;
+  Copy& copy = restaurant.AddCopy("a");
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }));
+  Copy& standby = restaurant.AddCopy("b");
+  restaurant.Pass(absl::Seconds(2));
+  EXPECT_THAT(copy.orchestrator->Health(), IsOk());
+  EXPECT_THAT(standby.orchestrator->Health(), IsOk());
+
+  restaurant.bus_.FailKeyValue(1000000);
+  restaurant.Pass(absl::Seconds(2));
+  EXPECT_THAT(standby.orchestrator->Health(), IsOk()) << "a short trouble is none";
+  restaurant.Pass(absl::Seconds(3));
+  EXPECT_THAT(copy.orchestrator->Health(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(standby.orchestrator->Health(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(std::string(standby.orchestrator->Health().message()), HasSubstr("the leader is not known: "));
+
+  restaurant.bus_.FailKeyValue(0);
+  ASSERT_TRUE(restaurant.Await(
+      [&] { return copy.orchestrator->Health().ok() && standby.orchestrator->Health().ok(); }));
+  EXPECT_NE(copy.orchestrator->leading(), standby.orchestrator->leading());
+}
+
+// What nats-server 2.9 does when a bucket is deleted and made anew at once: it exists and takes no writes.
+TEST(Orchestrator, ALeaderThatLostItsBucketSaysSoAndLeadsAgain) {
+  Restaurant restaurant;
+  Copy& copy = restaurant.AddCopy("a");
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }));
+  auto bucket = restaurant.bus_.OpenBucket(subjects::kSessionsBucket);
+  ASSERT_THAT(bucket, IsOk());
+  ASSERT_THAT((*bucket)->Purge("leader"), IsOk());
+  ASSERT_TRUE(restaurant.Await([&] { return !copy.orchestrator->leading(); }, absl::Seconds(2)));
+  copy.bus.RefuseWrites(true);
+  restaurant.Pass(absl::Seconds(4));
+  EXPECT_FALSE(copy.orchestrator->leading());
+  EXPECT_THAT(copy.orchestrator->Health(), StatusIs(absl::StatusCode::kUnavailable));
+  copy.bus.RefuseWrites(false);
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }, absl::Seconds(3)));
+  EXPECT_THAT(copy.orchestrator->Health(), IsOk());
+  restaurant.Touch("start");
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.In(SessionState::kBrowsing); }));
+}
+
+TEST(Orchestrator, AStandbyThatSeesNobodyLeadSaysSo) {
+  Restaurant restaurant;
+  Options options;
+  options.lease_timeout = absl::Seconds(3);
+  Copy& first = restaurant.AddCopy("a", options);
+  ASSERT_TRUE(restaurant.Await([&] { return first.orchestrator->leading(); }));
+  Copy& second = restaurant.AddCopy("b", options);
+  restaurant.Pass(absl::Seconds(2));
+  // It may read, and that is all.
+  second.bus.RefuseWrites(true);
+  first.bus.Die();
+  first.tasks.clear();
+  for (int i = 0; i < 80; ++i) {
+    restaurant.clock_.Advance(absl::Milliseconds(100));
+    restaurant.bus_.RunUntilIdle();
+    second.RunTasks();
+  }
+  EXPECT_THAT(second.orchestrator->Health(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST(Orchestrator, MakesRoomForAKioskAtOnceButNeverEndsASession) {
+  Restaurant restaurant;
+  Options options;
+  options.max_kiosks = 3;
+  options.session.idle_timeout = absl::Minutes(10);
+  options.session.idle_warning = absl::Minutes(9);
+  Copy& copy = restaurant.AddCopy("a", options);
+  ASSERT_TRUE(restaurant.Await([&] { return copy.orchestrator->leading(); }));
+  const auto touch = [&](absl::string_view kiosk, absl::string_view action) {
+    restaurant.Event(absl::StrCat(subjects::kTouch, ".", kiosk),
+                     absl::StrCat(R"({"event":"touch","action":")", action, "\"}"));
+  };
+  // The default kiosk takes an order; two more kiosks begin a session.
+  ASSERT_NO_FATAL_FAILURE(OrderTillPaid(restaurant));
+  const std::string first_number = restaurant.State().order.order_number;
+  const std::string seed = restaurant.State().id_seed;
+  restaurant.Touch("done");
+  touch("k-1", "start");
+  touch("k-2", "start");
+  ASSERT_TRUE(restaurant.Await([&] {
+    return restaurant.In(SessionState::kAttract) && restaurant.In(SessionState::kBrowsing, "k-2");
+  }));
+  restaurant.Pass(absl::Seconds(5));
+  // A fourth takes the place of the one in attract, at once.
+  touch("k-3", "start");
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.In(SessionState::kBrowsing, "k-3"); }))
+      << "no room for a new kiosk";
+  EXPECT_EQ(restaurant.State().id_seed, seed) << "a kiosk that took orders stays in the bucket";
+  EXPECT_NE(restaurant.State("k-3").slot, restaurant.State().slot) << "its letter is not given away";
+  // All are in a session now.
+  touch("k-4", "start");
+  ASSERT_TRUE(
+      restaurant.Await([&] { return restaurant.bus_.Stored(subjects::kDeadLetterStream).size() == 1; }));
+  EXPECT_TRUE(restaurant.In(SessionState::kBrowsing, "k-1"));
+  // The first one comes back as it was.
+  touch("k-1", "cancel_order");
+  ASSERT_TRUE(restaurant.Await([&] { return restaurant.In(SessionState::kAttract, "k-1"); }));
+  restaurant.Touch("start");
+  ASSERT_NO_FATAL_FAILURE(OrderTillPaid(restaurant));
+  EXPECT_EQ(restaurant.State().id_seed, seed);
+  EXPECT_EQ(first_number, "A1");
+  EXPECT_EQ(restaurant.State().order.order_number, "A2");
+  restaurant.Pass(absl::Seconds(1));
+  auto bucket = restaurant.bus_.OpenBucket(subjects::kSessionsBucket);
+  ASSERT_THAT(bucket, IsOk());
+  EXPECT_THAT((*bucket)->Get("kiosk.k-1"), StatusIs(absl::StatusCode::kNotFound))
+      << "one without an order is forgotten";
 }
 
 TEST(Orchestrator, NoMenuAgentIsSaidOnTheScreen) {

@@ -104,11 +104,15 @@ class Renderer {
   }
   void AddUpsell() {
     if (state_.suggestions.empty() || state_.suggestions_for != state_.cart_version) return;
-    Add(ui::Upsell{state_.suggestions});
-    for (const messages::Suggestion& suggestion : state_.suggestions) {
-      screen_.actions.push_back(
-          {absl::StrCat("Add ", suggestion.name), TouchAction::kSuggestedAction, suggestion.item_id, false});
+    ui::Upsell upsell{state_.suggestions};
+    for (messages::Suggestion& suggestion : upsell.suggestions) {
+      // The menu's word counts; a recommendation agent need not name a price.
+      const auto item = menu_.items.find(suggestion.item_id);
+      if (item != menu_.items.end()) suggestion.price = item->second.price;
+      screen_.actions.push_back({absl::StrCat("Add ", suggestion.name), TouchAction::kSuggestedAction,
+                                 suggestion.item_id, false, suggestion.reason == messages::kReasonCombo});
     }
+    Add(upsell);
   }
   void SuggestCart() {
     if (state_.cart.empty()) return;

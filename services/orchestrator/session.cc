@@ -33,6 +33,7 @@ constexpr int64_t kMaxSends = 3;             // of one attempt's kiosk.agent.pay
 constexpr int64_t kDeadlineMarginMs = 1000;  // clocks of requester and agent may differ by this
 constexpr int64_t kUnknownPollFactor = 3;    // an outcome that the agent itself does not know comes slowly
 constexpr int64_t kMaxEffects = 256;
+constexpr size_t kMaxNoteBytes = 500;  // of a line
 
 int64_t Millis(absl::Duration duration) {
   return absl::ToInt64Milliseconds(duration);
@@ -347,8 +348,7 @@ class Stepper {
         Begin();
         return true;
       case SessionState::kPaying:
-        Say("PAYMENT_IN_PROGRESS", "Your payment is in progress. Cancel it first to change your order.",
-            "warning");
+        SayPaymentInProgress();
         return false;
       case SessionState::kPaid:
         return false;
@@ -357,6 +357,11 @@ class Stepper {
       default:
         return true;
     }
+  }
+
+  void SayPaymentInProgress() {
+    Say("PAYMENT_IN_PROGRESS", "Your payment is in progress. Cancel it first to change your order.",
+        "warning");
   }
 
   // The grid of items.
@@ -546,6 +551,7 @@ class Stepper {
 
   void AskFor(PendingStep& step) {
     step.started = true;
+    step.asked_ms = now_ms_;
     for (const Check& check : step.checks) {
       Effect& effect = Emit(EffectKind::kMenuDetails, json::Encode(messages::DetailsRequest{check.item_id}));
       effect.step_id = step.id;
@@ -557,7 +563,8 @@ class Stepper {
   void PumpSteps() {
     while (!s_.steps.empty()) {
       PendingStep& head = s_.steps.front();
-      if (head.kind == StepKind::kCheckout && !head.started) {
+      if (NeedsWholeCart(head) && !head.started) {
+        s_.verified = false;
         std::set<int64_t> item_ids;
         for (const CartLine& line : s_.cart) item_ids.insert(line.item_id);
         for (const int64_t item_id : item_ids) {
@@ -574,7 +581,20 @@ class Stepper {
     }
   }
 
+  // A payment begins from a cart that the menu was asked for just now: what was checked when the customer
+  // came to the checkout may be sold out since.
+  bool NeedsWholeCart(const PendingStep& step) const {
+    if (step.kind == StepKind::kCheckout) return true;
+    if (step.kind != StepKind::kConfirm || !MayPay()) return false;
+    return !s_.verified || now_ms_ - s_.verified_ms > Millis(config_.fresh_check);
+  }
+  bool MayPay() const { return s_.state == SessionState::kCheckout && !s_.cart.empty() && !PaymentOpen(); }
+
   void Apply(const PendingStep& step) {
+    if (PaymentOpen()) {  // it began while this waited, and what is being paid cannot change
+      if (step.kind != StepKind::kCheckout && step.kind != StepKind::kConfirm) SayPaymentInProgress();
+      return;
+    }
     switch (step.kind) {
       case StepKind::kAdd:
         ApplyAdd(step);
@@ -592,7 +612,7 @@ class Stepper {
         ApplyCheckout(step);
         break;
       case StepKind::kConfirm:
-        ApplyConfirm();
+        ApplyConfirm(step);
         break;
     }
   }
@@ -659,19 +679,24 @@ class Stepper {
       SayCheckFailed(check);
       return;
     }
-    std::optional<CartLine> line = MakeLine(check.item, step.customizations, step.note.value_or(""));
+    std::vector<CartLine> cart = s_.cart;
+    std::vector<std::string> customizations = step.customizations;
+    std::string note = step.note.value_or("");
+    std::vector<std::string> replaced;
+    if (step.in_place_of_parts && !TakeParts(check.item, cart, customizations, note, replaced)) return;
+    std::optional<CartLine> line = MakeLine(check.item, customizations, note);
     if (!line.has_value()) return;
     const int64_t quantity = step.quantity.value_or(1);
     CartLine* same = nullptr;
-    for (CartLine& other : s_.cart) {
+    for (CartLine& other : cart) {
       if (other.item_id == line->item_id && other.customizations == line->customizations &&
           other.note == line->note) {
         same = &other;
       }
     }
-    if (CartQuantity() + quantity > kMaxCartQuantity ||
+    if (TotalsOf(cart, 0).count + quantity > kMaxCartQuantity ||
         (same == nullptr ? quantity : same->quantity + quantity) > kMaxLineQuantity ||
-        (same == nullptr && static_cast<int64_t>(s_.cart.size()) >= kMaxLines)) {
+        (same == nullptr && static_cast<int64_t>(cart.size()) >= kMaxLines)) {
       Say("CART_FULL", "Your order is as large as this kiosk takes. Please ask our staff for more.",
           "warning");
       return;
@@ -682,9 +707,12 @@ class Stepper {
     } else {
       line->line_id = s_.next_line_id++;
       line->quantity = quantity;
-      s_.cart.push_back(*line);
+      cart.push_back(*line);
     }
-    Say("ADDED", absl::StrCat(quantity, " x ", line->name, " added."));
+    s_.cart = std::move(cart);
+    Say("ADDED", replaced.empty() ? absl::StrCat(quantity, " x ", line->name, " added.")
+                                  : absl::StrCat(quantity, " x ", line->name, " instead of ",
+                                                 absl::StrJoin(replaced, ", "), "."));
     WarnOfAllergens(check.item);
     CartChanged();
     if (s_.state == SessionState::kDetails && s_.focus.item_id == step.item_id) {
@@ -692,6 +720,51 @@ class Stepper {
       s_.focus = ItemFocus{};
       GoCart();
     }
+  }
+
+  // Takes one of each part of `combo` out of `cart`. What was chosen for a part is chosen for the combo,
+  // which has to offer it; notes are kept with the part's name. False, and said why, when that cannot be
+  // kept.
+  bool TakeParts(const Item& combo, std::vector<CartLine>& cart, std::vector<std::string>& customizations,
+                 std::string& note, std::vector<std::string>& replaced) {
+    const auto offered = [&](const std::string& name) {
+      return absl::c_any_of(combo.customizations,
+                            [&](const messages::Customization& c) { return c.name == name; });
+    };
+    // Of several lines of a part the plainest: as much as possible stays as it was ordered.
+    const auto trouble = [&](const CartLine& line) {
+      if (!absl::c_all_of(line.customizations, offered)) return 2;
+      return line.customizations.empty() && line.note.empty() ? 0 : 1;
+    };
+    for (const int64_t part : combo.combo_of) {
+      auto best = cart.end();
+      for (auto line = cart.begin(); line != cart.end(); ++line) {
+        if (line->item_id == part && (best == cart.end() || trouble(*line) <= trouble(*best))) best = line;
+      }
+      if (best == cart.end()) continue;
+      for (const std::string& name : best->customizations) {
+        if (!offered(name)) {
+          Say("INVALID_CUSTOMIZATION",
+              absl::StrCat("\"", name.substr(0, 60), "\" is not offered for ", combo.name,
+                           ". Your order is as it was."),
+              "warning");
+          return false;
+        }
+        customizations.push_back(name);
+      }
+      if (!best->note.empty()) {
+        absl::StrAppend(&note, note.empty() ? "" : "; ", best->name, ": ", best->note);
+        if (note.size() > kMaxNoteBytes) {
+          Say("INVALID_CUSTOMIZATION",
+              absl::StrCat("Your notes are too long for one ", combo.name, ". Your order is as it was."),
+              "warning");
+          return false;
+        }
+      }
+      replaced.push_back(best->name);
+      if (--best->quantity == 0) cart.erase(best);
+    }
+    return true;
   }
 
   void WarnOfAllergens(const Item& item) {
@@ -805,6 +878,8 @@ class Stepper {
                    s_.steps.end());
   }
 
+  // Takes out of the cart what cannot be had, and takes over the prices of now. When that changes anything,
+  // no confirmation counts: the customer has to see it first.
   void ApplyCheckout(const PendingStep& step) {
     bool changed = false;
     bool unreachable = false;
@@ -858,6 +933,7 @@ class Stepper {
       return;
     }
     s_.verified = !s_.cart.empty();
+    s_.verified_ms = step.asked_ms;
     if (changed || s_.cart.empty()) DropConfirms();
     if (s_.cart.empty() && s_.state == SessionState::kCheckout) {
       Say("CART_EMPTY", "Your cart is empty.", "warning");
@@ -865,14 +941,12 @@ class Stepper {
     }
   }
 
-  void ApplyConfirm() {
-    if (s_.state != SessionState::kCheckout || s_.cart.empty() || PaymentOpen()) return;
-    if (!s_.verified) {
-      GoCheckout();
-      PendingStep confirm;
-      confirm.kind = StepKind::kConfirm;
-      Enqueue(std::move(confirm));
-      return;
+  void ApplyConfirm(const PendingStep& step) {
+    if (!MayPay()) return;
+    if (!step.checks.empty()) {
+      const int64_t cart_version = s_.cart_version;
+      ApplyCheckout(step);
+      if (!s_.verified || s_.cart_version != cart_version) return;
     }
     StartPayment();
   }
@@ -988,6 +1062,7 @@ class Stepper {
     if (order.unknown) return;
     order.unknown = true;
     if (!IsCurrent(order)) return;
+    s_.messages.clear();
     s_.error = {"PAYMENT_UNKNOWN", "We do not know yet whether your payment went through.", "error"};
     Led("#FF0000", messages::LedPattern::kError, 5000);
     s_.last_activity_ms = now_ms_;
@@ -1133,6 +1208,8 @@ class Stepper {
     printing.session_id = order.session_id;
     printing.trace_id = order.trace_id;
     printing.idempotency_key = absl::StrCat(order.order_id, ":print");
+    printing.until_ms = now_ms_ + Millis(config_.print_timeout);
+    PrintSent(printing);
     order.print = PrintStatus::kPending;
 
     if (!IsCurrent(order)) return;
@@ -1146,6 +1223,40 @@ class Stepper {
     if (s_.person_left_ms != 0) s_.person_left_ms = now_ms_;
   }
 
+  // The command may be lost on its way, with a stream that lives in memory: it is sent again until it is
+  // answered. Hardware prints once for an order, however often it is asked.
+  void PrintSent(Effect& print) {
+    absl::Duration wait = config_.print_repeat;
+    for (int64_t i = 0; i < print.sends && wait < config_.longest_print_repeat; ++i) wait *= 2;
+    ++print.sends;
+    print.again_ms = std::min(now_ms_ + Millis(std::min(wait, config_.longest_print_repeat)), print.until_ms);
+  }
+
+  // Sends again what is due, and gives up what nobody waits for any more; whether there was any.
+  bool RepeatPrints() {
+    std::vector<std::string> given_up;
+    bool any = false;
+    for (Effect& effect : s_.outbox) {
+      if (effect.kind != EffectKind::kPrint || !Due(effect.again_ms)) continue;
+      any = true;
+      if (now_ms_ >= effect.until_ms) {
+        given_up.push_back(effect.order_id);
+      } else {
+        PrintSent(effect);
+        effects_.push_back(effect);
+      }
+    }
+    for (const std::string& order_id : given_up) {
+      Drop([&](const Effect& e) { return e.kind == EffectKind::kPrint && e.order_id == order_id; });
+      SetPrinted(order_id, PrintStatus::kFailed);
+    }
+    return any;
+  }
+
+  void SetPrinted(absl::string_view order_id, PrintStatus status) {
+    if (s_.order.order_id == order_id) s_.order.print = status;
+  }
+
   void Fail(Order& order, const messages::PaymentOutcome& outcome) {
     const CancelIntent cancel = order.cancel;
     EndAttempt(order);
@@ -1157,6 +1268,7 @@ class Stepper {
       End(EndReason::kCancelled);
       return;
     }
+    s_.messages.clear();  // they spoke of the payment that was under way
     s_.last_activity_ms = now_ms_;
     if (s_.person_left_ms != 0) s_.person_left_ms = now_ms_;
     if (order.refused) {
@@ -1332,7 +1444,7 @@ class Stepper {
       if (action.add_focus) {
         AddItem(s_.focus.item_id, 1, s_.focus.customizations, s_.focus.note);
       } else if (action.add_item_id != 0) {
-        AddItem(action.add_item_id, 1, {}, "");
+        AddItem(action.add_item_id, 1, {}, "", action.in_place_of_parts);
       } else if (action.touch != TouchAction::kSuggestedAction) {
         messages::Touch touch;
         touch.action = action.touch;
@@ -1344,9 +1456,11 @@ class Stepper {
 
   // Actions on the cart.
 
-  void AddItem(int64_t item_id, int64_t quantity, std::vector<std::string> customizations, std::string note) {
+  void AddItem(int64_t item_id, int64_t quantity, std::vector<std::string> customizations, std::string note,
+               bool in_place_of_parts = false) {
     if (item_id == 0 || !Ready()) return;
     PendingStep step;
+    step.in_place_of_parts = in_place_of_parts;
     step.kind = StepKind::kAdd;
     step.item_id = item_id;
     step.quantity = quantity;
@@ -1639,6 +1753,7 @@ class Stepper {
     for (Order* order : OpenOrders()) {
       if (Due(order->next_check_ms)) AskStatus(*order);
     }
+    if (RepeatPrints()) quiet_ = false;
     const bool left =
         s_.person_left_ms != 0 && now_ms_ >= s_.person_left_ms + Millis(config_.person_left_grace);
     const int64_t idle_ms = now_ms_ - s_.last_activity_ms;
@@ -1698,6 +1813,14 @@ class Stepper {
       return e.kind == EffectKind::kPaymentProcess ||
              (e.kind == EffectKind::kLed && now_ms_ - e.created_ms > kLedLifetimeMs);
     });
+    for (Effect& effect : s_.outbox) {
+      if (effect.kind != EffectKind::kPrint) continue;
+      // It may be that nobody led for long. The receipt of an order that is paid still comes out then.
+      effect.until_ms = std::max({effect.until_ms, effect.created_ms + Millis(config_.print_timeout),
+                                  now_ms_ + Millis(config_.print_grace)});
+      effect.sends = 0;
+      PrintSent(effect);
+    }
     effects_ = s_.outbox;
     // A request whose answer was lost may have been carried out: the status tells.
     for (Order* order : OpenOrders()) AskStatus(*order);
@@ -1710,6 +1833,11 @@ class Stepper {
                                     [&](const Effect& e) { return e.id == result.effect_id; });
     if (entry == s_.outbox.end()) {
       quiet_ = true;  // it belongs to a screen or a session that is gone
+      return;
+    }
+    if (entry->kind == EffectKind::kPrint && !result.status.ok() &&
+        IsRetryable(WireErrorCode(result.status)) && now_ms_ < entry->until_ms) {
+      quiet_ = true;  // it is sent again in its time
       return;
     }
     const Effect effect = std::move(*entry);
@@ -1737,7 +1865,7 @@ class Stepper {
         if (s_.view.kind == ViewKind::kRecommend) s_.view.loading = false;
         break;
       case EffectKind::kPrint:
-        OnPrinted(effect, result);
+        SetPrinted(effect.order_id, result.status.ok() ? PrintStatus::kPrinted : PrintStatus::kFailed);
         break;
       case EffectKind::kPaymentProcess:
       case EffectKind::kPaymentStatus:
@@ -1811,7 +1939,9 @@ class Stepper {
         view.results.push_back(item);
       }
       FinishResults();
-      if (view.kind == ViewKind::kSearch) view.total = std::max(view.total, result.search->total_matches);
+      if (view.kind == ViewKind::kSearch && !view.results.empty()) {
+        view.total = std::max(view.total, result.search->total_matches);
+      }
     } else if (!NotFound(result.status)) {
       Say("UNAVAILABLE", "We could not reach the menu. Please try again.", "error");
       return;
@@ -1868,11 +1998,6 @@ class Stepper {
         }
       }
     }
-  }
-
-  void OnPrinted(const Effect& effect, const CommandResult& result) {
-    if (s_.order.order_id != effect.order_id) return;
-    s_.order.print = result.status.ok() ? PrintStatus::kPrinted : PrintStatus::kFailed;
   }
 
   const Config& config_;
@@ -1939,6 +2064,7 @@ absl::Time SessionMachine::NextTick(const KioskState& state) const {
   };
   if (state.order.open) at(state.order.next_check_ms);
   for (const Order& order : state.background) at(order.next_check_ms);
+  for (const Effect& effect : state.outbox) at(effect.again_ms);
   const int64_t left =
       state.person_left_ms == 0 ? 0 : state.person_left_ms + Millis(config_.person_left_grace);
   switch (state.state) {

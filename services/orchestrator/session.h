@@ -36,10 +36,15 @@ struct Config {
   absl::Duration idle_timeout = absl::Seconds(60);
   absl::Duration person_left_grace = absl::Seconds(8);
   absl::Duration paid_timeout = absl::Seconds(15);
-  absl::Duration error_timeout = absl::Seconds(60);     // of the error screen
-  absl::Duration payment_timeout = absl::Seconds(30);   // of one kiosk.agent.payment.process
-  absl::Duration payment_poll = absl::Seconds(1);       // between two questions for the status
-  absl::Duration payment_trouble = absl::Seconds(15);   // without an answer until the customer is told
+  absl::Duration error_timeout = absl::Seconds(60);    // of the error screen
+  absl::Duration payment_timeout = absl::Seconds(30);  // of one kiosk.agent.payment.process
+  absl::Duration payment_poll = absl::Seconds(1);      // between two questions for the status
+  absl::Duration payment_trouble = absl::Seconds(15);  // without an answer until the customer is told
+  absl::Duration fresh_check = absl::Seconds(1);       // a check of the cart this old is good for a payment
+  absl::Duration print_timeout = absl::Minutes(5);     // after the payment a receipt is no longer asked for
+  absl::Duration print_grace = absl::Minutes(1);       // but for this long after a new leader took over
+  absl::Duration print_repeat = absl::Seconds(5);      // until it is asked for again; doubles each time
+  absl::Duration longest_print_repeat = absl::Seconds(30);
   absl::Duration duplicate_window = absl::Minutes(10);  // how long a msg_id is remembered
   int64_t tax_ppm = 0;                                  // of the subtotal, in millionths
   std::string weather;                                  // empty: unknown

@@ -52,6 +52,19 @@ class Kiosk {
     cola.name = "Iced Cola";
     cola.price = {599, 2};
     items_[201] = cola;
+    Item fries;
+    fries.id = 401;
+    fries.name = "Classic Fries";
+    fries.price = {449, 2};
+    fries.customizations = {{"No Salt", {0, 0}}};
+    items_[401] = fries;
+    Item combo;
+    combo.id = 301;
+    combo.name = "Fries Combo";
+    combo.price = {2147, 2};
+    combo.customizations = {{"Extra Cheese", {15, 1}}};
+    combo.combo_of = {101, 401, 201};
+    items_[301] = combo;
     state_ = machine_.NewKiosk("kiosk-001", kSeed, 0, now_);
   }
 
@@ -170,8 +183,7 @@ class Kiosk {
         } else if (effect.kind == EffectKind::kMenuSearch) {
           result.search = messages::SearchResponse{{{101, "Volcano Burger", {1299, 2}, "", {}, true}}, 1};
         } else if (effect.kind == EffectKind::kSuggest) {
-          result.suggest =
-              messages::SuggestResponse{{{201, "Iced Cola", "Cool down!", "goes_with", {599, 2}}}};
+          result.suggest = messages::SuggestResponse{suggestions_};
         } else if (effect.kind == EffectKind::kPrint) {
           ++prints_[effect.order_id];
         } else if (effect.kind != EffectKind::kMenuList) {
@@ -240,6 +252,8 @@ class Kiosk {
   absl::Time now_ = absl::FromUnixSeconds(1765720800);
   MenuView menu_;
   std::map<int64_t, Item> items_;
+  std::vector<messages::Suggestion> suggestions_ = {
+      {201, "Iced Cola", "Cool down!", "goes_with", Decimal{599, 2}}};
   KioskState state_;
   int64_t sequence_ = 0;
   std::set<std::string> completed_;
@@ -597,6 +611,152 @@ TEST(Payment, DeclinedIsTriedAgainAsTheSameOrderAndAChangedCartIsAnother) {
   EXPECT_EQ(kiosk.state_.order.attempt, 1);
 }
 
+// The customer reads the checkout for a while before he taps.
+class Confirmation : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    kiosk_.Cart(CartActionKind::kAdd, 101);
+    kiosk_.Cart(CartActionKind::kAdd, 201);
+    kiosk_.Touch(TouchAction::kCheckout);
+    kiosk_.Settle();
+    ASSERT_TRUE(kiosk_.state_.verified);
+    kiosk_.Wait(absl::Seconds(5));
+  }
+  Kiosk kiosk_;
+};
+
+TEST_F(Confirmation, AsksTheMenuForEveryLineAtOnceAndThenPays) {
+  const Transition confirm = kiosk_.Touch(TouchAction::kConfirmPayment);
+  EXPECT_EQ(kiosk_.Count(confirm, EffectKind::kMenuDetails), 2);
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCheckout);
+  EXPECT_FALSE(kiosk_.state_.verified) << "says that another screen follows";
+  kiosk_.Touch(TouchAction::kConfirmPayment);  // an impatient finger
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kPaying);
+  EXPECT_EQ(kiosk_.state_.order.attempt, 1);
+  EXPECT_EQ(kiosk_.state_.order.total, 1299 + 599);
+}
+
+TEST_F(Confirmation, ChargesNothingForWhatIsSoldOutMeanwhile) {
+  kiosk_.items_[201].available = false;
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCheckout);
+  EXPECT_FALSE(kiosk_.Has(EffectKind::kPaymentProcess));
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("ITEM_OUT_OF_STOCK"));
+  EXPECT_EQ(kiosk_.state_.cart.size(), 1);
+  EXPECT_TRUE(kiosk_.state_.verified);
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  EXPECT_EQ(kiosk_.state_.order.total, 1299);
+}
+
+TEST_F(Confirmation, ChargesNoPriceThatWasNotShown) {
+  kiosk_.items_[201].price = {649, 2};
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCheckout);
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("PRICE_CHANGED"));
+}
+
+TEST_F(Confirmation, ChargesNothingThatCannotBeChecked) {
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.FailCommand(EffectKind::kMenuDetails, ErrorCode::kUnavailable);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCart);
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("UNAVAILABLE"));
+}
+
+TEST_F(Confirmation, IsTakenBackByGoingBack) {
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.Touch(TouchAction::kBack);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kCart);
+}
+
+TEST_F(Confirmation, WhatIsAddedBehindItIsRefusedAndSaid) {
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Settle();
+  EXPECT_EQ(kiosk_.state_.state, SessionState::kPaying);
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("PAYMENT_IN_PROGRESS"));
+  EXPECT_EQ(kiosk_.state_.cart.size(), 2);
+  EXPECT_EQ(kiosk_.state_.cart[0].quantity, 1);
+}
+
+TEST(Payment, NoticesOfAPaymentEndWithIt) {
+  Kiosk kiosk;
+  kiosk.ToPaying();
+  kiosk.Touch(TouchAction::kShowCart);
+  ASSERT_THAT(kiosk.Notices(), ElementsAre("PAYMENT_IN_PROGRESS"));
+  kiosk.AnswerPayment(EffectKind::kPaymentProcess, PaymentStatus::kFailed, "PAYMENT_DECLINED");
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("PAYMENT_DECLINED"));
+
+  Kiosk other;
+  other.ToPaying();
+  other.Touch(TouchAction::kShowCart);
+  other.FailCommand(EffectKind::kPaymentProcess, ErrorCode::kTimeout);
+  other.FailCommand(EffectKind::kPaymentStatus, ErrorCode::kPaymentUnknown);
+  ASSERT_EQ(other.state_.state, SessionState::kError);
+  EXPECT_THAT(other.Components(), ElementsAre("ErrorMessage"));
+}
+
+// The command lives in a stream in memory: whoever dies together with nats-server never gets it.
+TEST(Printing, IsAskedForUntilItIsAnswered) {
+  Kiosk kiosk;
+  kiosk.ToPaid();
+  const Effect first = *kiosk.Find(EffectKind::kPrint);
+  std::vector<int64_t> seconds;
+  const absl::Time paid = kiosk.now_;
+  while (kiosk.now_ - paid < absl::Minutes(2)) {
+    kiosk.now_ = kiosk.machine_.NextTick(kiosk.state_);
+    const Transition tick = kiosk.Apply({Tick{}, std::nullopt, {}});
+    for (const Effect& effect : tick.effects) {
+      if (effect.kind != EffectKind::kPrint) continue;
+      EXPECT_EQ(effect.id, first.id);
+      EXPECT_EQ(effect.idempotency_key, first.idempotency_key);
+      EXPECT_EQ(effect.payload, first.payload);
+      EXPECT_TRUE(tick.persist) << "a successor has to know";
+      seconds.push_back(absl::ToInt64Seconds(kiosk.now_ - paid));
+    }
+  }
+  EXPECT_THAT(seconds, ElementsAre(5, 15, 35, 65, 95, 125)) << "and the session has long ended";
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.prints_.size(), 1);
+  EXPECT_FALSE(kiosk.Has(EffectKind::kPrint));
+  EXPECT_EQ(kiosk.machine_.NextTick(kiosk.state_), absl::InfiniteFuture());
+}
+
+TEST(Printing, IsTriedAgainWhenNobodyWasThereAndFailsInTheEnd) {
+  Config config;
+  config.paid_timeout = absl::Minutes(10);
+  Kiosk kiosk(config);
+  kiosk.ToPaid();
+  for (const ErrorCode code : {ErrorCode::kUnavailable, ErrorCode::kTimeout}) {
+    kiosk.FailCommand(EffectKind::kPrint, code);
+    EXPECT_EQ(kiosk.state_.order.print, PrintStatus::kPending);
+    EXPECT_TRUE(kiosk.Has(EffectKind::kPrint));
+  }
+  kiosk.Wait(absl::Seconds(299));
+  EXPECT_EQ(kiosk.state_.order.print, PrintStatus::kPending);
+  kiosk.Wait(absl::Seconds(1));
+  EXPECT_EQ(kiosk.state_.order.print, PrintStatus::kFailed);
+  EXPECT_THAT(kiosk.Components(), Contains("Notice"));
+  EXPECT_FALSE(kiosk.Has(EffectKind::kPrint));
+}
+
+TEST(Printing, GoesOnAfterARestartHoweverLate) {
+  Kiosk kiosk;
+  kiosk.ToPaid();
+  kiosk.now_ += absl::Hours(2);
+  kiosk.Restart();
+  ASSERT_TRUE(kiosk.Has(EffectKind::kPrint));
+  EXPECT_EQ(kiosk.Find(EffectKind::kPrint)->until_ms, absl::ToUnixMillis(kiosk.now_ + absl::Minutes(1)));
+  kiosk.FailCommand(EffectKind::kPrint, ErrorCode::kUnavailable);
+  kiosk.Wait(absl::Seconds(5));
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.prints_.size(), 1);
+}
+
 TEST(Payment, ALostAnswerIsAskedForAndNeverChargedAgain) {
   Kiosk kiosk;
   kiosk.ToPaying();
@@ -804,6 +964,153 @@ TEST(Screen, UpsellAndSuggestedActionsCanBeTapped) {
   EXPECT_EQ(kiosk.state_.state, SessionState::kCart);
 }
 
+// A recommendation agent answers as in the kiosk specification, section 7.2: without prices.
+TEST(Screen, AnUpsellHasTheMenusPriceOrNone) {
+  Kiosk kiosk;
+  kiosk.suggestions_ = {{201, "Iced Cola", "Perfect to cool down with your burger!", "weather_hot", {}},
+                        {999, "Secret Shake", "Psst!", "menu_pick", {}}};
+  kiosk.Cart(CartActionKind::kAdd, 101);
+  kiosk.Touch(TouchAction::kShowCart);
+  kiosk.Settle();
+  const auto upsell =
+      absl::c_find_if(kiosk.state_.ui.components, [](const auto& c) { return c.type == "Upsell"; });
+  ASSERT_NE(upsell, kiosk.state_.ui.components.end());
+  EXPECT_EQ(upsell->data.text,
+            R"({"suggestions":[{"item_id":201,"name":"Iced Cola","pitch":"Perfect to cool down with your )"
+            R"(burger!","reason":"weather_hot","price":5.99},{"item_id":999,"name":"Secret Shake",)"
+            R"("pitch":"Psst!","reason":"menu_pick"}]})");
+}
+
+TEST(Screen, AnEmptySearchIsNothingFound) {
+  std::vector<std::string> screens;
+  for (const bool success : {true, false}) {
+    Kiosk kiosk;
+    kiosk.Touch(TouchAction::kSearch, [](auto& t) { t.query = "sushi"; });
+    CommandResult result;
+    result.effect_id = kiosk.Find(EffectKind::kMenuSearch)->id;
+    if (success) {
+      result.search = messages::SearchResponse{};
+    } else {
+      result.status = MakeError(ErrorCode::kMenuNotFound, "nothing matches");
+    }
+    kiosk.Result(result);
+    EXPECT_THAT(kiosk.Notices(), ElementsAre("MENU_NOT_FOUND"));
+    screens.push_back(json::Encode(kiosk.state_.ui));
+  }
+  EXPECT_EQ(screens[0], screens[1]);
+}
+
+class Combo : public ::testing::Test {
+ protected:
+  Combo() {
+    kiosk_.suggestions_ = {{301, "Fries Combo", "Make it a combo and save $2!", "upsell_combo", {}}};
+  }
+  void Offer() {
+    kiosk_.Touch(TouchAction::kShowCart);
+    kiosk_.Settle();
+    ASSERT_THAT(kiosk_.state_.ui.suggested_actions, Contains("Add Fries Combo"));
+  }
+  void Take() {
+    ASSERT_NO_FATAL_FAILURE(Offer());
+    kiosk_.Touch(TouchAction::kSuggestedAction, [](auto& t) { t.label = "Add Fries Combo"; });
+    kiosk_.Settle();
+  }
+  std::vector<std::pair<int64_t, int64_t>> Lines() const {
+    std::vector<std::pair<int64_t, int64_t>> lines;
+    for (const CartLine& line : kiosk_.state_.cart) lines.emplace_back(line.item_id, line.quantity);
+    return lines;
+  }
+  int64_t Total() const { return TotalsOf(kiosk_.state_.cart, 0).total; }
+
+  Kiosk kiosk_;
+};
+
+TEST_F(Combo, TakesThePlaceOfItsPartsAndSavesWhatItSays) {
+  kiosk_.Cart(CartActionKind::kAdd, 101, 2);
+  kiosk_.Cart(CartActionKind::kAdd, 401);
+  kiosk_.Cart(CartActionKind::kAdd, 201);
+  kiosk_.Settle();
+  const int64_t before = Total();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(301, 1)));
+  EXPECT_EQ(Total(), before - 200);
+  EXPECT_EQ(kiosk_.state_.messages.front().text,
+            "1 x Fries Combo instead of Volcano Burger, Classic Fries, Iced Cola.");
+}
+
+TEST_F(Combo, TakesThePlaceOfTheOnePartThatIsThere) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(301, 1)));
+  EXPECT_EQ(Total(), 2147);
+  kiosk_.Touch(TouchAction::kCheckout);
+  kiosk_.Settle();
+  kiosk_.Touch(TouchAction::kConfirmPayment);
+  EXPECT_EQ(kiosk_.state_.order.total, 2147);
+}
+
+TEST_F(Combo, KeepsWhatWasChosenForItsParts) {
+  kiosk_.Cart(CartActionKind::kAdd, 101, 1, {"Extra Cheese"});
+  messages::CartAction fries;
+  fries.item_id = 401;
+  fries.note = "crispy, please";
+  kiosk_.Send(fries);
+  kiosk_.Cart(CartActionKind::kAdd, 201);
+  kiosk_.Settle();
+  const int64_t before = Total();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  ASSERT_THAT(Lines(), ElementsAre(std::pair(301, 1)));
+  EXPECT_THAT(kiosk_.state_.cart[0].customizations, ElementsAre("Extra Cheese"));
+  EXPECT_EQ(kiosk_.state_.cart[0].note, "Classic Fries: crispy, please");
+  EXPECT_EQ(Total(), before - 200) << "the cheese costs the same in the combo";
+}
+
+TEST_F(Combo, PrefersThePlainestLineOfAPart) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Cart(CartActionKind::kAdd, 101, 1, {"No Onions"});
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  ASSERT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(301, 1)));
+  EXPECT_THAT(kiosk_.state_.cart[0].customizations, ElementsAre("No Onions"));
+}
+
+TEST_F(Combo, ThatCannotBeMadeAsThePartsWereOrderedIsRefused) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Cart(CartActionKind::kAdd, 401, 1, {"No Salt"});
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("INVALID_CUSTOMIZATION"));
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(401, 1)));
+  kiosk_.Cart(CartActionKind::kRemove, 401);
+  messages::CartAction wordy;
+  wordy.item_id = 401;
+  wordy.note = std::string(500, 'x');
+  kiosk_.Send(wordy);
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("INVALID_CUSTOMIZATION"));
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(401, 1)));
+}
+
+TEST_F(Combo, ThatIsOrderedByItselfIsOneMoreLine) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Offer());
+  kiosk_.Cart(CartActionKind::kAdd, 301);
+  kiosk_.Settle();
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1), std::pair(301, 1)));
+}
+
+TEST_F(Combo, ThatIsSoldOutLeavesTheCartAsItIs) {
+  kiosk_.Cart(CartActionKind::kAdd, 101);
+  kiosk_.Settle();
+  kiosk_.items_[301].available = false;
+  ASSERT_NO_FATAL_FAILURE(Take());
+  EXPECT_THAT(kiosk_.Notices(), ElementsAre("ITEM_OUT_OF_STOCK"));
+  EXPECT_THAT(Lines(), ElementsAre(std::pair(101, 1)));
+}
+
 TEST(State, EncodesAndDecodesInTheMiddleOfEverything) {
   Kiosk kiosk;
   kiosk.Cart(CartActionKind::kAdd, 101, 2, {"Extra Cheese"});
@@ -879,7 +1186,11 @@ TEST(Property, RandomCustomersAndFailingAgents) {
             if (!fail) result.suggest = messages::SuggestResponse{};
             break;
           case EffectKind::kPrint:
-            ++printed[effect.order_id];
+            if (fail) {
+              result.status = MakeError(ErrorCode::kUnavailable, "no printer");
+            } else {
+              ++printed[effect.order_id];
+            }
             break;
           case EffectKind::kPaymentProcess: {
             std::string& request = request_of[effect.order_id];

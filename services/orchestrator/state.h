@@ -52,6 +52,7 @@ struct Item {
   std::vector<std::string> dietary;
   std::vector<std::string> allergens;
   std::vector<messages::Customization> customizations;
+  std::vector<int64_t> combo_of;  // ids of the items that a combo consists of
   bool available = true;
 
   template <class S, class V>
@@ -66,6 +67,7 @@ struct Item {
     v.Optional("dietary", s.dietary, json::Range(0, 50));
     v.Optional("allergens", s.allergens, json::Range(0, 50));
     v.Optional("customizations", s.customizations, json::Range(0, 50));
+    v.Optional("combo_of", s.combo_of, json::Range(0, 20));
     v.Optional("available", s.available);
   }
 };
@@ -207,8 +209,10 @@ struct PendingStep {
   std::optional<int64_t> quantity;
   std::vector<std::string> customizations;
   std::optional<std::string> note;
+  bool in_place_of_parts = false;  // kAdd: a combo takes the place of its parts in the cart
   std::vector<Check> checks;
-  bool started = false;  // the checks have been asked for
+  bool started = false;  // the checks have been asked for, at
+  int64_t asked_ms = 0;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -218,8 +222,10 @@ struct PendingStep {
     v.Optional("quantity", s.quantity);
     v.Optional("customizations", s.customizations);
     v.Optional("note", s.note);
+    v.Optional("in_place_of_parts", s.in_place_of_parts);
     v.Optional("checks", s.checks);
     v.Optional("started", s.started);
+    v.Optional("asked_ms", s.asked_ms);
   }
 };
 
@@ -331,6 +337,10 @@ struct Effect {
   int64_t item_id = 0;          // kMenuDetails
   std::string order_id;         // payment and print
   int64_t created_ms = 0;
+  // kPrint: it is sent again until it is answered, or until `until_ms`.
+  int64_t sends = 0;
+  int64_t again_ms = 0;  // when to send it again
+  int64_t until_ms = 0;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -346,6 +356,9 @@ struct Effect {
     v.Optional("item_id", s.item_id);
     v.Optional("order_id", s.order_id);
     v.Optional("created_ms", s.created_ms);
+    v.Optional("sends", s.sends);
+    v.Optional("again_ms", s.again_ms);
+    v.Optional("until_ms", s.until_ms);
   }
 };
 
@@ -377,8 +390,9 @@ struct Progress {
 struct Action {
   std::string label;
   messages::TouchAction touch = messages::TouchAction::kStart;
-  int64_t add_item_id = 0;  // not 0: adds this item instead
-  bool add_focus = false;   // adds the item of the details screen as customised there
+  int64_t add_item_id = 0;         // not 0: adds this item instead
+  bool add_focus = false;          // adds the item of the details screen as customised there
+  bool in_place_of_parts = false;  // add_item_id is a combo that takes the place of its parts in the cart
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -386,6 +400,7 @@ struct Action {
     v.Optional("touch", s.touch);
     v.Optional("add_item_id", s.add_item_id);
     v.Optional("add_focus", s.add_focus);
+    v.Optional("in_place_of_parts", s.in_place_of_parts);
   }
 };
 
@@ -420,7 +435,8 @@ struct KioskState {
   std::vector<CartLine> cart;
   int64_t cart_version = 0;  // counts the changes
   int64_t next_line_id = 1;
-  bool verified = false;  // the cart was checked with the menu for this checkout
+  bool verified = false;    // the cart was checked with the menu for this checkout
+  int64_t verified_ms = 0;  // when the menu was last asked for all of it
   std::vector<PendingStep> steps;
   int64_t next_step_id = 1;
 
@@ -477,6 +493,7 @@ struct KioskState {
     v.Optional("cart_version", s.cart_version);
     v.Optional("next_line_id", s.next_line_id);
     v.Optional("verified", s.verified);
+    v.Optional("verified_ms", s.verified_ms);
     v.Optional("steps", s.steps);
     v.Optional("next_step_id", s.next_step_id);
     v.Optional("view", s.view);

@@ -1,6 +1,7 @@
 #include "services/payment/receipt_pdf.h"
 
 #include <hpdf.h>
+#include <hpdf_objects.h>
 #include <qrencode.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "services/payment/money_format.h"
@@ -24,10 +26,9 @@ constexpr float kMargin = 36;
 constexpr float kRight = kPageWidth - kMargin;
 constexpr float kBottom = 48;
 constexpr float kQuantityWidth = 34;
-constexpr float kUnitPriceRight = kRight - 74;
-constexpr float kUnitPriceWidth = 74;
+constexpr float kAmountWidth = 62;  // of both columns of amounts, unless one of them is wider
+constexpr float kGap = 12;          // at least, before each amount
 constexpr float kNameLeft = kMargin + kQuantityWidth;
-constexpr float kNameWidth = kUnitPriceRight - kUnitPriceWidth - kNameLeft;
 constexpr float kBody = 9.5F;
 constexpr float kSmall = 8;
 constexpr size_t kMaxQrBytes = 1000;
@@ -78,6 +79,37 @@ std::string Printable(absl::string_view text) {
   return out;
 }
 
+// What a reader of the PDF needs to copy and search text: the codes that the library writes are those of
+// Unicode. The library's own map has ranges of glyphs in their place, which readers refuse.
+std::string UnicodeMap() {
+  std::string map =
+      "/CIDInit /ProcSet findresource begin\n12 dict begin\nbegincmap\n"
+      "/CIDSystemInfo << /Registry (Adobe) /Ordering (UCS) /Supplement 0 >> def\n"
+      "/CMapName /Adobe-Identity-UCS def\n/CMapType 2 def\n"
+      "1 begincodespacerange\n<0000> <FFFF>\nendcodespacerange\n";
+  // A range may not go beyond one first byte, a block not beyond 100 ranges. Surrogates are no characters.
+  std::vector<std::string> ranges;
+  for (unsigned first = 0; first < 0x100; ++first) {
+    if (first >= 0xD8 && first <= 0xDF) continue;
+    ranges.push_back(absl::StrFormat("<%02X00> <%02XFF> <%02X00>\n", first, first, first));
+  }
+  constexpr size_t kMostRanges = 100;
+  for (size_t at = 0; at < ranges.size(); at += kMostRanges) {
+    const size_t count = std::min(kMostRanges, ranges.size() - at);
+    absl::StrAppend(&map, count, " beginbfrange\n");
+    for (size_t i = at; i < at + count; ++i) map += ranges[i];
+    map += "endbfrange\n";
+  }
+  return map + "endcmap\nCMapName currentdict /CMap defineresource pop\nend\nend\n";
+}
+
+void CorrectUnicodeMap(HPDF_Font font) {
+  auto* map = static_cast<HPDF_Dict>(HPDF_Dict_GetItem(font, "ToUnicode", HPDF_OCLASS_DICT));
+  if (map == nullptr || map->stream == nullptr) return;
+  HPDF_MemStream_FreeData(map->stream);
+  HPDF_Stream_WriteStr(map->stream, UnicodeMap().c_str());
+}
+
 // One document being drawn, from the top of the first page down. Errors stay in the document, which refuses
 // further work, and are read once at the end.
 class Canvas {
@@ -94,6 +126,7 @@ class Canvas {
       if (*font == nullptr) {
         return absl::FailedPreconditionError(absl::StrCat("the receipt's font ", *file, " cannot be used"));
       }
+      CorrectUnicodeMap(*font);
     }
     return canvas;
   }
@@ -258,26 +291,51 @@ void DrawHeader(Canvas& c, const Receipt& receipt, const ReceiptStyle& style) {
   c.Down(8);
 }
 
-void DrawColumnTitles(Canvas& c) {
+// Where the columns of the lines end, so that every amount fits into its own.
+struct Columns {
+  float unit_price_right;
+  float name_width;
+};
+
+Columns ColumnsOf(Canvas& c, const Receipt& receipt) {
+  float amount = kAmountWidth;
+  float unit_price = kAmountWidth;
+  const auto widen = [&](float& width, int64_t minor) {
+    width = std::max(width, c.Width(c.regular(), kBody, FormatMoney(minor, receipt.currency)));
+  };
+  for (const ReceiptLine& line : receipt.lines) {
+    widen(unit_price, line.unit_price_minor);
+    widen(amount, line.unit_price_minor * line.quantity);
+  }
+  widen(amount, receipt.subtotal_minor);
+  widen(amount, receipt.tax_minor);
+  Columns columns{};
+  columns.unit_price_right = kRight - amount - kGap;
+  columns.name_width = columns.unit_price_right - unit_price - kGap - kNameLeft;
+  return columns;
+}
+
+void DrawColumnTitles(Canvas& c, const Columns& columns) {
   c.Text(c.bold(), kSmall, kMuted, kMargin, c.y(), "Qty");
   c.Text(c.bold(), kSmall, kMuted, kNameLeft, c.y(), "Item");
-  c.TextRight(c.bold(), kSmall, kMuted, kUnitPriceRight, c.y(), "Price");
+  c.TextRight(c.bold(), kSmall, kMuted, columns.unit_price_right, c.y(), "Price");
   c.TextRight(c.bold(), kSmall, kMuted, kRight, c.y(), "Amount");
   c.Down(6);
   c.Rule(kInk, c.y(), 0.8F);
   c.Down(14);
 }
 
-void ContinueOnNewPage(Canvas& c, const Receipt& receipt, bool with_titles) {
+// With the titles of the columns, when there are any to be continued.
+void ContinueOnNewPage(Canvas& c, const Receipt& receipt, const Columns* columns) {
   c.NewPage();
   c.Text(c.bold(), kBody, kInk, kMargin, c.y(),
          c.Wrap(c.bold(), kBody, 250, Printable(receipt.order_id)).front());
   c.TextRight(c.regular(), kSmall, kMuted, kRight, c.y(), "continued");
   c.Down(22);
-  if (with_titles) DrawColumnTitles(c);
+  if (columns != nullptr) DrawColumnTitles(c, *columns);
 }
 
-void DrawLine(Canvas& c, const Receipt& receipt, const ReceiptLine& line) {
+void DrawLine(Canvas& c, const Receipt& receipt, const Columns& columns, const ReceiptLine& line) {
   struct Row {
     std::string text;
     float size;
@@ -286,7 +344,7 @@ void DrawLine(Canvas& c, const Receipt& receipt, const ReceiptLine& line) {
   };
   std::vector<Row> rows;
   const auto add = [&](const std::string& text, float size, Colour colour, float indent) {
-    for (std::string& row : c.Wrap(c.regular(), size, kNameWidth - indent, Printable(text))) {
+    for (std::string& row : c.Wrap(c.regular(), size, columns.name_width - indent, Printable(text))) {
       rows.push_back({std::move(row), size, colour, kNameLeft + indent});
     }
   };
@@ -303,35 +361,37 @@ void DrawLine(Canvas& c, const Receipt& receipt, const ReceiptLine& line) {
   constexpr float kRowHeight = 12;
   constexpr size_t kMostRows = 36;
   const float height = kRowHeight * static_cast<float>(std::min(rows.size(), kMostRows)) + 5;
-  if (!c.Fits(height)) ContinueOnNewPage(c, receipt, true);
+  if (!c.Fits(height)) ContinueOnNewPage(c, receipt, &columns);
   c.Text(c.regular(), kBody, kInk, kMargin, c.y(), absl::StrCat(line.quantity, " ×"));
-  c.TextRight(c.regular(), kBody, kInk, kUnitPriceRight, c.y(),
+  c.TextRight(c.regular(), kBody, kInk, columns.unit_price_right, c.y(),
               FormatMoney(line.unit_price_minor, receipt.currency));
   c.TextRight(c.regular(), kBody, kInk, kRight, c.y(),
               FormatMoney(line.unit_price_minor * line.quantity, receipt.currency));
   for (const Row& row : rows) {
-    if (!c.Fits(kRowHeight)) ContinueOnNewPage(c, receipt, true);
+    if (!c.Fits(kRowHeight)) ContinueOnNewPage(c, receipt, &columns);
     c.Text(c.regular(), row.size, row.colour, row.left, c.y(), row.text);
     c.Down(kRowHeight);
   }
   c.Down(5);
 }
 
-void DrawTotals(Canvas& c, const Receipt& receipt) {
-  if (!c.Fits(74)) ContinueOnNewPage(c, receipt, false);
+void DrawTotals(Canvas& c, const Receipt& receipt, const Columns& columns) {
+  if (!c.Fits(74)) ContinueOnNewPage(c, receipt, nullptr);
   c.Down(-4);
   c.Rule(kRule, c.y(), 0.8F);
   c.Down(16);
   const auto row = [&](const std::string& label, int64_t amount) {
-    c.TextRight(c.regular(), kBody, kMuted, kUnitPriceRight, c.y(), label);
+    c.TextRight(c.regular(), kBody, kMuted, columns.unit_price_right, c.y(), label);
     c.TextRight(c.regular(), kBody, kInk, kRight, c.y(), FormatMoney(amount, receipt.currency));
     c.Down(14);
   };
   row("Subtotal", receipt.subtotal_minor);
   row("Tax", receipt.tax_minor);
   c.Down(6);
-  c.TextRight(c.bold(), 14, kInk, kUnitPriceRight - 20, c.y(), "Total");
-  c.TextRight(c.bold(), 14, kInk, kRight, c.y(), FormatMoney(receipt.total_minor, receipt.currency));
+  const std::string total = FormatMoney(receipt.total_minor, receipt.currency);
+  const float left = kRight - std::max(kAmountWidth + 20, c.Width(c.bold(), 14, total)) - kGap;
+  c.TextRight(c.bold(), 14, kInk, left, c.y(), "Total");
+  c.TextRight(c.bold(), 14, kInk, kRight, c.y(), total);
   c.Down(20);
 }
 
@@ -368,7 +428,7 @@ absl::Status DrawPayment(Canvas& c, const Receipt& receipt) {
     if (qr == nullptr) return absl::InternalError("the QR code cannot be made");
   }
   const float panel = std::max(text_height, qr == nullptr ? 0 : kQrSize) + 24;
-  if (!c.Fits(panel + 26)) ContinueOnNewPage(c, receipt, false);
+  if (!c.Fits(panel + 26)) ContinueOnNewPage(c, receipt, nullptr);
   const float top = c.y();
   c.Fill(kPanel, kMargin, top - panel, kRight - kMargin, panel);
   c.MoveTo(top - 20);
@@ -428,9 +488,10 @@ absl::StatusOr<std::string> RenderReceiptPdf(const Receipt& receipt, const Recei
   HPDF_SetInfoAttr(c.pdf(), HPDF_INFO_CREATOR, "ARC Kiosk");
 
   DrawHeader(c, receipt, style);
-  DrawColumnTitles(c);
-  for (const ReceiptLine& line : receipt.lines) DrawLine(c, receipt, line);
-  DrawTotals(c, receipt);
+  const Columns columns = ColumnsOf(c, receipt);
+  DrawColumnTitles(c, columns);
+  for (const ReceiptLine& line : receipt.lines) DrawLine(c, receipt, columns, line);
+  DrawTotals(c, receipt, columns);
   if (absl::Status status = DrawPayment(c, receipt); !status.ok()) return status;
   c.NumberPages(Printable(receipt.transaction_id));
   return c.Save();

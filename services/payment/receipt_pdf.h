@@ -42,8 +42,9 @@ struct ReceiptLine {
   }
 };
 
-// All amounts are minor units of `currency` (ISO 4217). Texts are UTF-8; what is not valid UTF-8 and what the
-// font has no glyph for is printed as a replacement character. Empty texts leave their row out.
+// All amounts are minor units of `currency` (ISO 4217). Texts are UTF-8; what is not valid UTF-8 is printed
+// as a replacement character, what the font has no glyph for as the font's box, though it can be copied and
+// searched. Empty texts leave their row out.
 struct Receipt {
   std::string restaurant;
   std::string restaurant_details;  // Address, tax number; lines end with '\n'.
@@ -82,7 +83,7 @@ struct Receipt {
 };
 
 struct ReceiptStyle {
-  // TrueType files, embedded into the PDF with the glyphs that are used.
+  // TrueType files (not collections, not CFF outlines), embedded into the PDF with the glyphs that are used.
   std::string font_file = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf";
   std::string bold_font_file = "/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf";
   absl::TimeZone time_zone = absl::UTCTimeZone();

@@ -5,14 +5,17 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/payment/money_format.h"
 #include "tests/support/process.h"
 
 namespace arc::payment {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -33,6 +36,11 @@ Receipt SpecificationExample() {
   receipt.loyalty_points = 25;
   receipt.qr_text = "/receipts/txn-5b1f6a52-8f0c-4d3e-9a77-1f2e3d4c5b6a.pdf";
   return receipt;
+}
+
+// `text` as a regular expression that means it.
+std::string Literal(const std::string& text) {
+  return absl::StrReplaceAll(text, {{"$", "\\$"}, {".", "\\."}});
 }
 
 // What poppler, a reader independent of the library that wrote the file, makes of it.
@@ -93,6 +101,37 @@ TEST_F(ReceiptPdfTest, WritesDishNamesOfManyLanguages) {
   Render(receipt);
   EXPECT_THAT(Words(), AllOf(HasSubstr("Crème brûlée"), HasSubstr("Борщ μουσακάς")));
   EXPECT_THAT(Run("pdffonts " + Path() + " 2>/dev/null"), HasSubstr("yes yes"));
+}
+
+TEST_F(ReceiptPdfTest, ReadersFindNothingWrongWithIt) {
+  Receipt receipt = SpecificationExample();
+  receipt.lines[1].name = "Борщ μουσακάς 汉堡";
+  Render(receipt);
+  EXPECT_EQ(Run("pdftotext " + Path() + " - 2>&1 >/dev/null"), "");
+  EXPECT_THAT(Words(), HasSubstr("汉堡")) << "as text, even where the font has only boxes";
+}
+
+TEST_F(ReceiptPdfTest, LargeAmountsKeepTheirDistance) {
+  Receipt receipt = SpecificationExample();
+  receipt.lines[0].unit_price_minor = 123456789;
+  receipt.subtotal_minor = receipt.total_minor = 123456789 + 1198;
+  receipt.tax_minor = 0;
+  for (const char* currency : {"USD", "VND", "KWD"}) {
+    SCOPED_TRACE(currency);
+    receipt.currency = currency;
+    Render(receipt);
+    const std::string amount = FormatMoney(123456789, currency);
+    const std::string total = FormatMoney(receipt.total_minor, currency);
+    EXPECT_THAT(Words(),
+                AllOf(ContainsRegex("Volcano Burger +" + Literal(amount) + " +" + Literal(amount) + "\n"),
+                      ContainsRegex("Subtotal +" + Literal(total) + "\n"),
+                      ContainsRegex("Total +" + Literal(total) + "\n")));
+  }
+  receipt.lines = {{"Everything on the menu", 999, 99999999, {{"Gold leaf", 0}}, ""}};
+  receipt.subtotal_minor = receipt.total_minor = 99999999LL * 999 * 200;
+  Render(receipt);
+  EXPECT_THAT(Words(), AllOf(ContainsRegex("Everything on .*KWD 99999.999 +KWD 99899999.001\n"),
+                             ContainsRegex("Total +KWD 19979999800.200\n")));
 }
 
 TEST_F(ReceiptPdfTest, WrapsLongNamesInsideTheirColumn) {

@@ -25,7 +25,7 @@ namespace arc::recsys {
 using menu::UnavailableIds;
 
 // Values of Suggestion::reason. Besides these: "weather_" and "time_" with the circumstance.
-inline constexpr char kReasonCombo[] = "upsell_combo";        // a combo of what is in the cart saves money
+using messages::kReasonCombo;                                 // a combo of what is in the cart saves money
 inline constexpr char kReasonGoesWith[] = "goes_with";        // ordered together with an item of the cart
 inline constexpr char kReasonPartyLarge[] = "party_large";    // suits a group of four or more
 inline constexpr char kReasonPopular[] = "popular";           // ordered often

@@ -383,6 +383,30 @@ TEST_F(BusTest, MalformedRequestsAreAnsweredOnBothPaths) {
   EXPECT_THAT(unknown->body, HasSubstr("no such command"));
 }
 
+// However much of it JSON has to escape.
+TEST_F(BusTest, WhatIsLargeAndMalformedIsStoredAsADeadLetterAndEnded) {
+  MiniAgent agent(server_.url(), Echo);
+  const auto client = Connect();
+  int64_t letters = 0;
+  for (const char filling : {'\xff', '\x01', '"'}) {
+    for (const bool durable : {true, false}) {
+      Message message;
+      message.subject = subjects::kMenuSearch;
+      message.headers.Set("X-Big", std::string(60000, '\x01'));
+      if (durable) message.headers.Set(subjects::kReplyToHeader, "_INBOX.nobody");
+      message.body = std::string(950000, filling);
+      ASSERT_THAT(client->Publish(message), IsOk());
+      ASSERT_TRUE(AwaitMessages(*client, subjects::kDeadLetterStream, ++letters))
+          << static_cast<int>(filling);
+    }
+  }
+  EXPECT_TRUE(AwaitMessages(*client, subjects::kCommandsStream, 0));
+  for (const messages::DeadLetter& letter : DeadLetters(*client)) {
+    EXPECT_TRUE(letter.headers_truncated);
+    EXPECT_EQ(letter.body_bytes, 950000);
+  }
+}
+
 // What asks for no reply and is invalid is not dropped in silence.
 TEST_F(BusTest, AnInvalidCommandWithoutReplyBecomesACoreDeadLetter) {
   MiniAgent agent(server_.url(), Echo);

@@ -51,8 +51,13 @@ describe("a fleet", () => {
       paying = await kiosk.screen("a payment that waits for a card", (screen) => component(screen, "PaymentPrompt")?.status === "waiting");
       const { order_id } = component(paying, "PaymentPrompt");
       await eventually("the terminal to await a card", async () => (await fleet.intents()).some(({ key, state }) => key === order_id && state === "waiting_for_card"));
+      // Refused, and said so for as long as the payment is open.
+      await kiosk.touch("show_cart");
+      await kiosk.screen("a refusal", (screen) => notices(screen).includes("PAYMENT_IN_PROGRESS"));
       await kiosk.tap(token);
-      if (index < tokens.length - 1) await kiosk.screen("a declined card", (screen) => screen.layout_mode === "checkout" && notices(screen).includes("PAYMENT_DECLINED"));
+      if (index === tokens.length - 1) break;
+      const declined = await kiosk.screen("a declined card", (screen) => screen.layout_mode === "checkout" && notices(screen).includes("PAYMENT_DECLINED"));
+      assert.deepEqual(notices(declined), ["PAYMENT_DECLINED"]);
     }
     const paid = await kiosk.screen("a printed receipt", (screen) => component(screen, "Receipt")?.print === "printed", 15_000);
     return { checkout, paying, paid, ...component(paying, "PaymentPrompt") };
@@ -218,6 +223,74 @@ describe("a fleet", () => {
     await kiosk.sessionEvent("ended");
   });
 
+  test("an item that is taken off while the customer reads the checkout is not charged", async () => {
+    const kiosk = await Kiosk.open(client, "kiosk-008");
+    await kiosk.cart("add", 102);
+    await kiosk.cart("add", 405);
+    await kiosk.touch("checkout");
+    await kiosk.screen("a checked order", (screen) => component(screen, "OrderSummary")?.verified && component(screen, "OrderSummary").lines.length === 2);
+    const since = Date.now();
+    assert.equal((await fleet.arcctl("menu", "86", "405")).status, 0);
+    try {
+      // A check is good for a second.
+      await eventually("the check to be old", () => Date.now() - since > 1100);
+      await kiosk.touch("confirm_payment");
+      const checkout = await kiosk.screen("the remaining order", (screen) => component(screen, "OrderSummary")?.verified && component(screen, "OrderSummary").lines.length === 1);
+      assert.ok(notices(checkout).includes("ITEM_OUT_OF_STOCK"));
+      assert.equal(component(checkout, "Totals").total, 8.99);
+    } finally {
+      assert.equal((await fleet.arcctl("menu", "back", "405")).status, 0);
+    }
+    const { paid } = await payWith(kiosk, ["tok_visa"]);
+    assert.equal(component(paid, "Receipt").amount_charged, 8.99);
+    await kiosk.touch("done");
+    await kiosk.sessionEvent("ended");
+  });
+
+  test("a combo that is offered takes the place of its parts and saves what it says", async () => {
+    const kiosk = await Kiosk.open(client, "kiosk-009");
+    await kiosk.cart("add", 101, { customizations: ["Extra Cheese"], note: "well done" });
+    await kiosk.cart("add", 401);
+    await kiosk.cart("add", 201);
+    await kiosk.touch("show_cart");
+    const offered = await kiosk.screen("the offer", (screen) => component(screen, "Upsell")?.suggestions.some(({ item_id }) => item_id === 301));
+    const offer = component(offered, "Upsell").suggestions.find(({ item_id }) => item_id === 301);
+    assert.equal(offer.reason, "upsell_combo");
+    const saving = Number(offer.pitch.match(/save \$([\d.]+)/)[1].replace(/\.$/, ""));
+    const before = component(offered, "Totals").total;
+    await kiosk.touch("suggested_action", { label: `Add ${offer.name}` });
+    const taken = await kiosk.screen("the combo alone", (screen) => component(screen, "CartLines")?.lines.length === 1);
+    assert.deepEqual(component(taken, "CartLines").lines.map(({ item_id, quantity, customizations, note }) => ({ item_id, quantity, customizations, note })),
+      [{ item_id: 301, quantity: 1, customizations: ["Extra Cheese"], note: "Volcano Burger: well done" }]);
+    assert.equal(component(taken, "Totals").total, Math.round((before - saving) * 100) / 100);
+    // By its id it is one more line.
+    await kiosk.cart("add", 101);
+    await kiosk.cart("add", 301);
+    await kiosk.screen("three lines", (screen) => component(screen, "CartLines")?.lines.length === 3);
+    await kiosk.touch("cancel_order");
+    await kiosk.sessionEvent("ended");
+  });
+
+  test("a suggestion without a price, as the specification has it, is shown with the menu's", async () => {
+    const kiosk = await Kiosk.open(client, "kiosk-010");
+    await fleet.script("stop", "recsys");
+    const answer = { payload: { status: "success", suggestions: [
+      { item_id: 201, name: "Iced Cola", pitch: "Perfect to cool down with your burger!", reason: "weather_hot" },
+      { item_id: 999, name: "Secret Shake", pitch: "Psst!", reason: "popular" }] } };
+    const responder = client.nc.subscribe("kiosk.agent.recsys.suggest", { callback: (_, message) => message.respond(JSON.stringify(answer)) });
+    try {
+      await kiosk.cart("add", 101);
+      await kiosk.touch("show_cart");
+      const cart = await kiosk.screen("the suggestions", (screen) => component(screen, "Upsell"));
+      assert.deepEqual(component(cart, "Upsell").suggestions.map(({ item_id, price }) => [item_id, price]), [[201, 5.99], [999, undefined]]);
+    } finally {
+      responder.unsubscribe();
+      await fleet.script("start", "recsys");
+    }
+    await kiosk.touch("cancel_order");
+    await kiosk.sessionEvent("ended");
+  });
+
   test("nothing died and nothing waits", async () => {
     assert.deepEqual(fleet.dead(), []);
     assert.equal(await client.lastDeadLetter(), 0);
@@ -266,12 +339,65 @@ describe("a fleet whose kiosk has subjects of its own", () => {
   });
 });
 
+describe("a fleet that loses what it needs", () => {
+  let fleet, client;
+  let failed = true;
+  before(async () => {
+    fleet = await Fleet.up("--copies", "orchestrator=2");
+    client = await Client.connect(fleet);
+  });
+  after(async () => {
+    await client?.close();
+    await fleet?.down({ failed });
+  });
+
+  test("hardware and nats-server die when the order is paid: the receipt is printed, once", async () => {
+    const kiosk = await Kiosk.open(client, "kiosk-001", { retrySeconds: 20 });
+    await kiosk.cart("add", 101);
+    await kiosk.touch("checkout");
+    await kiosk.touch("confirm_payment");
+    const { order_id } = component(await kiosk.screen("a payment", (screen) => component(screen, "PaymentPrompt")), "PaymentPrompt");
+    await eventually("the terminal to await a card", async () => (await fleet.intents()).some(({ key, state }) => key === order_id && state === "waiting_for_card"));
+    await fleet.script("kill", "hardware");
+    await kiosk.tap("tok_visa");
+    await kiosk.screen("a receipt that is asked for", (screen) => component(screen, "Receipt")?.print === "pending");
+    // KIOSK_COMMANDS lives in memory: what waits for hardware is gone.
+    await fleet.script("kill", "nats");
+    await fleet.script("start", "nats");
+    await fleet.script("start", "hardware");
+    const copies = await eventually("the receipt to be printed", async () => {
+      const all = (await fleet.receipts()).split(/^8<-+$/m).filter((one) => one.includes(order_id));
+      return all.length > 0 && all;
+    }, 60_000);
+    assert.equal(copies.length, 1);
+    await kiosk.touch("done");
+    await kiosk.sessionEvent("ended", 0, 20_000);
+  });
+
+  test("the bucket of the sessions is lost: no copy is SERVING, and once it is back one leads", async () => {
+    const health = async (name) => (await fetch(`${fleet.facts.agents[name].http_url}/healthz`)).json();
+    const names = ["orchestrator", "orchestrator-2"];
+    for (const name of names) await eventually(`${name} to be SERVING`, async () => (await health(name)).status === "SERVING", 20_000);
+    await fleet.script("kill", "provision");
+    await client.jsm.streams.delete("KV_KIOSK_SESSIONS");
+    for (const name of names) {
+      await eventually(`${name} to say why`, async () => (await health(name)).status === "NOT_SERVING" && (await health(name)).reasons.some((reason) => reason.startsWith("lead: ")), 20_000);
+    }
+    assert.equal((await fleet.arcctl("provision")).status, 0);
+    for (const name of names) await eventually(`${name} to be SERVING`, async () => (await health(name)).status === "SERVING", 20_000);
+    const kiosk = await Kiosk.open(client, "kiosk-002");
+    await kiosk.touch("start");
+    await kiosk.layout("hero_grid");
+    failed = false;
+  });
+});
+
 describe("a fleet with little patience", () => {
   let fleet, client;
   let failed = true;
   before(async () => {
     fleet = await Fleet.up("--flag", "orchestrator=--idle_warning=1s", "--flag", "orchestrator=--idle_timeout=3s",
-      "--flag", "orchestrator=--person_left_grace=1s", "--flag", "orchestrator=--paid_timeout=1s");
+      "--flag", "orchestrator=--person_left_grace=1s", "--flag", "orchestrator=--paid_timeout=1s", "--flag", "orchestrator=--max_kiosks=8");
     client = await Client.connect(fleet);
   });
   after(async () => {
@@ -317,6 +443,16 @@ describe("a fleet with little patience", () => {
     await kiosk.tap("tok_visa");
     await kiosk.sessionEvent("order_completed");
     assert.equal((await kiosk.sessionEvent("ended")).payload.reason, "completed");
+  });
+  test("made-up kiosks in attract keep no place from a new one", async () => {
+    await eventually("every session to be over", async () => (await fleet.arcctlJson("sessions")).every(({ session_id }) => !session_id));
+    for (let i = 0; i < 20; ++i) await client.event("kiosk.input.touch", { event: "touch", action: "back" }, { kiosk: `made-up-${i}` });
+    await client.eventsApplied();
+    const before = await client.lastDeadLetter();
+    const kiosk = await Kiosk.open(client, "kiosk-005");
+    await kiosk.touch("start");
+    await kiosk.layout("hero_grid");
+    assert.equal(await client.lastDeadLetter(), before);
     assert.deepEqual(fleet.dead(), []);
     failed = false;
   });
