@@ -85,13 +85,8 @@ Stop::Watch::~Watch() {
 
 void Stop::Request() {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (std::exchange(requested_, true)) return;
+  if (requested_.exchange(true)) return;
   for (const std::function<void()>& callback : callbacks_) callback();
-}
-
-bool Stop::requested() const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return requested_;
 }
 
 Gender GenderOf(absl::string_view name) {

@@ -3,6 +3,7 @@
 #ifndef ARC_SERVICES_TTS_ENGINE_H_
 #define ARC_SERVICES_TTS_ENGINE_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -45,11 +46,12 @@ class Stop {
 
   // Only the first request does anything.
   void Request();
-  bool requested() const;
+  // Takes no lock: callbacks may wait for who asks this.
+  bool requested() const { return requested_; }
 
  private:
-  mutable std::mutex mutex_;
-  bool requested_ = false;
+  std::mutex mutex_;  // held while callbacks run
+  std::atomic<bool> requested_{false};
   std::list<std::function<void()>> callbacks_;
 };
 

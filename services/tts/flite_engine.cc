@@ -11,6 +11,7 @@
 #include "services/tts/pronunciations.h"
 
 // The voices' libraries come without headers. Registering a voice again returns the one that there is.
+// NOLINTBEGIN(readability-identifier-naming): flite's names
 extern "C" {
 cst_voice* register_cmu_us_slt(const char* voxdir);
 cst_voice* register_cmu_us_rms(const char* voxdir);
@@ -18,6 +19,7 @@ cst_voice* register_cmu_us_awb(const char* voxdir);
 cst_voice* register_cmu_us_kal16(const char* voxdir);
 cst_lexicon* cmu_lex_init(void);
 }
+// NOLINTEND(readability-identifier-naming)
 
 namespace arc::tts {
 namespace {
@@ -78,6 +80,7 @@ class FliteEngine : public Engine {
 
   std::vector<Voice> voices() const override {
     std::vector<Voice> voices;
+    voices.reserve(kSpeakers.size());
     for (const Speaker& speaker : kSpeakers) {
       voices.push_back({std::string(speaker.id), std::string(speaker.language), speaker.gender});
     }

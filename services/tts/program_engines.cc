@@ -64,7 +64,7 @@ absl::Status RunChild(Child& child, const std::string& text, absl::Duration time
     }
     if (*count == 0) break;
     total += *count;
-    const absl::Status taken = take(absl::string_view(buffer.data(), *count));
+    absl::Status taken = take(absl::string_view(buffer.data(), *count));
     if (!taken.ok()) {
       child.Kill();
       return taken;
@@ -166,7 +166,7 @@ class PiperEngine : public Engine {
   absl::Status Start() override {
     RETURN_IF_ERROR(CheckProgram(options_.program));
     RETURN_IF_ERROR(ReadVoices());
-    const absl::Status tried = Try(*this, voices().front());
+    absl::Status tried = Try(*this, voices().front());
     if (tried.ok()) return tried;
     return absl::Status(tried.code(), absl::StrCat(options_.program, ": ", tried.message()));
   }

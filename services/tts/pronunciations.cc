@@ -201,15 +201,15 @@ constexpr Pronunciation kTable[] = {
     {"za'atar", "z aa1 t aa0 r"},
 };
 
-const absl::flat_hash_map<absl::string_view, absl::string_view>& EspeakNames() {
-  static const auto* const kNames = new absl::flat_hash_map<absl::string_view, absl::string_view>{
+const absl::flat_hash_map<absl::string_view, absl::string_view>& Espeanames() {
+  static const auto* const names = new absl::flat_hash_map<absl::string_view, absl::string_view>{
       {"aa", "A:"}, {"ae", "a"},  {"ah", "V"}, {"ao", "O:"}, {"aw", "aU"}, {"ax", "@"},  {"ay", "aI"},
       {"b", "b"},   {"ch", "tS"}, {"d", "d"},  {"dh", "D"},  {"eh", "E"},  {"er", "3:"}, {"ey", "eI"},
       {"f", "f"},   {"g", "g"},   {"hh", "h"}, {"ih", "I"},  {"iy", "i:"}, {"jh", "dZ"}, {"k", "k"},
       {"l", "l"},   {"m", "m"},   {"n", "n"},  {"ng", "N"},  {"ow", "oU"}, {"oy", "OI"}, {"p", "p"},
       {"r", "r"},   {"s", "s"},   {"sh", "S"}, {"t", "t"},   {"th", "T"},  {"uh", "U"},  {"uw", "u:"},
       {"v", "v"},   {"w", "w"},   {"y", "j"},  {"z", "z"},   {"zh", "Z"}};
-  return *kNames;
+  return *names;
 }
 
 std::string ToEspeak(absl::string_view phones) {
@@ -220,7 +220,7 @@ std::string ToEspeak(absl::string_view phones) {
       stressed = phone.back() == '1';
       phone.remove_suffix(1);
     }
-    absl::StrAppend(&out, stressed ? "'" : "", EspeakNames().at(phone));
+    absl::StrAppend(&out, stressed ? "'" : "", Espeanames().at(phone));
   }
   return out;
 }
@@ -232,13 +232,13 @@ absl::Span<const Pronunciation> Pronunciations() {
 }
 
 std::string EspeakPhonemes(absl::string_view word) {
-  static const auto* const kWords = [] {
+  static const auto* const all_words = [] {
     auto* words = new absl::flat_hash_map<std::string, std::string>;
     for (const Pronunciation& entry : kTable) words->emplace(entry.word, ToEspeak(entry.phones));
     return words;
   }();
-  const auto found = kWords->find(absl::AsciiStrToLower(word));
-  return found == kWords->end() ? "" : found->second;
+  const auto found = all_words->find(absl::AsciiStrToLower(word));
+  return found == all_words->end() ? "" : found->second;
 }
 
 }  // namespace arc::tts

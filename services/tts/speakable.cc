@@ -1452,13 +1452,8 @@ std::string WithoutMarkdown(absl::string_view line) {
         if (close != absl::string_view::npos) i = close;
       }
       out.push_back(' ');
-    } else if (c == '!' && next == '[') {
-      continue;
-    } else if (c == '*' && !(IsDigit(previous) && IsDigit(next))) {
-      continue;
-    } else if (c == '~' && (previous == '~' || next == '~')) {
-      continue;
-    } else if (c == '`' || c == '\\' || c == '{' || c == '}' || c == '^') {
+    } else if ((c == '!' && next == '[') || (c == '*' && !(IsDigit(previous) && IsDigit(next))) ||
+               (c == '~' && (previous == '~' || next == '~')) || absl::StrContains("`\\{}^", c)) {
       continue;
     } else if (c == '_') {
       const size_t begin = line.rfind(' ', i) == absl::string_view::npos ? 0 : line.rfind(' ', i) + 1;

@@ -42,7 +42,7 @@ TEST_P(SpeakableTest, IsSaidAs) {
   EXPECT_EQ(Speakable(GetParam().written, {}), GetParam().said);
 }
 
-const Case kMoney[] = {
+constexpr Case kMoney[] = {
     {"Price", "That's $12.99.", "That's twelve dollars and ninety nine cents."},
     {"RoundPrice", "$12.00", "twelve dollars"},
     {"WholePrice", "It is $5", "It is five dollars"},
@@ -78,7 +78,7 @@ const Case kMoney[] = {
 INSTANTIATE_TEST_SUITE_P(Money, SpeakableTest, testing::ValuesIn(kMoney),
                          [](const auto& i) { return i.param.name; });
 
-const Case kNumbers[] = {
+constexpr Case kNumbers[] = {
     {"Small", "You have 3 items", "You have three items"},
     {"Teens", "13 and 19", "thirteen and nineteen"},
     {"Hundreds", "850", "eight hundred fifty"},
@@ -135,7 +135,7 @@ const Case kNumbers[] = {
 INSTANTIATE_TEST_SUITE_P(Numbers, SpeakableTest, testing::ValuesIn(kNumbers),
                          [](const auto& i) { return i.param.name; });
 
-const Case kIdentifiers[] = {
+constexpr Case kIdentifiers[] = {
     {"OrderCode", "Order A12", "Order ay twelve"},
     {"LongOrderCode", "A105 is ready", "ay one zero five is ready"},
     {"DashedCode", "B-7", "B seven"},
@@ -157,7 +157,7 @@ const Case kIdentifiers[] = {
 INSTANTIATE_TEST_SUITE_P(Identifiers, SpeakableTest, testing::ValuesIn(kIdentifiers),
                          [](const auto& i) { return i.param.name; });
 
-const Case kTimes[] = {
+constexpr Case kTimes[] = {
     {"HalfPast", "5:30", "five thirty"},
     {"Pm", "at 5:30 pm", "at five thirty P M"},
     {"PmAttached", "7pm", "seven P M"},
@@ -180,7 +180,7 @@ const Case kTimes[] = {
 INSTANTIATE_TEST_SUITE_P(Times, SpeakableTest, testing::ValuesIn(kTimes),
                          [](const auto& i) { return i.param.name; });
 
-const Case kWords[] = {
+constexpr Case kWords[] = {
     {"Accents", "jalape\u00f1os, cr\u00e8me br\u00fbl\u00e9e, a\u00e7a\u00ed",
      "jalapenos, creme brulee, acai"},
     {"Vietnamese", "ph\u1edf and b\u00e1nh m\u00ec", "pho and banh mi"},

@@ -62,6 +62,7 @@ class ScriptedEngine : public Engine {
     for (absl::Duration done; done < length_; done += absl::Milliseconds(10)) {
       if (!sink(audio::Samples(160, 1000), 16000)) return absl::CancelledError("no more is wanted");
     }
+    signal_.Set([&] { ++finished_; });
     return failure;
   }
 
@@ -82,6 +83,11 @@ class ScriptedEngine : public Engine {
     return signal_.Await(absl::StrCat(sentences, " sentences to begin"), kLimit,
                          [&] { return said_.size() >= sentences; });
   }
+  // Until all sound of `sentences` has been handed over.
+  bool AwaitFinished(size_t sentences) {
+    return signal_.Await(absl::StrCat(sentences, " sentences to be made"), kLimit,
+                         [&] { return finished_ >= sentences; });
+  }
   std::vector<std::string> said() {
     std::vector<std::string> said;
     signal_.Read([&] { said = said_; });
@@ -91,6 +97,7 @@ class ScriptedEngine : public Engine {
  private:
   Signal signal_;
   int open_ = 0;
+  size_t finished_ = 0;
   std::vector<std::string> said_;
   mutable std::mutex mutex_;
   absl::Status failure_;
@@ -235,6 +242,7 @@ TEST_F(TtsTest, TheFirstSentenceIsOutWhileTheSecondIsStillMade) {
   Make();
   engine_.Open(1);
   ASSERT_THAT(tts_->Say(MakeRequest("r", "One. Two.")), IsOk());
+  ASSERT_TRUE(engine_.AwaitFinished(1));
   ASSERT_TRUE(engine_.AwaitBegun(2));
   EXPECT_THAT(recorder_.frames("r"), SizeIs(kFramesASecond));
   EXPECT_FALSE(recorder_.has_completed("r"));
@@ -248,7 +256,7 @@ TEST_F(TtsTest, NoMoreThanTheLeadIsSentAheadOfItsPlaying) {
   engine_.Open(4);
   ASSERT_THAT(tts_->Say(MakeRequest("r", "One. Two. Three. Four.")), IsOk());
   ASSERT_TRUE(recorder_.AwaitFrames("r", 2 * kFramesASecond));
-  ASSERT_TRUE(engine_.AwaitBegun(4)) << "the next two seconds are made meanwhile";
+  ASSERT_TRUE(engine_.AwaitFinished(4)) << "the next two seconds are made meanwhile";
   EXPECT_THAT(recorder_.frames("r"), SizeIs(2 * kFramesASecond));
   size_t most = 0;
   for (int i = 1; i <= 10; ++i) {
@@ -271,7 +279,7 @@ TEST_F(TtsTest, ALongTextIsNotMadeAheadOfItsPlaying) {
   for (int i = 0; i < 60; ++i)
     absl::StrAppend(&text, "Word ", std::string(static_cast<size_t>(i) + 1, 'x'), ". ");
   ASSERT_THAT(tts_->Say(MakeRequest("r", text)), IsOk());
-  ASSERT_TRUE(engine_.AwaitBegun(4));
+  ASSERT_TRUE(engine_.AwaitFinished(4));
   clock_.Advance(absl::Milliseconds(50));
   EXPECT_THAT(engine_.said().size(), Le(4U)) << "two seconds are sent, two wait";
 }
@@ -285,7 +293,7 @@ TEST_F(TtsTest, AGapInTheSynthesisIsNoReasonToHurryAfterwards) {
   clock_.Advance(absl::Seconds(60));
   engine_.Open(3);
   ASSERT_TRUE(recorder_.AwaitFrames("r", 3 * kFramesASecond));
-  ASSERT_TRUE(engine_.AwaitBegun(4));
+  ASSERT_TRUE(engine_.AwaitFinished(4));
   EXPECT_THAT(recorder_.frames("r"), SizeIs(3 * kFramesASecond)) << "a lead from where it went on";
 }
 
