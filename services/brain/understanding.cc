@@ -477,12 +477,13 @@ class Parser {
       Push(ActKind::kNo);
       return true;
     }
-    if (Full(text_, patterns::Total())) {
-      Push(ActKind::kTotal);
+    const bool sum = ARC_HAS(text_, "\\b(?:how much|total|altogether|come to|comes to|owe|damage)\\b");
+    if (!sum && Full(text_, patterns::ShowCart())) {
+      Push(ActKind::kShowCart);
       return true;
     }
-    if (Full(text_, patterns::ShowCart())) {
-      Push(ActKind::kShowCart);
+    if (Full(text_, patterns::Total())) {
+      Push(ActKind::kTotal);
       return true;
     }
     if (Full(text_, patterns::Recommend()) || (Full(text_, patterns::MayRecommend()) && !AnyWholeDish())) {
@@ -1136,7 +1137,7 @@ class Parser {
         lead.clear();
         spoken.dishes.push_back(std::move(wanted));
         reset();
-            } else {
+      } else {
         spoken.residue.push_back(phrase);
         article = definite = false;
       }
@@ -1459,8 +1460,9 @@ class Parser {
         const bool owned =
             i > begin && (words[i - 1] == "my" || words[i - 1] == "our" || words[i - 1] == "your");
         bare = !count.has_value() && !article && !definite && !asked_for;
+        const bool senseless = !asked_for && !spoken.residue.empty();  // "open the window"
         unknown_fresh =
-            !of_place && !owned &&
+            !of_place && !owned && !senseless &&
             (count.has_value() || article || definite || (fresh && (asked_for || end - begin <= 2)));
       }
       unknown.push_back(word);

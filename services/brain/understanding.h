@@ -34,7 +34,7 @@ struct Wanted {
   bool partitive = false;                    // "one of the"
   bool pointed = false;                      // "in the", "on the": wishes came before it
   bool whole = false;                        // by a whole name or synonym
-  bool bare = false;  // an unknown word that nothing introduces as a dish
+  bool bare = false;                         // an unknown word that nothing introduces as a dish
   double quality = 1;
 };
 
