@@ -1261,8 +1261,7 @@ void Look(Turn& turn, MenuCache& menu) {
 }
 
 void UnderstandNode(Turn& turn) {
-  turn.understood = Understand(turn.words, *turn.lexicon, turn.dialogue, turn.lines,
-                               turn.snapshot.has_value() ? turn.snapshot->state : "");
+  turn.understood = Understand(turn.words, *turn.lexicon, turn.dialogue, turn.lines);
   turn.confidence = turn.understood.confidence;
 }
 
@@ -1295,8 +1294,16 @@ bool NeedsSearch(const Act& act) {
   }
 }
 
+bool SameWords(absl::string_view a, absl::string_view b) {
+  const Words x = menu::Tokenize(a);
+  const Words y = menu::Tokenize(b);
+  return x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(), [](const auto& p, const auto& q) {
+           return menu::Stem(p) == menu::Stem(q);
+         });
+}
+
 // Asks the menu about words that no dish is called by.
-void SearchNode(Turn& turn) {
+void SearchNode(Turn& turn, MenuCache& menu) {
   for (Act& act : turn.understood.acts) {
     if (!NeedsSearch(act) || turn.tools->late()) continue;
     if (act.kind == ActKind::kBrowse) {
@@ -1341,6 +1348,18 @@ void SearchNode(Turn& turn) {
         return absl::c_any_of(name, [&](const std::string& other) { return Alike(word, other); });
       });
       if (within) called.push_back(item.id);
+    }
+    // So are its synonyms.
+    std::vector<int64_t> unread;
+    for (const messages::SearchItem& item : items) {
+      const Dish* dish = turn.lexicon->Find(item.id);
+      if (dish == nullptr || !dish->detailed) unread.push_back(item.id);
+    }
+    for (const absl::StatusOr<MenuItem>& item : menu.Fresh(unread, *turn.tools)) {
+      if (!item.ok()) continue;
+      for (const std::string& synonym : item->synonyms) {
+        if (SameWords(synonym, wanted.phrase)) called = {item->id};
+      }
     }
     if (!called.empty()) {
       wanted.dishes = called;
@@ -1575,7 +1594,8 @@ void Brain::Build() {
     UnderstandNode(turn);
     if (model_ == nullptr) turn.engine_latency += clock_.Now() - begin;
   });
-  graph_.AddNode("search", "words that no dish is called by", SearchNode);
+  graph_.AddNode("search", "words that no dish is called by",
+                 [this](Turn& turn) { SearchNode(turn, menu_); });
   graph_.AddNode("inspect", "dishes as they are now", [this](Turn& turn) { Inspect(turn, menu_); });
   graph_.AddNode("decide", "intents, warnings, questions",
                  [this](Turn& turn) { Decider(turn, options_).Run(); });
@@ -1632,6 +1652,8 @@ Outcome Brain::Handle(const messages::BrainRequest& request, Tools& tools) {
 
   Outcome outcome;
   outcome.path = graph_.Run(turn);
+  outcome.took = clock_.Now() - start;
+  outcome.engine_took = turn.engine_latency;
 
   const auto make_error = [&](const std::string& type, const std::string& message, int64_t retries,
                               std::string fallback) {
@@ -1691,7 +1713,7 @@ Outcome Brain::Handle(const messages::BrainRequest& request, Tools& tools) {
   for (const messages::ToolSpan& span : log.spans()) response.metadata.tools_called.push_back(span.tool);
   response.metadata.confidence_score = confidence;
   response.performance.llm_latency_ms = absl::ToInt64Milliseconds(turn.engine_latency);
-  response.performance.total_processing_ms = absl::ToInt64Milliseconds(clock_.Now() - start);
+  response.performance.total_processing_ms = absl::ToInt64Milliseconds(outcome.took);
   response.performance.tools = log.spans();
 
   if (turn.model_failure.has_value() && !outcome.error.has_value()) {

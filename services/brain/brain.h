@@ -27,6 +27,8 @@ struct Outcome {
   std::optional<messages::AgentError> error;
   std::optional<messages::BrainResponse> response;
   std::vector<std::string> path;  // names of the nodes that ran
+  absl::Duration took;            // all of it
+  absl::Duration engine_took;     // understanding, without tools
 };
 
 struct BrainOptions {

@@ -319,6 +319,20 @@ TEST_F(BrainTest, ADialogueOfOthersIsIgnoredWhenItIsNotOurs) {
   }
 }
 
+TEST(LargeMenuTest, IsGroundedBySearchAndDetails) {
+  BrainOptions options;
+  options.menu.max_detailed = 10;
+  TestKiosk kiosk(ARC_SOURCE_DIR "/deploy/demo/menu.json", options);
+  kiosk.Say("two volcano burgers without onions and a large iced cola");
+  kiosk.Say("and a fanta");
+  const auto cart = kiosk.Snapshot().cart;
+  ASSERT_THAT(cart.lines, SizeIs(3));
+  EXPECT_EQ(cart.lines[0].quantity, 2);
+  EXPECT_THAT(cart.lines[0].customizations, ElementsAre("No Onions"));
+  EXPECT_THAT(cart.lines[1].customizations, ElementsAre("Large"));
+  EXPECT_EQ(cart.lines[2].item_id, 204);
+}
+
 TEST_F(BrainTest, EveryNodeOfTheGraphIsReachable) {
   const std::string dot = kiosk_.brain().GraphDot();
   for (const auto& node : kiosk_.brain().graph().nodes()) {

@@ -317,16 +317,15 @@ struct Spoken {
 
 bool IsNoteWord(absl::string_view word) {
   static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
-      "small", "medium", "rare", "spicy", "mild", "toasted", "crispy",
-      "plain", "warm",   "cold", "hot",   "dry",  "burnt"};
+      "small",  "medium", "large", "decaf", "rare", "spicy", "mild", "toasted",
+      "crispy", "plain",  "warm",  "cold",  "hot",  "dry",   "burnt"};
   return kWords->contains(word);
 }
 
 class Parser {
  public:
-  Parser(Words words, const Lexicon& lexicon, const Dialogue& dialogue, const std::vector<OrderLine>& cart,
-         absl::string_view state)
-      : words_(std::move(words)), lexicon_(lexicon), dialogue_(dialogue), cart_(cart), state_(state) {}
+  Parser(Words words, const Lexicon& lexicon, const Dialogue& dialogue, const std::vector<OrderLine>& cart)
+      : words_(std::move(words)), lexicon_(lexicon), dialogue_(dialogue), cart_(cart) {}
 
   Understanding Run() {
     ReadConstraints(words_, out_);
@@ -733,7 +732,7 @@ class Parser {
     } else if (Has(text, patterns::AsksGeneral()) && (!options || !dishes.empty())) {
       pointed = !dishes.empty() || ARC_HAS(text, "\\b(?:it|that|this|them|those)\\b");
     }
-    if (topic == Topic::kContains || topic == Topic::kDiet) DropAsked(dishes, allergens, diets);
+    if (topic == Topic::kContains || topic == Topic::kDiet) DropAsked(dishes);
     if (pointed) {
       const bool pronoun = ARC_HAS(text, "\\b(?:it|that|this|they|them|those|these|one)\\b");
       // The dish that is named last before "in it" and the like; combos of categories are a list.
@@ -818,16 +817,14 @@ class Parser {
   }
 
   // "Is there cheese in the falafel wrap" asks about one dish, not about cheese dishes.
-  static void DropAsked(std::vector<Wanted>& dishes, const std::vector<std::string>& allergens,
-                        const std::vector<std::string>& diets) {
+  static void DropAsked(std::vector<Wanted>& dishes) {
     if (dishes.size() < 2) return;
     std::vector<Wanted> kept;
     for (Wanted& wanted : dishes) {
       const bool asked = !AllergensNamed(wanted.phrase).empty() || !DietNamed(wanted.phrase).empty();
       if (!asked) kept.push_back(std::move(wanted));
     }
-    static_cast<void>(allergens);
-    static_cast<void>(diets);
+
     if (!kept.empty()) dishes = std::move(kept);
   }
 
@@ -1378,7 +1375,8 @@ class Parser {
         continue;
       }
       if (unknown.empty() && IsNoteWord(word) &&
-          (current() != nullptr || word == "small" || word == "medium")) {
+          (current() != nullptr || word == "small" || word == "medium" || word == "large" ||
+           word == "decaf")) {
         if (count.has_value() || article) {
           lead.push_back({Polarity::kPlain, word});
         } else {
@@ -1639,18 +1637,16 @@ class Parser {
     if (Has(text, *kMeant)) meant = true;
     if (text.empty() || (Has(text, patterns::QuestionStart()) && !Has(text, patterns::OrderQuestion())))
       return;
-    if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text, meant)) return;
+    if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text)) return;
 
     const Words words = Split(text);
     std::vector<Clause> clauses = Clauses(words);
     // "add" behind a dish begins a wish ("veggie burger add avocado"); the clause reader sees to that.
-    size_t at = 0;
     if (clauses.empty() || clauses.front().at > 0) {
       const size_t end = clauses.empty() ? words.size() : clauses.front().at;
       ReadAdd(words, 0, end, corrects, meant, false);
-      at = end;
     }
-    static_cast<void>(at);
+
     for (size_t i = 0; i < clauses.size(); ++i) {
       const size_t begin = clauses[i].at + clauses[i].length;
       const size_t end = i + 1 < clauses.size() ? clauses[i + 1].at : words.size();
@@ -1750,7 +1746,7 @@ class Parser {
   }
 
   // "a cola zero instead of the coke", "make it two instead of one", "four burgers not two"
-  bool ReadInstead(const std::string& text, bool meant) {
+  bool ReadInstead(const std::string& text) {
     static const auto* const kInsteadOf =
         new RE2("(.+?) (?:instead of|rather than|in place of) (?:the |a |an |my |just )?(.+)");
     static const auto* const kNot = new RE2("(.+?) (?:and )?not (?:the |a |an |just )?(.+)");
@@ -1827,7 +1823,7 @@ class Parser {
     std::vector<Clause> clauses = Clauses(wanted_words);
     const size_t begin = clauses.empty() ? 0 : clauses.back().at + clauses.back().length;
     Spoken wanted = ReadPhrase(wanted_words, begin, wanted_words.size(), true);
-    static_cast<void>(meant);
+
     if (wanted.dishes.empty()) return false;
     if (LinesOf(unwanted.dishes.front()).empty()) {
       for (Wanted& dish : wanted.dishes) AddOne(std::move(dish));
@@ -1927,8 +1923,6 @@ class Parser {
     const bool instead = ARC_HAS(text, "\\binstead\\b");
     if (spoken.dishes.empty()) {
       if (!spoken.loose.empty()) {
-        const bool lone_article = spoken.article && !spoken.count.has_value();
-        static_cast<void>(lone_article);
         Modify(spoken.loose, spoken.of_them ? spoken.count : std::nullopt);
         return;
       }
@@ -2075,10 +2069,9 @@ class Parser {
           act = Act{};
           act.kind = ActKind::kModify;
           Point(act, line);
-          // A wish that was granted before is taken back.
-          const std::string extra = MatchCustomisation(dish->item, {Polarity::kExtra, wanted.phrase});
+
           act.what.wishes = wishes;
-          static_cast<void>(extra);
+
           out_.acts.push_back(std::move(act));
           continue;
         }
@@ -2232,7 +2225,7 @@ class Parser {
   const Lexicon& lexicon_;
   const Dialogue& dialogue_;
   const std::vector<OrderLine>& cart_;
-  const absl::string_view state_;
+
   Understanding out_;
   bool greeted_ = false;
   bool thanked_ = false;
@@ -2269,8 +2262,8 @@ std::optional<Understanding> UnderstandSmallTalk(const Words& words) {
 }
 
 Understanding Understand(const Words& words, const Lexicon& lexicon, const Dialogue& dialogue,
-                         const std::vector<messages::OrderLine>& cart, absl::string_view state) {
-  return Parser(words, lexicon, dialogue, cart, state).Run();
+                         const std::vector<messages::OrderLine>& cart) {
+  return Parser(words, lexicon, dialogue, cart).Run();
 }
 
 }  // namespace arc::brain

@@ -100,9 +100,9 @@ Constraints TakeConstraints(Words& words);
 // What only looks at the sentence itself: greetings, thanks, help. Empty when more has to be known.
 std::optional<Understanding> UnderstandSmallTalk(const Words& words);
 
-// `cart` are the lines of the kiosk's cart, in its order; `state` is the screen's state, empty when unknown.
+// `cart` are the lines of the kiosk's cart, in its order.
 Understanding Understand(const Words& words, const Lexicon& lexicon, const Dialogue& dialogue,
-                         const std::vector<messages::OrderLine>& cart, absl::string_view state);
+                         const std::vector<messages::OrderLine>& cart);
 
 }  // namespace arc::brain
 

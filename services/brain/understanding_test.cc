@@ -23,7 +23,7 @@ class UnderstandingTest : public ::testing::Test {
     lexicon_ = MenuCache().Get(log).value();
   }
   Understanding Read(const std::string& text) {
-    return Understand(Normalise(text), *lexicon_, dialogue_, cart_, "cart");
+    return Understand(Normalise(text), *lexicon_, dialogue_, cart_);
   }
   void InCart(int64_t id, int64_t quantity, std::vector<std::string> customizations = {}) {
     messages::OrderLine line;
