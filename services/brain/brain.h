@@ -20,7 +20,7 @@
 
 namespace arc::brain {
 
-struct Turn;  // the graph's state, in brain.cc
+struct Turn;  // the graph's state, in decide.h
 
 // What one request came to. A failed engine gives both: the error, and the rules' answer.
 struct Outcome {

@@ -89,14 +89,6 @@ struct Understanding {
   double confidence = 1;
 };
 
-// Takes what customers say about allergies and diets out of `words`; the names are added to the result.
-struct Constraints {
-  std::vector<std::string> exclude_allergens;
-  std::vector<std::string> dietary_filters;
-  std::vector<std::string> unknown_allergens;
-};
-Constraints TakeConstraints(Words& words);
-
 // What only looks at the sentence itself: greetings, thanks, help. Empty when more has to be known.
 std::optional<Understanding> UnderstandSmallTalk(const Words& words);
 
