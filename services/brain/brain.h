@@ -20,13 +20,15 @@
 
 namespace arc::brain {
 
-struct Turn;  // the graph's state, in brain.cc
+struct Turn;  // the graph's state, in decide.h
 
 // What one request came to. A failed engine gives both: the error, and the rules' answer.
 struct Outcome {
   std::optional<messages::AgentError> error;
   std::optional<messages::BrainResponse> response;
   std::vector<std::string> path;  // names of the nodes that ran
+  absl::Duration took;            // all of it
+  absl::Duration engine_took;     // understanding, without tools
 };
 
 struct BrainOptions {

@@ -59,6 +59,7 @@ const absl::flat_hash_map<std::string, std::vector<std::string>>& Equivalents() 
     add({"ice", "iced"});
     add({"tomato", "tomatoes"});
     add({"peppermint", "mint"});
+    add({"dip", "sauce"});
     return map;
   }();
   return *kMap;
@@ -125,12 +126,18 @@ Custom ParseCustom(absl::string_view name) {
   return custom;
 }
 
+// Words that sound alike and are written alike as well: a steak is no stick.
+bool SoundsLike(absl::string_view a, absl::string_view b) {
+  const int errors = std::min(a.size(), b.size()) < 6 ? 1 : 2;
+  return SoundAlike(SoundsOf(a), SoundsOf(b)) && menu::EditDistance(a, b, errors) <= errors;
+}
+
 bool AlikeStems(absl::string_view a, absl::string_view b) {
   if (a == b || AreEquivalent(a, b)) return true;
   if (a.size() < 4 || b.size() < 4) return false;
   const int allowed = menu::ErrorsAllowed(std::min(a.size(), b.size()));
   if (menu::EditDistance(a, b, allowed) <= allowed) return true;
-  return SoundAlike({SoundOf(a)}, {SoundOf(b)});
+  return SoundsLike(a, b);
 }
 
 // Whether each of `few` is like one of `many`.
@@ -281,8 +288,9 @@ Lexicon::Lexicon(std::string currency, std::vector<messages::MenuCategory> categ
 uint32_t Lexicon::EntryOf(absl::string_view word) {
   const std::string stem = menu::Stem(word);
   const auto [found, added] = entry_of_.emplace(stem, static_cast<uint32_t>(entries_.size()));
-  if (added) entries_.push_back({stem, {}, {}});
+  if (added) entries_.push_back({stem, {}, {}, {}});
   Entry& entry = entries_[found->second];
+  if (!absl::c_linear_search(entry.words, word)) entry.words.emplace_back(word);
   for (std::string& sound : SoundsOf(word)) {
     if (!absl::c_linear_search(entry.sounds, sound)) entry.sounds.push_back(std::move(sound));
   }
@@ -331,7 +339,12 @@ std::vector<Lexicon::Alternative> Lexicon::AlternativesOf(absl::string_view word
   for (uint32_t i = 0; i < entries_.size(); ++i) {
     const Entry& entry = entries_[i];
     if (entry.stem.size() < 3) continue;
-    if (SoundAlike(sounds, entry.sounds)) {
+    // What sounds alike is written alike as well: a steak is no stick.
+    const int errors = word.size() < 6 ? 1 : 2;
+    const bool written_alike = absl::c_any_of(entry.words, [&](const std::string& other) {
+      return menu::EditDistance(word, other, errors) <= errors;
+    });
+    if (written_alike && SoundAlike(sounds, entry.sounds)) {
       alternatives.push_back({i, 0.85});
     } else if (allowed > 0 && entry.stem[0] == stem[0] &&
                menu::EditDistance(stem, entry.stem, allowed) <= allowed) {

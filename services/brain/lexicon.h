@@ -98,6 +98,7 @@ class Lexicon {
   };
   struct Entry {
     std::string stem;
+    std::vector<std::string> words;  // as the menu writes it
     std::vector<std::string> sounds;
     std::vector<std::pair<uint32_t, uint32_t>> places;  // phrase, position
   };

@@ -49,8 +49,12 @@ const RE2& AsksOptions();
 const RE2& Compares();
 const RE2& OffTopic();
 
-inline bool Full(const std::string& text, const RE2& pattern) { return RE2::FullMatch(text, pattern); }
-inline bool Has(const std::string& text, const RE2& pattern) { return RE2::PartialMatch(text, pattern); }
+inline bool Full(const std::string& text, const RE2& pattern) {
+  return RE2::FullMatch(text, pattern);
+}
+inline bool Has(const std::string& text, const RE2& pattern) {
+  return RE2::PartialMatch(text, pattern);
+}
 
 }  // namespace arc::brain::patterns
 

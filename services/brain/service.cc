@@ -150,14 +150,12 @@ void Service::OnRequest(bus::Message message) {
     }
     return;
   }
-  executor_.Run([this, message = std::move(message), request = *std::move(request), answer] {
-    Work(message, request, answer);
-  });
+  executor_.Run([this, request = *std::move(request), answer] { Work(request, answer); });
 }
 
 void Service::Refuse(const bus::Message& message, const absl::Status& error) {
   metrics_.Increment(brain_metrics::kRequests, "requests by outcome", {{"outcome", "malformed"}});
-  Log(LogLevel::kWarning, "malformed request", {{"error", std::string(error.message())}});
+
   const std::string request_id = RequestIdOf(message.body);
   if (!request_id.empty()) {
     metrics_.Increment(brain_metrics::kErrors, "agent.brain.error by type", {{"type", "invalid_request"}});
@@ -180,8 +178,7 @@ void Service::Refuse(const bus::Message& message, const absl::Status& error) {
   });
 }
 
-void Service::Work(const bus::Message& message, const messages::BrainRequest& request,
-                   const std::shared_ptr<Answer>& answer) {
+void Service::Work(const messages::BrainRequest& request, const std::shared_ptr<Answer>& answer) {
   bus::CallContext context;
   context.session_id = request.session_id;
   context.trace_id = request.trace_id;
@@ -203,7 +200,7 @@ void Service::Work(const bus::Message& message, const messages::BrainRequest& re
     out.push_back(
         MakeMessage(subjects::kBrainResponse, reply_body, request.trace_id, request.context.kiosk_id));
   }
-  static_cast<void>(message);
+
   Count(outcome);
   Finish(answer, std::move(out), std::move(reply_body));
 }
@@ -263,9 +260,9 @@ void Service::Count(const Outcome& outcome) {
     const messages::BrainResponse& response = *outcome.response;
     const std::string engine = response.metadata.llm_model == "rules" ? "rules" : "model";
     metrics_.Observe(brain_metrics::kLatencyMs, "time from request to answer", {{"engine", engine}},
-                     static_cast<double>(response.performance.total_processing_ms));
+                     absl::ToDoubleMilliseconds(outcome.took));
     metrics_.Observe(brain_metrics::kEngineMs, "time of understanding, without tools", {{"engine", engine}},
-                     static_cast<double>(response.performance.llm_latency_ms));
+                     absl::ToDoubleMilliseconds(outcome.engine_took));
     for (const messages::ToolSpan& span : response.performance.tools) {
       metrics_.Observe(brain_metrics::kToolMs, "time of a tool call", {{"tool", span.tool}},
                        static_cast<double>(span.latency_ms));

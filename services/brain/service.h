@@ -67,8 +67,7 @@ class Service {
 
   void OnRequest(bus::Message message);
   void Refuse(const bus::Message& message, const absl::Status& error);
-  void Work(const bus::Message& message, const messages::BrainRequest& request,
-            const std::shared_ptr<Answer>& answer);
+  void Work(const messages::BrainRequest& request, const std::shared_ptr<Answer>& answer);
   void Finish(const std::shared_ptr<Answer>& answer, std::vector<bus::Message> messages,
               std::string reply_body);
   void Forget(absl::Time now);

@@ -14,8 +14,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "services/brain/constraints.h"
 #include "services/brain/patterns.h"
-#include "services/menu/catalogue.h"
 #include "services/menu/text_analysis.h"
 
 namespace arc::brain {
@@ -45,259 +45,8 @@ Words Split(absl::string_view text) {
     return Full(text, *kHere);                         \
   }())
 
-// Allergens and diets.
-
-// What else people call an allergen; the menu's own names and usual ones are menu::AllergenBits().
-std::vector<std::string> AllergensNamed(const std::string& phrase) {
-  static const auto* const kMore = new std::vector<std::pair<std::string, std::vector<std::string>>>{
-      {"dairy products", {"dairy"}},
-      {"milk products", {"dairy"}},
-      {"cheese", {"dairy"}},
-      {"butter", {"dairy"}},
-      {"cream", {"dairy"}},
-      {"cows milk", {"dairy"}},
-      {"cow milk", {"dairy"}},
-      {"yoghurt", {"dairy"}},
-      {"seafood", {"fish", "crustaceans", "molluscs"}},
-      {"bread", {"gluten"}},
-      {"barley", {"gluten"}},
-      {"rye", {"gluten"}},
-      {"flour", {"gluten"}},
-      {"almonds", {"nuts"}},
-      {"almond", {"nuts"}},
-      {"hazelnuts", {"nuts"}},
-      {"hazelnut", {"nuts"}},
-      {"walnuts", {"nuts"}},
-      {"walnut", {"nuts"}},
-      {"cashews", {"nuts"}},
-      {"pistachios", {"nuts"}},
-      {"pecans", {"nuts"}},
-      {"crab", {"crustaceans"}},
-      {"lobster", {"crustaceans"}},
-      {"prawn", {"crustaceans"}},
-      {"shrimps", {"crustaceans"}},
-      {"mussels", {"molluscs"}},
-      {"oysters", {"molluscs"}},
-      {"squid", {"molluscs"}},
-      {"clams", {"molluscs"}},
-      {"tofu", {"soy"}},
-      {"soy sauce", {"soy"}},
-      {"anchovies", {"fish"}},
-      {"salmon", {"fish"}},
-      {"tuna", {"fish"}},
-      {"cod", {"fish"}},
-      {"tahini", {"sesame"}},
-      {"lupins", {"lupin"}},
-      {"celiac", {"gluten"}},
-      {"celiac disease", {"gluten"}},
-      {"egg whites", {"egg"}},
-      {"ground nuts", {"peanuts"}},
-      {"groundnuts", {"peanuts"}},
-      {"peanut butter", {"peanuts"}},
-      {"mayonnaise", {"egg"}},
-      {"mayo", {"egg"}},
-  };
-  for (const auto& [name, allergens] : *kMore) {
-    if (name == phrase) return allergens;
-  }
-  const std::optional<menu::Bits> bits = menu::AllergenBits(phrase);
-  if (!bits.has_value()) return {};
-  std::vector<std::string> names = menu::AllergenNamesOf(*bits);
-  // Whoever is allergic to "nuts" rarely means tree nuts alone, and a wrong guess is dangerous.
-  if (phrase == "nuts" || phrase == "nut" || phrase == "all nuts") names.push_back("peanuts");
-  return names;
-}
-
-std::string DietNamed(const std::string& phrase) {
-  static const auto* const kMore = new std::vector<std::pair<std::string, std::string>>{
-      {"vegans", "vegan"},          {"vegetarians", "vegetarian"},
-      {"veggies", "vegetarian"},    {"pescatarians", "pescatarian"},
-      {"muslim", "halal"},          {"muslims", "halal"},
-      {"wheat free", "gluten_free"}};
-  for (const auto& [name, diet] : *kMore) {
-    if (name == phrase) return diet;
-  }
-  const std::optional<menu::Bits> bits = menu::DietaryBit(phrase);
-  if (!bits.has_value()) return "";
-  const std::vector<std::string> names = menu::DietaryNamesOf(*bits);
-  if (names.size() != 1) return "";
-  // Properties that nobody needs for his health or faith are looked for, not enforced.
-  const std::string& name = names[0];
-  return name == "organic" || name == "low_carb" || name == "sugar_free" ? "" : name;
-}
-
 void AddUnique(std::vector<std::string>& to, const std::string& value) {
   if (!absl::c_linear_search(to, value)) to.push_back(value);
-}
-
-constexpr char kPerson[] =
-    "(?:(?:because |so |and |but |well |that )*(?:i|we|he|she|they|(?:my|our)(?: little| older| younger)? "
-    "[a-z]+|one of us)"
-    "(?: am| are| is| have| has| got| have got| has got| do| does| really| strictly| also| both| just| only| "
-    "all| a| an| severe| bad| very| severely)* )?";
-
-// Takes what customers say about their health and faith out of `words`.
-void ReadConstraints(Words& words, Understanding& out) {
-  static const auto* const kBefore = new RE2(
-      absl::StrCat("(", kPerson,
-                   "(?:(?:allergic|allergy|allergies|allergen|intolerant|intolerance|sensitive|sensitivity) "
-                   "(?:to|against)|"
-                   "(?:can not|must not|should not|may not|cannot) "
-                   "(?:eat|have|drink|tolerate|do|digest|take|handle)|not (?:eat|drink|tolerate|do well with)"
-                   "|avoid(?:ing)?|stay away from|steer clear of)(?: any| anything with| food with| all| "
-                   "the| things with)* )"));
-  static const auto* const kAfter = new RE2(absl::StrCat(
-      "(", kPerson, ")((?:[a-z]+ )?[a-z]+) (?:allergy|allergies|allergic|intolerant|intolerance)\\b"));
-  static const auto* const kNoForMe =
-      new RE2("\\bno (?:any )?((?:[a-z]+ )?[a-z]+) for (?:me|us|him|her|them|my [a-z]+)\\b");
-  static const auto* const kCeliac =
-      new RE2(absl::StrCat(kPerson, "\\b(?:with )?celiac(?: disease)?(?: sufferers?)?\\b"));
-  static const auto* const kIAm = new RE2(absl::StrCat(
-      "(?:(?:because |so |and |but |well |that )*(?:i|we|he|she|they|(?:my|our) [a-z]+|one of us|everyone)"
-      "(?: (?:am|are|is|have to be|has to be|try to "
-      "be|eat|eats|keep|follow|only|strictly|a|an|all|both|also|really))+ )"
-      "((?:[a-z]+ )?[a-z]+)( diet| food| only| people| eaters?)?\\b"));
-  static const auto* const kNeed = new RE2(
-      "\\b(?:i|we) (?:need|require|must have|want)(?: everything| it| my food| all| our food)*(?: to be)? "
-      "((?:[a-z]+ )?[a-z]+)( food| diet| only)?$");
-  static const auto* const kAlone = new RE2(
-      "^(?:(?:only|everything|all|strictly|it (?:has|must|needs) to be|make it all|make everything) "
-      ")?((?:[a-z]+ )?[a-z]+)"
-      "(?: (?:only|for (?:me|us)|food|thanks|diet|everything))*$");
-
-  std::string text = Join(words);
-  const auto cut = [&](size_t begin, size_t length) {
-    text = absl::StrCat(text.substr(0, begin), " ", text.substr(begin + length));
-    text = Join(Split(text));
-  };
-  // Reads allergens from `rest`; returns how many words they took, connectives included.
-  const auto read_list = [&](const Words& rest, bool unknown_too) {
-    size_t taken = 0;
-    size_t i = 0;
-    while (i < rest.size()) {
-      const std::string& word = rest[i];
-      if (word == "and" || word == "or" || word == "any" || word == "all" || word == "also" || word == "to" ||
-          word == "the" || word == "kinds" || word == "of") {
-        ++i;
-        continue;
-      }
-      size_t length = 2;
-      std::vector<std::string> found;
-      for (; length > 0 && found.empty(); --length) {
-        if (i + length > rest.size()) continue;
-        found = AllergensNamed(Join(rest, i, i + length));
-        if (!found.empty()) break;
-      }
-      if (found.empty()) {
-        if (word == "meat" || word == "animals") {
-          AddUnique(out.dietary_filters, "vegetarian");
-          length = 1;
-        } else if (word == "gluten") {
-          length = 1;
-        } else if (unknown_too && taken == 0 && !IsCommonWord(word)) {
-          AddUnique(out.unknown_allergens, word);
-          length = 1;
-        } else {
-          break;
-        }
-      }
-      for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
-      i += length;
-      if (i < rest.size() && (rest[i] == "products" || rest[i] == "product" || rest[i] == "stuff")) ++i;
-      taken = i;
-    }
-    return taken;
-  };
-
-  for (int round = 0; round < 6; ++round) {
-    re2::StringPiece groups[3];
-    const re2::StringPiece input(text);
-    if (kBefore->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
-      const auto begin = static_cast<size_t>(groups[0].data() - text.data());
-      const size_t length = groups[0].size();
-      const std::string trigger = std::string(groups[0]);
-      const bool allergy = absl::StrContains(trigger, "llerg") || absl::StrContains(trigger, "toler") ||
-                           absl::StrContains(trigger, "sensitiv");
-      const Words rest = Split(text.substr(begin + length));
-      const size_t taken = read_list(rest, allergy);
-      if (taken > 0) {
-        cut(begin, length + Join(rest, 0, taken).size());
-        continue;
-      }
-    }
-    if (kAfter->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 3)) {
-      const Words named = Split(std::string(groups[2]));
-      const auto begin = static_cast<size_t>(groups[0].data() - text.data());
-      std::vector<std::string> found = AllergensNamed(Join(named));
-      size_t kept = 0;
-      if (found.empty() && named.size() == 2) {
-        found = AllergensNamed(named[1]);
-        if (!found.empty() && groups[1].empty()) kept = named[0].size() + 1;
-      }
-      // "any allergies" is a question.
-      if (found.empty() && !named.empty() && !IsCommonWord(named.back()) && !groups[1].empty()) {
-        AddUnique(out.unknown_allergens, named.back());
-        cut(begin, groups[0].size());
-        continue;
-      }
-      if (!found.empty()) {
-        for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
-        cut(begin + kept, groups[0].size() - kept);
-        continue;
-      }
-    }
-    if (kNoForMe->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
-      const std::vector<std::string> found = AllergensNamed(std::string(groups[1]));
-      if (!found.empty()) {
-        for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
-        cut(static_cast<size_t>(groups[0].data() - text.data()), groups[0].size());
-        continue;
-      }
-    }
-    if (kCeliac->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 1) &&
-        !absl::StartsWith(text, "is ") && !absl::StartsWith(text, "what")) {
-      AddUnique(out.exclude_allergens, "gluten");
-      cut(static_cast<size_t>(groups[0].data() - text.data()), groups[0].size());
-      continue;
-    }
-    const auto diet_of = [](const re2::StringPiece& piece, size_t& unused) {
-      const Words named = Split(std::string(piece));
-      unused = 0;
-      std::string diet = DietNamed(Join(named));
-      if (diet.empty() && named.size() == 2) {
-        diet = DietNamed(named[0]);
-        if (!diet.empty()) unused = named[1].size() + 1;
-      }
-      return diet;
-    };
-    bool found = false;
-    for (const RE2* pattern : {kIAm, kNeed, kAlone}) {
-      const re2::StringPiece now(text);
-      if (!pattern->Match(now, 0, now.size(), RE2::UNANCHORED, groups, 2)) continue;
-      size_t unused = 0;
-      const std::string diet = diet_of(groups[1], unused);
-      if (diet.empty() || (unused > 0 && pattern == kAlone)) continue;
-      AddUnique(out.dietary_filters, diet);
-      const auto begin = static_cast<size_t>(groups[0].data() - text.data());
-      cut(begin, unused > 0
-                     ? static_cast<size_t>(groups[1].data() - text.data()) + groups[1].size() - unused - begin
-                     : groups[0].size());
-      found = true;
-      break;
-    }
-    if (!found) break;
-  }
-  Words left = Split(text);
-  while (!left.empty() && (left.front() == "and" || left.front() == "so" || left.front() == "but" ||
-                           left.front() == "because")) {
-    if (out.exclude_allergens.empty() && out.dietary_filters.empty() && out.unknown_allergens.empty()) break;
-    left.erase(left.begin());
-  }
-  while (!left.empty() &&
-         (left.back() == "and" || left.back() == "so" || left.back() == "but" || left.back() == "because")) {
-    left.pop_back();
-  }
-  words = std::move(left);
 }
 
 // Noun phrases.
@@ -317,19 +66,21 @@ struct Spoken {
 
 bool IsNoteWord(absl::string_view word) {
   static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
-      "small", "medium", "rare", "spicy", "mild", "toasted", "crispy",
-      "plain", "warm",   "cold", "hot",   "dry",  "burnt"};
+      "small",  "medium", "large", "decaf", "rare", "spicy", "mild", "toasted",
+      "crispy", "plain",  "warm",  "cold",  "hot",  "dry",   "burnt"};
   return kWords->contains(word);
 }
 
 class Parser {
  public:
-  Parser(Words words, const Lexicon& lexicon, const Dialogue& dialogue, const std::vector<OrderLine>& cart,
-         absl::string_view state)
-      : words_(std::move(words)), lexicon_(lexicon), dialogue_(dialogue), cart_(cart), state_(state) {}
+  Parser(Words words, const Lexicon& lexicon, const Dialogue& dialogue, const std::vector<OrderLine>& cart)
+      : words_(std::move(words)), lexicon_(lexicon), dialogue_(dialogue), cart_(cart) {}
 
   Understanding Run() {
-    ReadConstraints(words_, out_);
+    Constraints constraints = TakeConstraints(words_);
+    out_.exclude_allergens = std::move(constraints.exclude_allergens);
+    out_.dietary_filters = std::move(constraints.dietary_filters);
+    out_.unknown_allergens = std::move(constraints.unknown_allergens);
     text_ = Join(words_);
     StripManners();
     const bool constrained =
@@ -477,12 +228,13 @@ class Parser {
       Push(ActKind::kNo);
       return true;
     }
-    if (Full(text_, patterns::Total())) {
-      Push(ActKind::kTotal);
+    const bool sum = ARC_HAS(text_, "\\b(?:how much|total|altogether|come to|comes to|owe|damage)\\b");
+    if (!sum && Full(text_, patterns::ShowCart())) {
+      Push(ActKind::kShowCart);
       return true;
     }
-    if (Full(text_, patterns::ShowCart())) {
-      Push(ActKind::kShowCart);
+    if (Full(text_, patterns::Total())) {
+      Push(ActKind::kTotal);
       return true;
     }
     if (Full(text_, patterns::Recommend()) || (Full(text_, patterns::MayRecommend()) && !AnyWholeDish())) {
@@ -732,7 +484,7 @@ class Parser {
     } else if (Has(text, patterns::AsksGeneral()) && (!options || !dishes.empty())) {
       pointed = !dishes.empty() || ARC_HAS(text, "\\b(?:it|that|this|them|those)\\b");
     }
-    if (topic == Topic::kContains || topic == Topic::kDiet) DropAsked(dishes, allergens, diets);
+    if (topic == Topic::kContains || topic == Topic::kDiet) DropAsked(dishes);
     if (pointed) {
       const bool pronoun = ARC_HAS(text, "\\b(?:it|that|this|they|them|those|these|one)\\b");
       // The dish that is named last before "in it" and the like; combos of categories are a list.
@@ -817,16 +569,14 @@ class Parser {
   }
 
   // "Is there cheese in the falafel wrap" asks about one dish, not about cheese dishes.
-  static void DropAsked(std::vector<Wanted>& dishes, const std::vector<std::string>& allergens,
-                        const std::vector<std::string>& diets) {
+  static void DropAsked(std::vector<Wanted>& dishes) {
     if (dishes.size() < 2) return;
     std::vector<Wanted> kept;
     for (Wanted& wanted : dishes) {
       const bool asked = !AllergensNamed(wanted.phrase).empty() || !DietNamed(wanted.phrase).empty();
       if (!asked) kept.push_back(std::move(wanted));
     }
-    static_cast<void>(allergens);
-    static_cast<void>(diets);
+
     if (!kept.empty()) dishes = std::move(kept);
   }
 
@@ -1136,7 +886,7 @@ class Parser {
         lead.clear();
         spoken.dishes.push_back(std::move(wanted));
         reset();
-            } else {
+      } else {
         spoken.residue.push_back(phrase);
         article = definite = false;
       }
@@ -1377,7 +1127,8 @@ class Parser {
         continue;
       }
       if (unknown.empty() && IsNoteWord(word) &&
-          (current() != nullptr || word == "small" || word == "medium")) {
+          (current() != nullptr || word == "small" || word == "medium" || word == "large" ||
+           word == "decaf")) {
         if (count.has_value() || article) {
           lead.push_back({Polarity::kPlain, word});
         } else {
@@ -1459,8 +1210,9 @@ class Parser {
         const bool owned =
             i > begin && (words[i - 1] == "my" || words[i - 1] == "our" || words[i - 1] == "your");
         bare = !count.has_value() && !article && !definite && !asked_for;
+        const bool senseless = !asked_for && !spoken.residue.empty();  // "open the window"
         unknown_fresh =
-            !of_place && !owned &&
+            !of_place && !owned && !senseless &&
             (count.has_value() || article || definite || (fresh && (asked_for || end - begin <= 2)));
       }
       unknown.push_back(word);
@@ -1637,18 +1389,16 @@ class Parser {
     if (Has(text, *kMeant)) meant = true;
     if (text.empty() || (Has(text, patterns::QuestionStart()) && !Has(text, patterns::OrderQuestion())))
       return;
-    if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text, meant)) return;
+    if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text)) return;
 
     const Words words = Split(text);
     std::vector<Clause> clauses = Clauses(words);
     // "add" behind a dish begins a wish ("veggie burger add avocado"); the clause reader sees to that.
-    size_t at = 0;
     if (clauses.empty() || clauses.front().at > 0) {
       const size_t end = clauses.empty() ? words.size() : clauses.front().at;
       ReadAdd(words, 0, end, corrects, meant, false);
-      at = end;
     }
-    static_cast<void>(at);
+
     for (size_t i = 0; i < clauses.size(); ++i) {
       const size_t begin = clauses[i].at + clauses[i].length;
       const size_t end = i + 1 < clauses.size() ? clauses[i + 1].at : words.size();
@@ -1748,7 +1498,7 @@ class Parser {
   }
 
   // "a cola zero instead of the coke", "make it two instead of one", "four burgers not two"
-  bool ReadInstead(const std::string& text, bool meant) {
+  bool ReadInstead(const std::string& text) {
     static const auto* const kInsteadOf =
         new RE2("(.+?) (?:instead of|rather than|in place of) (?:the |a |an |my |just )?(.+)");
     static const auto* const kNot = new RE2("(.+?) (?:and )?not (?:the |a |an |just )?(.+)");
@@ -1825,7 +1575,7 @@ class Parser {
     std::vector<Clause> clauses = Clauses(wanted_words);
     const size_t begin = clauses.empty() ? 0 : clauses.back().at + clauses.back().length;
     Spoken wanted = ReadPhrase(wanted_words, begin, wanted_words.size(), true);
-    static_cast<void>(meant);
+
     if (wanted.dishes.empty()) return false;
     if (LinesOf(unwanted.dishes.front()).empty()) {
       for (Wanted& dish : wanted.dishes) AddOne(std::move(dish));
@@ -1925,8 +1675,6 @@ class Parser {
     const bool instead = ARC_HAS(text, "\\binstead\\b");
     if (spoken.dishes.empty()) {
       if (!spoken.loose.empty()) {
-        const bool lone_article = spoken.article && !spoken.count.has_value();
-        static_cast<void>(lone_article);
         Modify(spoken.loose, spoken.of_them ? spoken.count : std::nullopt);
         return;
       }
@@ -2073,10 +1821,9 @@ class Parser {
           act = Act{};
           act.kind = ActKind::kModify;
           Point(act, line);
-          // A wish that was granted before is taken back.
-          const std::string extra = MatchCustomisation(dish->item, {Polarity::kExtra, wanted.phrase});
+
           act.what.wishes = wishes;
-          static_cast<void>(extra);
+
           out_.acts.push_back(std::move(act));
           continue;
         }
@@ -2230,7 +1977,7 @@ class Parser {
   const Lexicon& lexicon_;
   const Dialogue& dialogue_;
   const std::vector<OrderLine>& cart_;
-  const absl::string_view state_;
+
   Understanding out_;
   bool greeted_ = false;
   bool thanked_ = false;
@@ -2239,13 +1986,6 @@ class Parser {
 };
 
 }  // namespace
-
-Constraints TakeConstraints(Words& words) {
-  Understanding read;
-  ReadConstraints(words, read);
-  return {std::move(read.exclude_allergens), std::move(read.dietary_filters),
-          std::move(read.unknown_allergens)};
-}
 
 std::optional<Understanding> UnderstandSmallTalk(const Words& words) {
   const std::string text = Join(words);
@@ -2267,8 +2007,8 @@ std::optional<Understanding> UnderstandSmallTalk(const Words& words) {
 }
 
 Understanding Understand(const Words& words, const Lexicon& lexicon, const Dialogue& dialogue,
-                         const std::vector<messages::OrderLine>& cart, absl::string_view state) {
-  return Parser(words, lexicon, dialogue, cart, state).Run();
+                         const std::vector<messages::OrderLine>& cart) {
+  return Parser(words, lexicon, dialogue, cart).Run();
 }
 
 }  // namespace arc::brain

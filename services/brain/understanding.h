@@ -34,7 +34,7 @@ struct Wanted {
   bool partitive = false;                    // "one of the"
   bool pointed = false;                      // "in the", "on the": wishes came before it
   bool whole = false;                        // by a whole name or synonym
-  bool bare = false;  // an unknown word that nothing introduces as a dish
+  bool bare = false;                         // an unknown word that nothing introduces as a dish
   double quality = 1;
 };
 
@@ -89,20 +89,12 @@ struct Understanding {
   double confidence = 1;
 };
 
-// Takes what customers say about allergies and diets out of `words`; the names are added to the result.
-struct Constraints {
-  std::vector<std::string> exclude_allergens;
-  std::vector<std::string> dietary_filters;
-  std::vector<std::string> unknown_allergens;
-};
-Constraints TakeConstraints(Words& words);
-
 // What only looks at the sentence itself: greetings, thanks, help. Empty when more has to be known.
 std::optional<Understanding> UnderstandSmallTalk(const Words& words);
 
-// `cart` are the lines of the kiosk's cart, in its order; `state` is the screen's state, empty when unknown.
+// `cart` are the lines of the kiosk's cart, in its order.
 Understanding Understand(const Words& words, const Lexicon& lexicon, const Dialogue& dialogue,
-                         const std::vector<messages::OrderLine>& cart, absl::string_view state);
+                         const std::vector<messages::OrderLine>& cart);
 
 }  // namespace arc::brain
 
