@@ -241,57 +241,72 @@ Conversation::Effects Conversation::OnSpeechStarted(absl::Time now, absl::Time s
   if (listening_.has_value()) {
     listening_->speaking = true;
     listening_->stretch = absl::ZeroDuration();
+    listening_->words_at = now;
     return Done(now);
   }
   if (interrupted_.has_value()) interrupted_->resume_at = absl::InfiniteFuture();
-  const bool confirmed = !speaking_.has_value();
-  const bool goes_on = !awaited_.empty() || !heard_.words.empty() || (asking_.has_value() && !asking_->typed);
+  Listen(now, started_at, false);
+  return Done(now);
+}
+
+void Conversation::Listen(absl::Time now, absl::Time started_at, bool noise) {
+  const bool confirmed = !speaking_.has_value() && !noise;
+  const bool same_turn =
+      !awaited_.empty() || !heard_.words.empty() || (asking_.has_value() && !asking_->typed);
   Listening listening;
   listening.utterance_id = NewId("stt");
-  listening.trace_id = goes_on && !turn_trace_.empty() ? turn_trace_ : NewUuid();
-  listening.started_at = started_at;
+  listening.trace_id = same_turn && !turn_trace_.empty() ? turn_trace_ : NewUuid();
+  listening.started_at = listening.words_at = started_at;
+  listening.noise = noise;
   listening_ = std::move(listening);
   if (confirmed) BeginSession(now);
   Emit(BeginUtterance{listening_->utterance_id, listening_->trace_id, session_id()});
   if (confirmed) Confirm(now);
-  return Done(now);
 }
 
 // What is heard is the customer's turn.
 void Conversation::Confirm(absl::Time now) {
   BeginSession(now);
-  const bool goes_on = !turn_trace_.empty() && listening_->trace_id == turn_trace_;
-  if (!goes_on) {
+  const bool same_turn = !turn_trace_.empty() && listening_->trace_id == turn_trace_;
+  if (!same_turn) {
     NewTurn();
     turn_trace_ = listening_->trace_id;
   }
   listening_->confirmed = true;
+  listening_->noise = false;
   listening_->turn_index = turn_index_;
   Emit(PublishSpeechStart{listening_->trace_id});
 }
 
-Conversation::Effects Conversation::OnSpeechContinues(absl::Time now, absl::Duration voiced) {
-  if (!listening_.has_value()) return OnSpeechStarted(now, now);
-  listening_->stretch = voiced;
-  if (!listening_->confirmed && listening_->stretch >= options_.barge_in_speech) {
-    Emit(Count{metric_names::kBargeIns, ""});
-    if (speaking_.has_value()) {
-      Interrupted interrupted;
-      interrupted.rest = speaking_->line;
-      interrupted.rest.text = Remaining(now);
-      interrupted.rest.report.reset();
-      if (!interrupted.rest.text.empty()) interrupted_ = std::move(interrupted);
-    }
-    StopSpeaking(now, "barge_in");
-    Confirm(now);
+// The kiosk falls silent, for the customer.
+void Conversation::Interrupt(absl::Time now) {
+  Emit(Count{metric_names::kBargeIns, ""});
+  if (speaking_.has_value()) {
+    Interrupted interrupted;
+    interrupted.rest = speaking_->line;
+    interrupted.rest.text = Remaining(now);
+    interrupted.rest.report.reset();
+    if (!interrupted.rest.text.empty()) interrupted_ = std::move(interrupted);
   }
-  if (listening_->confirmed && now >= listening_->started_at + options_.max_utterance) Endpoint(now);
+  StopSpeaking(now, "barge_in");
+  Confirm(now);
+}
+
+Conversation::Effects Conversation::OnSpeechContinues(absl::Time now, absl::Duration voiced) {
+  // An utterance was ended although the sound went on.
+  if (!listening_.has_value()) Listen(now, now, true);
+  listening_->stretch = voiced;
+  if (!listening_->confirmed && !listening_->noise && listening_->stretch >= options_.barge_in_speech)
+    Interrupt(now);
+  if (now >= EndpointAt()) Endpoint(now);
   return Done(now);
 }
 
 Conversation::Effects Conversation::OnSpeechStopped(absl::Time now, absl::Time ended_at,
                                                     absl::Duration voiced) {
   if (!listening_.has_value()) return Done(now);
+  // Its words may be all in the final text.
+  if (listening_->noise && !speaking_.has_value()) Confirm(now);
   if (!listening_->confirmed) {
     Emit(Count{metric_names::kIgnoredNoises, ""});
     Emit(DropUtterance{listening_->utterance_id});
@@ -308,15 +323,25 @@ Conversation::Effects Conversation::OnSpeechStopped(absl::Time now, absl::Time e
 }
 
 absl::Time Conversation::EndpointAt() const {
-  if (!listening_.has_value() || !listening_->confirmed) return absl::InfiniteFuture();
+  if (!listening_.has_value()) return absl::InfiniteFuture();
   const absl::Time longest = listening_->started_at + options_.max_utterance;
-  if (listening_->speaking) return longest;
+  if (!listening_->confirmed) return listening_->noise ? longest : absl::InfiniteFuture();
+  if (listening_->speaking) {
+    if (listening_->words.empty()) return longest;
+    return std::min(longest, listening_->words_at + options_.endpointing_wordless);
+  }
   return std::min(
       longest, listening_->ended_at +
                    EndpointingDelay(listening_->words, options_.endpointing_min, options_.endpointing_max));
 }
 
 void Conversation::Endpoint(absl::Time now) {
+  if (!listening_->confirmed) {
+    Emit(Count{metric_names::kIgnoredNoises, ""});
+    Emit(DropUtterance{listening_->utterance_id});
+    listening_.reset();
+    return;
+  }
   Awaited awaited;
   awaited.utterance_id = listening_->utterance_id;
   awaited.trace_id = listening_->trace_id;
@@ -342,6 +367,14 @@ Conversation::Effects Conversation::OnTranscript(absl::Time now, absl::string_vi
     if (!transcript.is_final) {
       if (transcript.text == listening_->words) return Done(now);
       listening_->words = transcript.text;
+      listening_->words_at = now;
+      if (listening_->noise && !listening_->words.empty()) {
+        if (speaking_.has_value()) {
+          Interrupt(now);
+        } else {
+          Confirm(now);
+        }
+      }
       if (listening_->confirmed) publish_partial(listening_->trace_id);
       return Done(now);
     }
@@ -424,9 +457,8 @@ Conversation::Effects Conversation::OnText(absl::Time now, TypedText text) {
 }
 
 void Conversation::AskNext(absl::Time now) {
-  const bool goes_on = (listening_.has_value() && listening_->confirmed) || !awaited_.empty();
   if (asking_.has_value()) {
-    if (asking_->typed || goes_on) return;
+    if (asking_->typed || goes_on()) return;
     if (!heard_.words.empty()) {
       // The customer went on: one question of both.
       Emit(Count{metric_names::kContinuedTurns, ""});
@@ -440,7 +472,7 @@ void Conversation::AskNext(absl::Time now) {
     }
     return;
   }
-  if (!heard_.words.empty() && !goes_on) {
+  if (!heard_.words.empty() && !goes_on()) {
     Heard heard = std::exchange(heard_, Heard());
     if (heard.turn_index != turn_index_) NewTurn();
     Ask(now, heard.words, heard.trace_id, heard.times, std::nullopt);
@@ -492,9 +524,9 @@ Conversation::Effects Conversation::OnBrainResponse(absl::Time now, const messag
   }
   Emit(StageResult{Stage::kBrain, true, ""});
   asking_->times.answered = now;
-  const bool goes_on = (listening_.has_value() && listening_->confirmed) || !awaited_.empty();
-  if (!asking_->typed && goes_on) {
+  if (!asking_->typed && goes_on()) {
     asking_->held = response;
+    asking_->held_until = now + options_.hold_without_words;
     return Done(now);
   }
   Accept(now, response);
@@ -569,8 +601,7 @@ void Conversation::BrainFailed(absl::Time now) {
   asking_.reset();
   Emit(Count{metric_names::kBrainFallbacks, asking.failure});
   Emit(StageResult{Stage::kBrain, false, asking.failure});
-  const bool goes_on = (listening_.has_value() && listening_->confirmed) || !awaited_.empty();
-  if (!asking.typed && goes_on) {
+  if (!asking.typed && goes_on()) {
     // Asked again, together with what the customer says now.
     if (heard_.words.empty()) {
       heard_.trace_id = asking.request.trace_id;
@@ -595,6 +626,12 @@ void Conversation::BrainFailed(absl::Time now) {
   line.report = std::move(report);
   Say(now, std::move(line));
   AskNext(now);
+}
+
+// Whether an answer waits for a customer of whom only sound has been heard.
+bool Conversation::HoldsForNoise() const {
+  return asking_.has_value() && asking_->held.has_value() && awaited_.empty() && listening_.has_value() &&
+         listening_->confirmed && listening_->speaking && listening_->words.empty();
 }
 
 // Speaking.
@@ -794,6 +831,8 @@ absl::Time Conversation::NextTime() const {
   for (const Awaited& awaited : awaited_) next = std::min(next, awaited.deadline);
   if (asking_.has_value() && !asking_->held.has_value()) {
     next = std::min({next, asking_->deadline, asking_->retry_at});
+  } else if (asking_.has_value() && HoldsForNoise()) {
+    next = std::min(next, asking_->held_until);
   }
   if (speaking_.has_value()) {
     const Speaking& speaking = *speaking_;
@@ -821,6 +860,12 @@ Conversation::Effects Conversation::OnTime(absl::Time now) {
     Emit(DropUtterance{utterance.utterance_id});
     Finish(now, utterance, nullptr);
     it = awaited_.begin();
+  }
+  if (HoldsForNoise() && now >= asking_->held_until) {
+    // Sound without a word does not keep an answer back for ever.
+    listening_->confirmed = false;
+    listening_->noise = true;
+    AskNext(now);
   }
   if (asking_.has_value() && !asking_->held.has_value()) {
     if (now >= asking_->deadline) {

@@ -52,6 +52,10 @@ struct TurnOptions {
   absl::Duration endpointing_max = absl::Seconds(3);
   // An utterance that lasts longer is ended; what follows is another one of the same turn.
   absl::Duration max_utterance = absl::Seconds(30);
+  // Sound that goes on while no more words come: what was understood so far is all.
+  absl::Duration endpointing_wordless = absl::Seconds(4);
+  // An answer waits so long for the words of a customer who seems to go on; without any it is a noise.
+  absl::Duration hold_without_words = absl::Milliseconds(1500);
   // So much voice while the kiosk speaks interrupts it.
   absl::Duration barge_in_speech = absl::Milliseconds(300);
   // An interruption without words: from its end until the kiosk goes on.
@@ -278,11 +282,13 @@ class Conversation {
     absl::Time started_at;
     bool confirmed = false;  // the customer's turn; false: noise perhaps, while the kiosk speaks
     int64_t turn_index = 0;
+    bool noise = false;  // sound without words, which counts once words come
     bool speaking = true;
     absl::Time ended_at;
     absl::Duration voiced;  // of the stretches that are over
     absl::Duration stretch;
     std::string words;  // so far
+    absl::Time words_at;
   };
   struct Awaited {
     std::string utterance_id;
@@ -310,6 +316,7 @@ class Conversation {
     std::optional<std::string> fallback;
     std::string failure = "timeout";
     std::optional<messages::BrainResponse> held;
+    absl::Time held_until = absl::InfiniteFuture();
   };
   struct Line {  // to be said
     std::string text;
@@ -339,7 +346,11 @@ class Conversation {
   void BeginSession(absl::Time now);
   void EndSession(absl::Time now, absl::string_view reason, absl::string_view status);
 
+  void Listen(absl::Time now, absl::Time started_at, bool noise);
   void Confirm(absl::Time now);
+  void Interrupt(absl::Time now);
+  // The customer has the floor: nothing is asked or said meanwhile.
+  bool goes_on() const { return (listening_.has_value() && listening_->confirmed) || !awaited_.empty(); }
   void Endpoint(absl::Time now);
   absl::Time EndpointAt() const;
   void Finish(absl::Time now, const Awaited& utterance, const messages::SttTranscript* final_text);
@@ -349,6 +360,7 @@ class Conversation {
            std::optional<uint64_t> token);
   void Accept(absl::Time now, const messages::BrainResponse& response);
   void BrainFailed(absl::Time now);
+  bool HoldsForNoise() const;
 
   void NewTurn();
   void Measure(absl::Time now, Line& line, absl::string_view outcome);

@@ -80,6 +80,14 @@ class ConversationTest : public testing::Test {
     }
     if (stop) Silence(begin);
   }
+  // And goes on.
+  void GoOn(absl::Duration duration) {
+    const absl::Time until = now() + duration;
+    while (now() < until) {
+      Wait(kTick);
+      Take(talk_.OnSpeechContinues(now(), absl::Seconds(10)));
+    }
+  }
   void Silence(absl::Time begin) {
     const absl::Time end = now();
     for (int i = 0; i < 20; ++i) {
@@ -715,6 +723,7 @@ TEST_F(ConversationTest, AnEndlessUtteranceIsCut) {
   EXPECT_THAT(ended_at_, SizeIs(1));
   const std::string first = ended_at_.begin()->first;
   EXPECT_NE(utterance_, first);  // and goes on in another
+  Partial("the second");
   Understand(first, "the first half", true);
   EXPECT_THAT(asked_, IsEmpty());
   Silence(now() - absl::Seconds(1));
@@ -723,6 +732,44 @@ TEST_F(ConversationTest, AnEndlessUtteranceIsCut) {
   Final("the second half please");
   ASSERT_THAT(asked_, SizeIs(1));
   EXPECT_EQ(asked_[0].user_input, "the first half the second half please");
+}
+
+TEST_F(ConversationTest, SoundThatGoesOnAfterTheWordsDoesNotKeepTheCustomerWaiting) {
+  Speak(absl::Seconds(2), false);
+  Partial("a burger please");
+  GoOn(absl::Seconds(3.9));  // a crowd behind
+  EXPECT_FALSE(Ended());
+  const std::string first = utterance_;
+  GoOn(absl::Seconds(0.2));
+  EXPECT_THAT(ended_at_, SizeIs(1));
+  EXPECT_NE(utterance_, first);
+  Understand(first, "a burger please", true);
+  ASSERT_THAT(asked_, SizeIs(1));
+  Answer("One burger.", "burger");
+  EXPECT_EQ(talk_.state(), VoiceStateName::kSpeaking);
+  Sound(absl::Seconds(3));
+  // The crowd does not interrupt; words do.
+  GoOn(absl::Seconds(1));
+  EXPECT_THAT(cancelled_, IsEmpty());
+  Partial("no wait");
+  EXPECT_THAT(cancelled_, SizeIs(1));
+  EXPECT_EQ(talk_.state(), VoiceStateName::kListening);
+}
+
+TEST_F(ConversationTest, SoundWithoutWordsHoldsAnAnswerForAMomentOnly) {
+  Speak(absl::Seconds(1));
+  Partial("two burgers please");
+  Wait(Ms(400));
+  Final("two burgers please");
+  Speak(Ms(300), false);
+  Answer("Two burgers.", "two burgers");
+  EXPECT_THAT(intents_, IsEmpty());
+  GoOn(Ms(1490));
+  EXPECT_THAT(intents_, IsEmpty());
+  GoOn(Ms(20));
+  EXPECT_THAT(intents_, SizeIs(1));
+  EXPECT_THAT(spoken_, SizeIs(1));
+  EXPECT_EQ(talk_.state(), VoiceStateName::kSpeaking);
 }
 
 TEST_F(ConversationTest, ARecogniserThatEndsBeforeTheCustomerDoes) {

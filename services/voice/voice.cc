@@ -7,6 +7,7 @@
 #include <atomic>
 #include <deque>
 #include <optional>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -28,6 +29,7 @@
 #include "common/messages/session.h"
 #include "common/messages/stt.h"
 #include "common/messages/tts.h"
+#include "common/messages/ui.h"
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
@@ -45,6 +47,7 @@ constexpr size_t kMaxOutbox = 256;                        // partial texts are l
 constexpr size_t kMaxWork = 20000;                        // then frames are dropped
 constexpr size_t kMaxKiosks = 5000;
 constexpr size_t kMaxToolNames = 32;
+constexpr size_t kMaxCustomers = 1000;  // of a room
 constexpr absl::string_view kKioskPrefix = "kiosk-";
 
 constexpr char kFramesHelp[] = "Frames of microphones, by what became of them.";
@@ -112,7 +115,7 @@ struct Room {
   std::unique_ptr<Ear> ear;  // once a frame has come
   std::map<std::string, std::unique_ptr<Utterance>> utterances;
   Track track;
-  int customers = 0;  // participants of LiveKit
+  std::set<std::string> customers;  // participants of LiveKit, by sid
   absl::Time last_frame = absl::InfinitePast();
   absl::Time last_use;
   audio::FrameOrder::Counts counted;
@@ -260,10 +263,29 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     room->scoped = options.scoped;
     room->last_use = clock.Now();
     const auto session = kiosk_sessions.find(room->conversation.kiosk_id());
-    if (session != kiosk_sessions.end()) room->conversation.SetKioskSession(session->second);
+    if (session != kiosk_sessions.end()) {
+      room->conversation.SetKioskSession(session->second);
+    } else {
+      AskForSession(room);
+    }
     rooms.emplace(name, room);
     SetGauges();
     return room;
+  }
+
+  // A session that began before this process did.
+  void AskForSession(const RoomPtr& room) {
+    bus::CallContext context;
+    context.kiosk_id = room->conversation.kiosk_id();
+    bus::Call<messages::SnapshotResponse>(
+        bus, subjects::kOrchestratorSnapshot, messages::SnapshotRequest(), context,
+        [weak = weak_from_this(), room](absl::StatusOr<messages::SnapshotResponse> snapshot) {
+          auto self = weak.lock();
+          if (self == nullptr || !snapshot.ok()) return;
+          self->actor.Run([room, session = snapshot->session_id] {
+            if (room->conversation.kiosk_session().empty()) room->conversation.SetKioskSession(session);
+          });
+        });
   }
 
   // Where kiosk `kiosk_id` is spoken with: the room that was used last, else the flags' one, else one of the
@@ -301,13 +323,16 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     for (const auto& [id, utterance] : room.utterances) next = std::min(next, utterance->NextTime());
     if (room.track.live && !room.track.from_livekit)
       next = std::min(next, room.last_frame + options.audio_timeout);
-    if (Forgettable(room)) next = std::min(next, room.last_use + options.room_timeout);
-    return next;
+    return std::min(next, ForgetAt(room));
   }
 
-  bool Forgettable(const Room& room) const {
-    return room.conversation.idle() && !room.track.live && room.outbox.empty() && room.utterances.empty() &&
-           room.customers == 0;
+  absl::Time ForgetAt(const Room& room) const {
+    if (!room.conversation.idle() || !room.outbox.empty() || !room.utterances.empty())
+      return absl::InfiniteFuture();
+    // Of what LiveKit began, it may have failed to tell the end.
+    const bool livekit = !room.customers.empty() || (room.track.live && room.track.from_livekit);
+    if (livekit) return room.last_use + options.livekit_timeout;
+    return room.track.live ? absl::InfiniteFuture() : room.last_use + options.room_timeout;
   }
 
   void Arm(const RoomPtr& room) {
@@ -343,7 +368,8 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     if (room->track.live && !room->track.from_livekit && now >= room->last_frame + options.audio_timeout) {
       TrackOver(room, "audio_timeout");
     }
-    if (Forgettable(*room) && now >= room->last_use + options.room_timeout) {
+    if (now >= ForgetAt(*room)) {
+      TrackOver(room, "audio_timeout");
       rooms.erase(room->name);
       warned_of_rooms = false;
       SetGauges();
@@ -1036,15 +1062,15 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
       room->conversation.set_kiosk_id(KioskOf(event.room, kiosk));
     switch (event.kind) {
       case LiveKitEventKind::kParticipantJoined:
-        ++room->customers;
+        if (room->customers.size() < kMaxCustomers) room->customers.insert(event.participant.sid);
         Apply(room, room->conversation.OnParticipantJoined(now, event.participant));
         break;
       case LiveKitEventKind::kParticipantLeft:
-        room->customers = std::max(room->customers - 1, 0);
+        room->customers.erase(event.participant.sid);
         if (room->track.from_livekit && room->track.participant_sid == event.participant.sid) {
           TrackOver(room, "user_disconnected");
         }
-        if (room->customers == 0) Apply(room, room->conversation.OnUserLeft(now, "user_left"));
+        if (room->customers.empty()) Apply(room, room->conversation.OnUserLeft(now, "user_left"));
         break;
       case LiveKitEventKind::kTrackPublished:
         if (event.track_is_audio) LiveKitTrack(room, event, now);
@@ -1053,7 +1079,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
         if (room->track.from_livekit && room->track.sid == event.track_sid) TrackOver(room, "track_ended");
         break;
       case LiveKitEventKind::kRoomFinished:
-        room->customers = 0;
+        room->customers.clear();
         TrackOver(room, "room_finished");
         Apply(room, room->conversation.OnUserLeft(now, "room_finished"));
         break;

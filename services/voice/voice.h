@@ -41,6 +41,7 @@ struct VoiceOptions {
   absl::Duration max_text_age = absl::Minutes(2);    // older ones belong to a customer who is gone
   absl::Duration audio_timeout = absl::Seconds(10);  // without a frame: the track is over
   absl::Duration room_timeout = absl::Minutes(1);    // without anything: the room is forgotten
+  absl::Duration livekit_timeout = absl::Hours(1);   // the same, of a room in which LiveKit has a participant
   int report_after = 3;                              // failures of stt, brain or tts in a row
   TurnOptions turn;
   EarOptions ear;

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/audio/audio.h"
@@ -136,11 +137,15 @@ int Run(int64_t utterances, int64_t rooms) {
   Signal signal;
   int64_t answered = 0;
   const Others others(**bus, signal, answered);
-  const std::string ready = folder.File("ready");
+  bool healthy = false;
+  auto heartbeats = (*bus)->Subscribe(subjects::kHeartbeat, "", [&](const bus::Message& m) {
+    signal.Set([&] { healthy = healthy || absl::StrContains(m.body, "\"healthy\""); });
+  });
+  if (!heartbeats.ok()) return 1;
   auto agent = Process::Start({absl::StrCat(ARC_BIN_DIR, "/arc-voice"), "--nats_url=" + server.url(),
-                               "--ready_file=" + ready, "--log_level=warning", "--endpointing_min=100ms",
-                               "--endpointing_max=300ms", "--conversation_timeout=5s"});
-  if (!agent.ok() || !(*agent)->AwaitFile(ready, absl::Seconds(10))) return 1;
+                               "--log_level=warning", "--endpointing_min=100ms", "--endpointing_max=300ms",
+                               "--conversation_timeout=5s"});
+  if (!agent.ok() || !signal.Await("a healthy agent", absl::Seconds(10), [&] { return healthy; })) return 1;
   const pid_t pid = (*agent)->pid();
 
   std::map<int64_t, uint64_t> seqs;
