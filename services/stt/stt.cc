@@ -308,7 +308,7 @@ void Stt::OnFrame(Utterance& utterance, const bus::Message& message) {
   if (usable && !message.body.empty()) {
     const absl::StatusOr<audio::Format> format =
         audio::ParseFormat(message.headers.Get(subjects::kAudioFormatHeader).value_or("pcm_s16le"));
-    absl::StatusOr<audio::Samples> samples = format.status();
+    absl::StatusOr<audio::Samples> samples = absl::InvalidArgumentError("no format");
     if (!format.ok()) {
       bad("format", format.status());
     } else if (samples = audio::DecodePcm(message.body, *format); !samples.ok()) {
