@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -17,8 +18,9 @@ namespace arc::stt {
 inline constexpr int kEngineRate = 16000;  // Hz, of the sound that an engine takes
 
 struct Hypothesis {
-  std::string text;       // lower case words with one space between; empty when nothing was understood
-  double confidence = 0;  // 0 to 1: how likely the words are right; 0 for an empty text
+  std::string text;  // lower case words with one space between; empty when nothing was understood
+  // 0 to 1: how likely the words are right; 0 for an empty text. None: the engine cannot say.
+  std::optional<double> confidence = 0;
 };
 
 // One utterance. Used by one thread at a time; may block. Outlived by its engine.

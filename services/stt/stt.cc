@@ -94,6 +94,7 @@ struct Stt::Utterance {
   std::optional<audio::Resampler> resampler;
   absl::Duration decoded;
   absl::Duration decoding;
+  int retries = 0;
   std::string partial;
   absl::Time last_partial = absl::InfinitePast();
 
@@ -308,7 +309,7 @@ void Stt::OnFrame(Utterance& utterance, const bus::Message& message) {
   if (usable && !message.body.empty()) {
     const absl::StatusOr<audio::Format> format =
         audio::ParseFormat(message.headers.Get(subjects::kAudioFormatHeader).value_or("pcm_s16le"));
-    absl::StatusOr<audio::Samples> samples = format.status();
+    absl::StatusOr<audio::Samples> samples = absl::InvalidArgumentError("no format");
     if (!format.ok()) {
       bad("format", format.status());
     } else if (samples = audio::DecodePcm(message.body, *format); !samples.ok()) {
@@ -361,7 +362,7 @@ void Stt::Work() {
 void Stt::Run(Utterance& utterance) {
   const absl::StatusOr<Hypothesis> hypothesis = Recognize(utterance);
   utterance.audio.reset();
-  const int retries = utterance.recognition->retries();
+  utterance.retries = utterance.recognition->retries();
   utterance.recognition.reset();
   bool drained = false;
   {
@@ -373,16 +374,12 @@ void Stt::Run(Utterance& utterance) {
     PublishError(utterance, "shutting_down", absl::UnavailableError("the worker is shutting down"));
     Finished(utterance, "error");
   } else if (!hypothesis.ok()) {
-    messages::AgentError error;
-    PublishError(utterance, "engine_failed",
-                 retries == 0 ? hypothesis.status()
-                              : absl::Status(hypothesis.status().code(),
-                                             absl::StrCat(hypothesis.status().message(), " (tried ",
-                                                          retries + 1, " times)")));
+    const bool late = absl::IsDeadlineExceeded(hypothesis.status());
+    PublishError(utterance, late ? "timeout" : "engine_failed", hypothesis.status());
     Finished(utterance, "error");
     if (on_engine_failure_) on_engine_failure_(hypothesis.status());
   } else {
-    PublishTranscript(utterance, hypothesis->text, hypothesis->confidence);
+    PublishTranscript(utterance, hypothesis->text, /*is_final=*/true, hypothesis->confidence);
     Finished(utterance, hypothesis->text.empty() ? "empty" : "ok");
   }
 }
@@ -457,10 +454,11 @@ void Stt::PublishPartial(Utterance& utterance) {
   if (text.empty() || text == utterance.partial || text.size() > kLongestText) return;
   utterance.last_partial = now;
   utterance.partial = std::move(text);
-  PublishTranscript(utterance, utterance.partial, std::nullopt);
+  PublishTranscript(utterance, utterance.partial, /*is_final=*/false, std::nullopt);
 }
 
-void Stt::PublishTranscript(Utterance& utterance, const std::string& text, std::optional<double> confidence) {
+void Stt::PublishTranscript(Utterance& utterance, const std::string& text, bool is_final,
+                            std::optional<double> confidence) {
   messages::SttTranscript transcript;
   const absl::Time now = clock_.Now();
   transcript.request_id = utterance.request.request_id;
@@ -471,12 +469,12 @@ void Stt::PublishTranscript(Utterance& utterance, const std::string& text, std::
   transcript.text = text;
   transcript.confidence = confidence;
   transcript.language = utterance.request.language.empty() ? "en-US" : utterance.request.language;
-  transcript.is_final = confidence.has_value();
+  transcript.is_final = is_final;
   transcript.audio_ms = absl::ToInt64Milliseconds(utterance.decoded);
   transcript.engine = std::string(engine_.name());
   {
     const std::lock_guard<std::mutex> lock(utterance.mutex);
-    if (transcript.is_final) {
+    if (is_final) {
       transcript.latency_ms = std::max<int64_t>(0, absl::ToInt64Milliseconds(now - utterance.last_frame));
     }
     transcript.frames_lost = std::min(utterance.order.counts().lost, kMostFramesLost);
@@ -491,7 +489,7 @@ void Stt::PublishError(Utterance& utterance, absl::string_view type, const absl:
   error.trace_id = utterance.request.trace_id;
   error.error_type = std::string(type);
   error.error_message = std::string(status.message().substr(0, 2000));
-  if (utterance.recognition != nullptr) error.retry_count = utterance.recognition->retries();
+  error.retry_count = utterance.retries;
   Log(LogLevel::kWarning, "agent.stt.error",
       {{"request_id", error.request_id}, {"error_type", error.error_type}, {"error", error.error_message}});
   Publish(subjects::kSttError, utterance, json::Encode(error));

@@ -92,7 +92,8 @@ class Stt {
   absl::StatusOr<Hypothesis> Recognize(Utterance& utterance);
   absl::Status Decode(Utterance& utterance, const std::string& frame);
   void PublishPartial(Utterance& utterance);
-  void PublishTranscript(Utterance& utterance, const std::string& text, std::optional<double> confidence);
+  void PublishTranscript(Utterance& utterance, const std::string& text, bool is_final,
+                         std::optional<double> confidence);
   void PublishError(Utterance& utterance, absl::string_view type, const absl::Status& status);
   void Publish(absl::string_view subject, const Utterance& utterance, std::string body);
   void Finished(Utterance& utterance, absl::string_view outcome);

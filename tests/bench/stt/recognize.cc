@@ -90,7 +90,7 @@ absl::StatusOr<Result> Recognize(arc::stt::Engine& engine, const std::string& fi
   if (!hypothesis.ok()) return hypothesis.status();
   const absl::Time end = absl::Now();
   result.text = hypothesis->text;
-  result.confidence = hypothesis->confidence;
+  result.confidence = hypothesis->confidence.value_or(0);
   result.tail_ms = absl::ToDoubleMilliseconds(end - end_of_sound);
   result.total_ms = absl::ToDoubleMilliseconds(end - begin);
   return result;
