@@ -342,9 +342,14 @@ void SuggestNode(Turn& turn) {
   absl::StatusOr<messages::SuggestResponse> answer =
       turn.tools->Suggest(SuggestFor(turn, turn.wants_recommendation ? 2 : 1));
   const bool any = answer.ok() && !answer->suggestions.empty();
-  const auto price = [&](const messages::Suggestion& suggestion) {
-    return SayPrice(suggestion.price.ToMinor(turn.lexicon->exponent()).value_or(0), turn.lexicon->currency(),
-                    turn.lexicon->exponent());
+  // " for $4.49"; nothing when neither the suggestion nor the menu says what it costs.
+  const auto price = [&](const messages::Suggestion& suggestion) -> std::string {
+    const Dish* dish = turn.lexicon->Find(suggestion.item_id);
+    if (!suggestion.price.has_value() && dish == nullptr) return "";
+    const Decimal cost = suggestion.price.has_value() ? *suggestion.price : dish->item.price;
+    const int exponent = turn.lexicon->exponent();
+    return absl::StrCat(" for ",
+                        SayPrice(cost.ToMinor(exponent).value_or(0), turn.lexicon->currency(), exponent));
   };
   Pending pending;
   if (turn.wants_recommendation) {
@@ -358,7 +363,7 @@ void SuggestNode(Turn& turn) {
     pending.kind = PendingKind::kOffer;
     pending.phrase = "one";
     for (const messages::Suggestion& suggestion : answer->suggestions) {
-      names.push_back(absl::StrCat("the ", suggestion.name, " for ", price(suggestion)));
+      names.push_back(absl::StrCat("the ", suggestion.name, price(suggestion)));
       pending.candidates.push_back(suggestion.item_id);
     }
     turn.sentences.push_back(absl::StrCat("I'd suggest ", SayList(names, "or")));
@@ -376,7 +381,7 @@ void SuggestNode(Turn& turn) {
   turn.dialogue.pending = std::move(pending);
   turn.question =
       absl::StrCat("Anything else? Perhaps ", Plural(suggestion.name) == suggestion.name ? "" : "the ",
-                   suggestion.name, " for ", price(suggestion), "?");
+                   suggestion.name, price(suggestion), "?");
 }
 
 void Apologise(Turn& turn) {

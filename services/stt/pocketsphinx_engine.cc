@@ -249,13 +249,13 @@ class PocketsphinxEngine::Utterance : public Recognition {
   absl::StatusOr<Hypothesis> Finish() override {
     if (!begun_) RETURN_IF_ERROR(BeginWithHeld());
     begun_ = false;
-    if (ps_end_utt(decoder_->get()) != 0) return absl::UnavailableError("pocketsphinx cannot end an utterance");
+    if (ps_end_utt(decoder_->get()) != 0)
+      return absl::UnavailableError("pocketsphinx cannot end an utterance");
     Hypothesis hypothesis;
     const char* const text = ps_get_hyp(decoder_->get(), nullptr);
     if (text == nullptr || *text == '\0') return hypothesis;
     hypothesis.text = text;
-    const double posterior =
-        logmath_exp(ps_get_logmath(decoder_->get()), ps_get_prob(decoder_->get()));
+    const double posterior = logmath_exp(ps_get_logmath(decoder_->get()), ps_get_prob(decoder_->get()));
     hypothesis.confidence = std::min(1.0, std::max(0.0, posterior));
     return hypothesis;
   }

@@ -93,8 +93,8 @@ class PocketsphinxEngine : public Engine {
   bool stopping_ = false;
   absl::Status status_ = absl::UnavailableError("the model is not loaded yet");
   std::shared_ptr<const menu::Catalogue> catalogue_;
-  int64_t wanted_ = 0;         // menus set
-  int64_t built_ = -1;         // the number of the latest that is in use
+  int64_t wanted_ = 0;  // menus set
+  int64_t built_ = -1;  // the number of the latest that is in use
   int64_t vocabulary_ = 0;
   std::vector<std::unique_ptr<Decoder>> free_;  // the newest last
   int busy_ = 0;

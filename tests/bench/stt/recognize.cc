@@ -70,8 +70,7 @@ struct Result {
 absl::StatusOr<Result> Recognize(arc::stt::Engine& engine, const std::string& file) {
   auto clip = arc::audio::ReadSoundFile(file);
   if (!clip.ok()) return clip.status();
-  const arc::audio::Samples samples =
-      arc::audio::Resample(clip->samples, clip->rate, arc::stt::kEngineRate);
+  const arc::audio::Samples samples = arc::audio::Resample(clip->samples, clip->rate, arc::stt::kEngineRate);
   Result result;
   result.file = file;
   result.audio_ms = 1000.0 * static_cast<double>(samples.size()) / arc::stt::kEngineRate;
