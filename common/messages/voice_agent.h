@@ -73,7 +73,7 @@ struct TrackUnpublished {
     v.Optional("participant_sid", s.participant_sid, json::Range(0, 200));
     v.Optional("track_sid", s.track_sid, json::Range(0, 200));
     v.Required("reason", s.reason, json::Range(0, 64));
-    v.Required("duration_seconds", s.duration_seconds, json::Range(0, 86400 * 365));
+    v.Required("duration_seconds", s.duration_seconds, json::Range(0, int64_t{86400} * 365));
   }
 };
 
@@ -122,7 +122,7 @@ struct VoiceSessionEnded {
     v.Required("user_id", s.user_id, json::Range(0, 200));
     v.Required("session_id", s.session_id, json::Range(0, 200));
     v.Required("room_name", s.room_name, json::Range(1, 200));
-    v.Required("duration_seconds", s.duration_seconds, json::Range(0, 86400 * 365));
+    v.Required("duration_seconds", s.duration_seconds, json::Range(0, int64_t{86400} * 365));
     v.Required("total_turns", s.total_turns, json::Range(0, 1000000));
     v.Required("reason", s.reason, json::Range(0, 64));
     v.Required("final_status", s.final_status, json::Range(0, 64));

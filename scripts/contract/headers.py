@@ -10,7 +10,7 @@ SUBJECTS = REPO / "common" / "subjects" / "subjects.h"
 COMPONENTS = REPO / "services" / "orchestrator" / "components.h"
 
 MAX_ID = 2**53 - 1
-_NUMBERS = {"json::kMaxId": MAX_ID, "86400 * 365": 86400 * 365}
+_NUMBERS = {"json::kMaxId": MAX_ID, "86400 * 365": 86400 * 365, "int64_t{86400} * 365": 86400 * 365}
 
 
 @dataclasses.dataclass(frozen=True)

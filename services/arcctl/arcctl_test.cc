@@ -371,6 +371,9 @@ class SpeakTest : public ProvisionedTest {
         sound.headers.Set(subjects::kAudioFormatHeader, "pcm_s16le;rate=16000;channels=1");
         sound.body = audio::EncodePcm(audio::Samples(1600, 7));
         EXPECT_THAT(bus_->Publish(sound), IsOk());
+        sound.body.clear();
+        sound.headers.Set(subjects::kEndHeader, "true");
+        EXPECT_THAT(bus_->Publish(sound), IsOk());
       }
       Say("agent.tts.completed",
           R"({"request_id":"t","timestamp":"","audio_track_sid":null,"duration_ms":100,)"

@@ -241,9 +241,17 @@ class Listener {
     for (const messages::TtsRequest& request : requests_) {
       if (request.trace_id != trace_id) continue;
       asked = true;
-      if (completed_.count(request.request_id) == 0 && failed_.count(request.request_id) == 0) return false;
+      if (!HasEnded(request.request_id)) return false;
     }
     return asked;
+  }
+
+  // Whether all sound of a request was heard, or none will come any more. `completed` may overtake the sound;
+  // one that was cancelled has no end.
+  bool HasEnded(const std::string& request_id) {
+    if (failed_.count(request_id) > 0) return true;
+    const messages::TtsCompleted* completed = FindIn(completed_, request_id);
+    return completed != nullptr && (!completed->ready_for_playback || sound_ended_.count(request_id) > 0);
   }
 
   // Milliseconds since the last word; null while that is still to come.
@@ -291,8 +299,10 @@ class Listener {
   void OnAudio(const bus::Message& message) {
     const absl::StatusOr<audio::Format> format =
         audio::ParseFormat(message.headers.Get(subjects::kAudioFormatHeader).value_or("pcm_s16le"));
+    const std::string request_id = message.headers.Get(subjects::kRequestIdHeader).value_or("");
+    if (message.headers.Has(subjects::kEndHeader)) sound_ended_.insert(request_id);
     if (!format.ok() || message.body.empty()) return;
-    Sound& sound = sounds_[message.headers.Get(subjects::kRequestIdHeader).value_or("")];
+    Sound& sound = sounds_[request_id];
     if (sound.first == absl::Time()) sound.first = Now();
     const absl::StatusOr<audio::Samples> samples = audio::DecodePcm(message.body, *format);
     if (!samples.ok()) return;
@@ -328,6 +338,7 @@ class Listener {
   std::vector<messages::TtsRequest> requests_;
   std::map<std::string, messages::TtsCompleted> completed_;  // by request_id, as the next two
   std::map<std::string, Sound> sounds_;
+  std::set<std::string> sound_ended_;
   std::set<std::string> failed_;
   std::vector<std::pair<std::string, messages::AgentError>> errors_;  // with their subjects
   std::optional<messages::UiUpdate> screen_;

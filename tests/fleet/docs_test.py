@@ -27,6 +27,8 @@ ARCHITECTURE = REPO / "docs" / "architecture.md"
 # Folders under services/ that are not agents: nothing is sent to them through KIOSK_COMMANDS, and what starts
 # them is not the table of agents.
 COMPANIONS = {"arcctl", "terminal_sim"}
+# Agents of agent.*, which is core NATS: they have queue groups instead of durables.
+QUEUED = {"stt", "brain", "tts"}
 # A static web app; it has no binary.
 STATIC = {"screen"}
 
@@ -243,7 +245,7 @@ class DocsTest(unittest.TestCase):
             if name not in COMPANIONS:
                 if name not in agents:
                     problems.append(f"scripts/fleet does not start {name}")
-                if name not in consumers:
+                if name not in consumers and name not in QUEUED:
                     problems.append(f"deploy/streams.json has no consumer of {name}")
             elif name != "arcctl" and name not in companions:
                 problems.append(f"scripts/fleet does not start {name}")
