@@ -229,6 +229,9 @@ absl::StatusOr<messages::SttAccepted> Stt::Claim(const messages::SttRequest& req
     return MakeError(ErrorCode::kInvalidRequest,
                      absl::StrCat("language: ", engine_.name(), " does not understand it"));
   }
+  if (const absl::Status health = engine_.Health(); !health.ok()) {
+    return MakeError(ErrorCode::kUnavailable, health.message());
+  }
   messages::SttAccepted answer;
   answer.request_id = request.request_id;
   answer.status = "busy";
