@@ -14,7 +14,7 @@
 namespace arc::brain {
 // What else people call an allergen; the menu's own names and usual ones are menu::AllergenBits().
 std::vector<std::string> AllergensNamed(const std::string& phrase) {
-  static const auto* const kMore = new std::vector<std::pair<std::string, std::vector<std::string>>>{
+  static const auto* const more_names = new std::vector<std::pair<std::string, std::vector<std::string>>>{
       {"dairy products", {"dairy"}},
       {"milk products", {"dairy"}},
       {"cheese", {"dairy"}},
@@ -62,7 +62,7 @@ std::vector<std::string> AllergensNamed(const std::string& phrase) {
       {"mayonnaise", {"egg"}},
       {"mayo", {"egg"}},
   };
-  for (const auto& [name, allergens] : *kMore) {
+  for (const auto& [name, allergens] : *more_names) {
     if (name == phrase) return allergens;
   }
   const std::optional<menu::Bits> bits = menu::AllergenBits(phrase);
@@ -74,12 +74,12 @@ std::vector<std::string> AllergensNamed(const std::string& phrase) {
 }
 
 std::string DietNamed(const std::string& phrase) {
-  static const auto* const kMore = new std::vector<std::pair<std::string, std::string>>{
+  static const auto* const more_names = new std::vector<std::pair<std::string, std::string>>{
       {"vegans", "vegan"},          {"vegetarians", "vegetarian"},
       {"veggies", "vegetarian"},    {"pescatarians", "pescatarian"},
       {"muslim", "halal"},          {"muslims", "halal"},
       {"wheat free", "gluten_free"}};
-  for (const auto& [name, diet] : *kMore) {
+  for (const auto& [name, diet] : *more_names) {
     if (name == phrase) return diet;
   }
   const std::optional<menu::Bits> bits = menu::DietaryBit(phrase);
@@ -109,7 +109,7 @@ constexpr char kPerson[] =
 
 // Takes what customers say about their health and faith out of `words`.
 void ReadConstraints(Words& words, Constraints& out) {
-  static const auto* const kBefore = new RE2(
+  static const auto* const before = new RE2(
       absl::StrCat("(", kPerson,
                    "(?:(?:allergic|allergy|allergies|allergen|intolerant|intolerance|sensitive|sensitivity) "
                    "(?:to|against)|"
@@ -117,21 +117,21 @@ void ReadConstraints(Words& words, Constraints& out) {
                    "(?:eat|have|drink|tolerate|do|digest|take|handle)|not (?:eat|drink|tolerate|do well with)"
                    "|avoid(?:ing)?|stay away from|steer clear of)(?: any| anything with| food with| all| "
                    "the| things with)* )"));
-  static const auto* const kAfter = new RE2(absl::StrCat(
+  static const auto* const after = new RE2(absl::StrCat(
       "(", kPerson, ")((?:[a-z]+ )?[a-z]+) (?:allergy|allergies|allergic|intolerant|intolerance)\\b"));
-  static const auto* const kNoForMe =
+  static const auto* const no_for_me =
       new RE2("\\bno (?:any )?((?:[a-z]+ )?[a-z]+) for (?:me|us|him|her|them|my [a-z]+)\\b");
-  static const auto* const kCeliac =
+  static const auto* const celiac =
       new RE2(absl::StrCat(kPerson, "\\b(?:with )?celiac(?: disease)?(?: sufferers?)?\\b"));
-  static const auto* const kIAm = new RE2(absl::StrCat(
+  static const auto* const i_am = new RE2(absl::StrCat(
       "(?:(?:because |so |and |but |well |that )*(?:i|we|he|she|they|(?:my|our) [a-z]+|one of us|everyone)"
       "(?: (?:am|are|is|have to be|has to be|try to "
       "be|eat|eats|keep|follow|only|strictly|a|an|all|both|also|really))+ )"
       "((?:[a-z]+ )?[a-z]+)( diet| food| only| people| eaters?)?\\b"));
-  static const auto* const kNeed = new RE2(
+  static const auto* const need = new RE2(
       "\\b(?:i|we) (?:need|require|must have|want)(?: everything| it| my food| all| our food)*(?: to be)? "
       "((?:[a-z]+ )?[a-z]+)( food| diet| only)?$");
-  static const auto* const kAlone = new RE2(
+  static const auto* const alone = new RE2(
       "^(?:(?:only|everything|all|strictly|it (?:has|must|needs) to be|make it all|make everything) "
       ")?((?:[a-z]+ )?[a-z]+)"
       "(?: (?:only|for (?:me|us)|food|thanks|diet|everything))*$");
@@ -183,7 +183,7 @@ void ReadConstraints(Words& words, Constraints& out) {
   for (int round = 0; round < 6; ++round) {
     re2::StringPiece groups[3];
     const re2::StringPiece input(text);
-    if (kBefore->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
+    if (before->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
       const auto begin = static_cast<size_t>(groups[0].data() - text.data());
       const size_t length = groups[0].size();
       const std::string trigger = std::string(groups[0]);
@@ -196,7 +196,7 @@ void ReadConstraints(Words& words, Constraints& out) {
         continue;
       }
     }
-    if (kAfter->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 3)) {
+    if (after->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 3)) {
       const Words named = Split(std::string(groups[2]));
       const auto begin = static_cast<size_t>(groups[0].data() - text.data());
       std::vector<std::string> found = AllergensNamed(Join(named));
@@ -217,7 +217,7 @@ void ReadConstraints(Words& words, Constraints& out) {
         continue;
       }
     }
-    if (kNoForMe->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
+    if (no_for_me->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
       const std::vector<std::string> found = AllergensNamed(std::string(groups[1]));
       if (!found.empty()) {
         for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
@@ -225,8 +225,8 @@ void ReadConstraints(Words& words, Constraints& out) {
         continue;
       }
     }
-    if (kCeliac->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 1) &&
-        !absl::StartsWith(text, "is ") && !absl::StartsWith(text, "what")) {
+    if (celiac->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 1) && !absl::StartsWith(text, "is ") &&
+        !absl::StartsWith(text, "what")) {
       AddUnique(out.exclude_allergens, "gluten");
       cut(static_cast<size_t>(groups[0].data() - text.data()), groups[0].size());
       continue;
@@ -242,12 +242,12 @@ void ReadConstraints(Words& words, Constraints& out) {
       return diet;
     };
     bool found = false;
-    for (const RE2* pattern : {kIAm, kNeed, kAlone}) {
+    for (const RE2* pattern : {i_am, need, alone}) {
       const re2::StringPiece now(text);
       if (!pattern->Match(now, 0, now.size(), RE2::UNANCHORED, groups, 2)) continue;
       size_t unused = 0;
       const std::string diet = diet_of(groups[1], unused);
-      if (diet.empty() || (unused > 0 && pattern == kAlone)) continue;
+      if (diet.empty() || (unused > 0 && pattern == alone)) continue;
       AddUnique(out.dietary_filters, diet);
       const auto begin = static_cast<size_t>(groups[0].data() - text.data());
       cut(begin, unused > 0

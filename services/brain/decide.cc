@@ -527,6 +527,7 @@ class Decider {
       return;
     }
     std::vector<std::string> names;
+    names.reserve(others.size());
     for (const int64_t other : others) names.push_back(absl::StrCat("the ", NameOf(other)));
     Pending pending;
     pending.kind = PendingKind::kOffer;

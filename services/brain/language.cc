@@ -23,7 +23,7 @@ using WordMap = absl::flat_hash_map<absl::string_view, absl::string_view>;
 
 // Words that stand for several, with and without their apostrophes.
 const WordMap& Expansions() {
-  static const auto* const kMap = new WordMap{
+  static const auto* const table = new WordMap{
       {"can't", "can not"},      {"cant", "can not"},
       {"cannot", "can not"},     {"won't", "will not"},
       {"wont", "will not"},      {"shan't", "shall not"},
@@ -50,32 +50,32 @@ const WordMap& Expansions() {
       {"coeliac", "celiac"},     {"coeliacs", "celiac"},
       {"celiacs", "celiac"},
   };
-  return *kMap;
+  return *table;
 }
 
 bool IsHesitation(absl::string_view word) {
-  static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
+  static const auto* const known_words = new absl::flat_hash_set<absl::string_view>{
       "um",  "umm", "uh", "uhh", "uhm", "er",  "erm",    "hmm", "hm",  "mm",
       "mmm", "ah",  "oh", "ooh", "eh",  "pls", "please", "plz", "huh", "kindly"};
-  return kWords->contains(word);
+  return known_words->contains(word);
 }
 
 const absl::flat_hash_map<absl::string_view, int64_t>& Units() {
-  static const auto* const kMap = new absl::flat_hash_map<absl::string_view, int64_t>{
+  static const auto* const table = new absl::flat_hash_map<absl::string_view, int64_t>{
       {"zero", 0},     {"one", 1},      {"two", 2},        {"three", 3},     {"four", 4},
       {"five", 5},     {"six", 6},      {"seven", 7},      {"eight", 8},     {"nine", 9},
       {"ten", 10},     {"eleven", 11},  {"twelve", 12},    {"thirteen", 13}, {"fourteen", 14},
       {"fifteen", 15}, {"sixteen", 16}, {"seventeen", 17}, {"eighteen", 18}, {"nineteen", 19},
       {"couple", 2},   {"dozen", 12},   {"pair", 2}};
-  return *kMap;
+  return *table;
 }
 
 int64_t TensOf(absl::string_view word) {
-  static const auto* const kMap = new absl::flat_hash_map<absl::string_view, int64_t>{
+  static const auto* const table = new absl::flat_hash_map<absl::string_view, int64_t>{
       {"twenty", 20}, {"thirty", 30},  {"forty", 40},  {"fifty", 50},
       {"sixty", 60},  {"seventy", 70}, {"eighty", 80}, {"ninety", 90}};
-  const auto found = kMap->find(word);
-  return found == kMap->end() ? 0 : found->second;
+  const auto found = table->find(word);
+  return found == table->end() ? 0 : found->second;
 }
 
 void Expand(absl::string_view word, Words& out) {
@@ -103,10 +103,10 @@ void Expand(absl::string_view word, Words& out) {
     }
   }
   if (absl::EndsWith(word, "'s")) {
-    static const auto* const kSubjects = new absl::flat_hash_set<absl::string_view>{
+    static const auto* const subjects = new absl::flat_hash_set<absl::string_view>{
         "that", "it", "what", "he", "she", "there", "here", "who", "how", "where", "which", "everything"};
     const absl::string_view base = word.substr(0, word.size() - 2);
-    add(kSubjects->contains(base) ? absl::StrCat(base, " is") : absl::StrCat(base, "s"));
+    add(subjects->contains(base) ? absl::StrCat(base, " is") : absl::StrCat(base, "s"));
     return;
   }
   std::string plain(word);
@@ -197,16 +197,16 @@ std::optional<Count> ReadCount(const Words& words, size_t at) {
 }
 
 std::optional<int> ReadOrdinal(absl::string_view word) {
-  static const auto* const kMap = new absl::flat_hash_map<absl::string_view, int>{
+  static const auto* const table = new absl::flat_hash_map<absl::string_view, int>{
       {"first", 0}, {"1st", 0},   {"second", 1}, {"2nd", 1},   {"third", 2},  {"3rd", 2},    {"fourth", 3},
       {"4th", 3},   {"fifth", 4}, {"5th", 4},    {"last", -1}, {"former", 0}, {"latter", -1}};
-  const auto found = kMap->find(word);
-  if (found == kMap->end()) return std::nullopt;
+  const auto found = table->find(word);
+  if (found == table->end()) return std::nullopt;
   return found->second;
 }
 
 bool IsCommonWord(absl::string_view word) {
-  static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
+  static const auto* const known_words = new absl::flat_hash_set<absl::string_view>{
       "a",          "about",      "actually",  "add",        "added",     "adding",    "after",
       "again",      "all",        "allergic",  "allergies",  "allergy",   "alright",   "also",
       "altogether", "am",         "an",        "and",        "another",   "answer",    "table",
@@ -260,7 +260,7 @@ bool IsCommonWord(absl::string_view word) {
       "wife",       "will",       "wish",      "with",       "without",   "wonder",    "work",
       "works",      "would",      "yeah",      "yep",        "yes",       "yet",       "you",
       "your",       "yours"};
-  return kWords->contains(word);
+  return known_words->contains(word);
 }
 
 std::string SoundOf(absl::string_view word) {
@@ -293,13 +293,9 @@ std::string SoundOf(absl::string_view word) {
       sound = 'k';
     } else if (c == 'z') {
       sound = 's';
-    } else if (c == 'g' && next == 'h') {
-      ++i;
-      continue;
-    } else if (c == 'h' && i > 0) {
-      continue;
-    } else if (c == 'w' && (i > 0 || next == 'r') && !IsVowel(next)) {
-      continue;
+    } else if ((c == 'h' && i > 0) || (c == 'w' && (i > 0 || next == 'r') && !IsVowel(next)) ||
+               (c == 'g' && next == 'h')) {
+      continue;  // silent; so is the h of "gh", which comes next
     }
     if (key.empty() || key.back() != sound) key.push_back(sound);
   }

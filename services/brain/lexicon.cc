@@ -20,9 +20,9 @@ constexpr size_t kMaxCoreWords = 5;
 // Words of a name that leave it the plain one of its kind: "cola" is the Iced Cola, "fries" are the Classic
 // Fries.
 bool IsPlainAdjective(absl::string_view stem) {
-  static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
+  static const auto* const known_words = new absl::flat_hash_set<absl::string_view>{
       "classic", "iced", "fresh", "original", "regular", "plain", "simpl", "standard", "house"};
-  return kWords->contains(stem);
+  return known_words->contains(stem);
 }
 
 bool IsComboWord(absl::string_view word) {
@@ -37,7 +37,7 @@ bool AreForms(absl::string_view a, absl::string_view b) {
 }
 
 const absl::flat_hash_map<std::string, std::vector<std::string>>& Equivalents() {
-  static const auto* const kMap = [] {
+  static const auto* const table = [] {
     auto* map = new absl::flat_hash_map<std::string, std::vector<std::string>>;
     const auto add = [&](const std::vector<std::string>& group) {
       for (const std::string& a : group) {
@@ -62,7 +62,7 @@ const absl::flat_hash_map<std::string, std::vector<std::string>>& Equivalents() 
     add({"dip", "sauce"});
     return map;
   }();
-  return *kMap;
+  return *table;
 }
 
 bool AreEquivalent(absl::string_view a, absl::string_view b) {
@@ -169,9 +169,8 @@ std::string MatchCustomisation(const messages::MenuItem& item, const Wish& wish)
         Stems(menu::Tokenize(customization.name), 0, menu::Tokenize(customization.name).size());
     const bool called =
         core.size() == whole_name.size() && Within(core, whole_name) && Within(whole_name, core);
-    if (Within(core, custom.core) && Within(custom.core, core)) {
-      score = 100;
-    } else if (called && wish.polarity != Polarity::kWithout) {
+    if ((Within(core, custom.core) && Within(custom.core, core)) ||
+        (called && wish.polarity != Polarity::kWithout)) {
       score = 100;
     } else if (Within(custom.core, core) && custom.core.size() + 1 >= core.size()) {
       score = 60;  // "crispy onions" where "No Onions" is offered
@@ -434,10 +433,8 @@ void Lexicon::Judge(const Words& words, size_t at, size_t taken, int units,
       continue;  // "coffee and" is not yet the Coffee and Brownie
     } else if (partial.position + 1 == phrase.words.size()) {
       head.push_back(partial);
-    } else if (units >= 2) {
-      part.push_back(partial);
-    } else if (words[at].size() >= 4 && partial.quality > 0.9 && phrase.name &&
-               (expected || !core_words_.contains(menu::Stem(words[at])))) {
+    } else if (units >= 2 || (words[at].size() >= 4 && partial.quality > 0.9 && phrase.name &&
+                              (expected || !core_words_.contains(menu::Stem(words[at]))))) {
       part.push_back(partial);
     }
   }
@@ -584,9 +581,9 @@ size_t Lexicon::CustomisationLengthOf(const std::vector<int64_t>& ids, const Wor
     const std::string& last = words[at + length - 1];
     if (last == "and" || last == "the" || last == "of" || last == "a" || last == "or") continue;
     const Words stems = Stems(words, at, at + length);
-    static const auto* const kNoBegin =
+    static const auto* const no_begin =
         new absl::flat_hash_set<absl::string_view>{"and", "or", "a", "an", "the", "some", "of"};
-    if (stems.empty() || kNoBegin->contains(words[at])) continue;
+    if (stems.empty() || no_begin->contains(words[at])) continue;
     for (const int64_t id : ids) {
       const Dish* dish = Find(id);
       if (dish == nullptr) continue;

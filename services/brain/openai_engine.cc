@@ -475,7 +475,7 @@ class OpenAiEngine::Turn {
     tokens_ += completion.usage.total_tokens;
     if (!completion.model.empty()) model_ = completion.model;
     const Choice& choice = completion.choices.front();
-    if (choice.message.refusal.value_or("").size() > 0 || choice.finish_reason == "content_filter") {
+    if (!choice.message.refusal.value_or("").empty() || choice.finish_reason == "content_filter") {
       reply.error_type = "refusal";
       reply.error = "the model refuses to answer";
       return false;

@@ -33,14 +33,13 @@ std::string Tail(Phrases phrases) {
 }
 
 std::string Greetings() {
-  return "(?:hi|hello|hey|hiya|howdy|greetings|good (?:morning|afternoon|evening|day))(?: there| everyone| "
-         "again)?";
+  return R"((?:hi|hello|hey|hiya|howdy|greetings|good (?:morning|afternoon|evening|day))(?: there| everyone| again)?)";
 }
 
-#define ARC_PATTERN(name, text)                        \
-  const RE2& name() {                                  \
-    static const auto* const kPattern = new RE2(text); \
-    return *kPattern;                                  \
+#define ARC_PATTERN(name, text)                       \
+  const RE2& name() {                                 \
+    static const auto* const pattern = new RE2(text); \
+    return *pattern;                                  \
   }
 
 }  // namespace
@@ -64,19 +63,17 @@ ARC_PATTERN(Goodbye,
                          Tail({"later", "then", "now", "everyone", "thanks", "thank you", "soon", "around",
                                "tomorrow"})))
 
-ARC_PATTERN(Repeat,
-            absl::StrCat(Lead({"sorry", "i am sorry", "pardon", "excuse me", "can you", "could you",
-                               "would you", "will you"}),
-                         Any({absl::StrCat("(?:say|repeat|tell me)",
-                                           Tail({"that", "it", "this", "what you said", "again", "once more",
-                                                 "one more time", "for me", "the last (?:bit|part|thing)"})),
-                              "come again", "pardon(?: me)?",
-                              "what(?: was| did you say| is)?(?: that)?(?: again)?", "say what",
-                              "what did you (?:just )?say",
-                              "i (?:did not|could not|do not|can not) (?:hear|catch|get)(?: "
-                              "(?:you|that|it|what you said|a word))*",
-                              "i did not understand(?: (?:you|that|it))?", "one more time", "once more",
-                              "again", "repeat"})))
+ARC_PATTERN(
+    Repeat,
+    absl::StrCat(
+        Lead({"sorry", "i am sorry", "pardon", "excuse me", "can you", "could you", "would you", "will you"}),
+        Any({absl::StrCat("(?:say|repeat|tell me)",
+                          Tail({"that", "it", "this", "what you said", "again", "once more", "one more time",
+                                "for me", "the last (?:bit|part|thing)"})),
+             "come again", "pardon(?: me)?", "what(?: was| did you say| is)?(?: that)?(?: again)?",
+             "say what", "what did you (?:just )?say",
+             R"(i (?:did not|could not|do not|can not) (?:hear|catch|get)(?: (?:you|that|it|what you said|a word))*)",
+             "i did not understand(?: (?:you|that|it))?", "one more time", "once more", "again", "repeat"})))
 
 ARC_PATTERN(
     Help,
@@ -84,12 +81,10 @@ ARC_PATTERN(
          "(?:i )?(?:need|want|would like|could use)(?: (?:some|your|a bit of|a little))? (?:help|assistance)",
          "help(?: me)?(?: out)?",
          "how (?:does|do|is) (?:all )?(?:this|it|that|the kiosk|this (?:thing|machine|kiosk)) works?",
-         "how (?:do|can|should|would) (?:i|we|you) (?:order|use (?:this|it)|do "
-         "(?:this|it|that)|start|begin|pay)(?: .*)?",
+         R"(how (?:do|can|should|would) (?:i|we|you) (?:order|use (?:this|it)|do (?:this|it|that)|start|begin|pay)(?: .*)?)",
          "what (?:can|do|should) i (?:say|do)(?: (?:here|now|next))?",
          "i am (?:a bit )?(?:lost|confused|stuck)",
-         "i do not (?:know|understand|get) (?:how )?(?:(?:to (?:use|do|work) )?(?:this|it)|this "
-         "(?:thing|machine))(?: works?)?",
+         R"(i do not (?:know|understand|get) (?:how )?(?:(?:to (?:use|do|work) )?(?:this|it)|this (?:thing|machine))(?: works?)?)",
          "i do not know what to (?:do|say)", "help .{0,20}understand.{0,20}"}))
 
 ARC_PATTERN(Yes, Chain({"yes",
@@ -203,29 +198,25 @@ ARC_PATTERN(No, Chain({"no",
                        "better not",
                        "oops"}))
 
-ARC_PATTERN(Cancel, Any({absl::StrCat(Lead({"no", "just", "i want to", "i would like to", "can you", "can i",
-                                            "can we", "could you", "let us", "actually", "sorry", "let me",
-                                            "ok", "okay"}),
-                                      "(?:cancel|abort|stop|drop|forget(?: "
-                                      "about)?|delete|scrap|scratch|bin)(?: (?:my|the|this|that|our))?"
-                                      "(?: (?:whole|entire|complete))? ?(?:order|everything|it all|thing|all "
-                                      "of (?:it|that)|all|session)?",
-                                      Tail({"now", "then", "again", "and leave"})),
-                         "(?:i|we) (?:do not|would not) want (?:anything|to order)(?: (?:anymore|any "
-                         "more|now|today|at all))*",
-                         "i (?:want|would like) to (?:cancel|leave|quit)(?: (?:my|the) order)?",
-                         "forget (?:it all|everything)", "quit", "exit", "i am leaving"}))
+ARC_PATTERN(
+    Cancel,
+    Any({absl::StrCat(
+             Lead({"no", "just", "i want to", "i would like to", "can you", "can i", "can we", "could you",
+                   "let us", "actually", "sorry", "let me", "ok", "okay"}),
+             R"((?:cancel|abort|stop|drop|forget(?: about)?|delete|scrap|scratch|bin)(?: (?:my|the|this|that|our))?(?: (?:whole|entire|complete))? ?(?:order|everything|it all|thing|all of (?:it|that)|all|session)?)",
+             Tail({"now", "then", "again", "and leave"})),
+         R"((?:i|we) (?:do not|would not) want (?:anything|to order)(?: (?:anymore|any more|now|today|at all))*)",
+         "i (?:want|would like) to (?:cancel|leave|quit)(?: (?:my|the) order)?",
+         "forget (?:it all|everything)", "quit", "exit", "i am leaving"}))
 
 ARC_PATTERN(
     Undo,
     Any({absl::StrCat(
              Lead({"no", "sorry", "actually", "wait", "and", "can you", "could you", "just", "ok", "okay"}),
-             "(?:scratch|undo|remove|delete|cancel|drop|take (?:away|off|out)|get rid of|forget|lose|take) "
-             "(?:that|it|this|them|those|these)(?: one| ones| last one)?",
+             R"((?:scratch|undo|remove|delete|cancel|drop|take (?:away|off|out)|get rid of|forget|lose|take) (?:that|it|this|them|those|these)(?: one| ones| last one)?)",
              Tail({"off", "out", "away", "again", "then", "from (?:my|the) (?:order|cart)", "back out"})),
          "undo(?: (?:the )?last(?: one| thing)?)?",
-         "(?:i )?(?:do not want|do not need|changed my mind about) (?:that|it|this|them|those)(?: one)?"
-         "(?: (?:anymore|any more|after all))?"}))
+         R"((?:i )?(?:do not want|do not need|changed my mind about) (?:that|it|this|them|those)(?: one)?(?: (?:anymore|any more|after all))?)"}))
 
 ARC_PATTERN(StartOver, absl::StrCat(".*\\b",
                                     Any({"start(?: all)? (?:over|again|afresh|fresh|anew|new)", "begin again",
@@ -236,31 +227,32 @@ ARC_PATTERN(StartOver, absl::StrCat(".*\\b",
                                          "delete everything", "take everything (?:off|out)", "reset"}),
                                     "\\b.*"))
 
-ARC_PATTERN(Recommend,
-            absl::StrCat("(?:.* )?",
-                         Any({"recommend(?:ation|ations|s)?",
-                              "suggest(?:ion|ions|s)?",
-                              "surprise me",
-                              "your favou?rites?",
-                              "most popular",
-                              "best ?sellers?",
-                              "goes? (?:well |nicely |good |best )?with (?:it|that|this|them|those|my order)",
-                              "what goes (?:well |nicely |good |best )?with",
-                              "can not decide",
-                              "what should (?:i|we) (?:get|have|order|eat|try|take)",
-                              "what do (?:most )?(?:people|others|customers)",
-                              "your best",
-                              "you pick",
-                              "you choose",
-                              "(?:pick|choose|find) (?:something|anything|one|a (?:dish|meal))(?: "
-                              "(?:nice|good))? for (?:me|us)",
-                              "(?:pick|choose) for (?:me|us)",
-                              "what would you (?:get|have|order|pick|eat)",
-                              "not sure what (?:to|i)",
-                              "do not know what (?:to (?:get|have|order|eat)|i want)",
-                              "help me (?:decide|choose)",
-                              "specials?(?: of the day)?(?: today)?$"}),
-                         "(?: .*)?"))
+ARC_PATTERN(
+    Recommend,
+    absl::StrCat(
+        "(?:.* )?",
+        Any({"recommend(?:ation|ations|s)?",
+             "suggest(?:ion|ions|s)?",
+             "surprise me",
+             "your favou?rites?",
+             "most popular",
+             "best ?sellers?",
+             "goes? (?:well |nicely |good |best )?with (?:it|that|this|them|those|my order)",
+             "what goes (?:well |nicely |good |best )?with",
+             "can not decide",
+             "what should (?:i|we) (?:get|have|order|eat|try|take)",
+             "what do (?:most )?(?:people|others|customers)",
+             "your best",
+             "you pick",
+             "you choose",
+             R"((?:pick|choose|find) (?:something|anything|one|a (?:dish|meal))(?: (?:nice|good))? for (?:me|us))",
+             "(?:pick|choose) for (?:me|us)",
+             "what would you (?:get|have|order|pick|eat)",
+             "not sure what (?:to|i)",
+             "do not know what (?:to (?:get|have|order|eat)|i want)",
+             "help me (?:decide|choose)",
+             "specials?(?: of the day)?(?: today)?$"}),
+        "(?: .*)?"))
 ARC_PATTERN(
     MayRecommend,
     absl::StrCat("(?:.* )?",
@@ -268,31 +260,25 @@ ARC_PATTERN(
                       "the best (?:thing|dish|item)s?", "popular"}),
                  "(?: .*)?"))
 
-ARC_PATTERN(ShowCart,
-            absl::StrCat("(?:.* )?",
-                         Any({"(?:what|which|show|read|repeat|check|see|tell|view|list|go|look|open|confirm|"
-                              "review|display|run)\\b.*\\b"
-                              "(?:my|our|the) (?:order|cart|basket|bag|tray|list)\\b.*",
-                              "what (?:all )?(?:have|did|do) (?:i|we) "
-                              "(?:got|have|order|ordered|get|add|already have|picked|chosen)(?: .*)?",
-                              "(?:my|the) (?:order|cart|basket)(?: so far)?",
-                              "what (?:i|we) have(?: got| ordered)?(?: so far)?",
-                              "what is (?:in|on) (?:it|there) so far"})))
-ARC_PATTERN(Total,
-            absl::StrCat("(?:.* )?",
-                         Any({"(?:how much|what|tell me|the|my)\\b.*\\b(?:total|altogether|all together|in "
-                              "all|in total|all in all|"
-                              "all of (?:it|that|this)|everything(?: together)?|do (?:i|we) "
-                              "owe|(?:it|that|this) (?:all )?comes? to|"
-                              "my order|the whole (?:thing|order)|damage|so far)\\b.*",
-                              "total", "the total", "how much do (?:i|we) (?:owe|have to pay)(?: you)?",
-                              "how much is (?:that|it) (?:now|all|then)",
-                              "what (?:do|will) (?:i|we) (?:owe|pay)(?: you)?"})))
+ARC_PATTERN(
+    ShowCart,
+    absl::StrCat(
+        "(?:.* )?",
+        Any({R"((?:what|which|show|read|repeat|check|see|tell|view|list|go|look|open|confirm|review|display|run)\b.*\b(?:my|our|the) (?:order|cart|basket|bag|tray|list)\b.*)",
+             R"(what (?:all )?(?:have|did|do) (?:i|we) (?:got|have|order|ordered|get|add|already have|picked|chosen)(?: .*)?)",
+             "(?:my|the) (?:order|cart|basket)(?: so far)?",
+             "what (?:i|we) have(?: got| ordered)?(?: so far)?", "what is (?:in|on) (?:it|there) so far"})))
+ARC_PATTERN(
+    Total,
+    absl::StrCat(
+        "(?:.* )?",
+        Any({R"((?:how much|what|tell me|the|my)\b.*\b(?:total|altogether|all together|in all|in total|all in all|all of (?:it|that|this)|everything(?: together)?|do (?:i|we) owe|(?:it|that|this) (?:all )?comes? to|my order|the whole (?:thing|order)|damage|so far)\b.*)",
+             "total", "the total", "how much do (?:i|we) (?:owe|have to pay)(?: you)?",
+             "how much is (?:that|it) (?:now|all|then)", "what (?:do|will) (?:i|we) (?:owe|pay)(?: you)?"})))
 
-ARC_PATTERN(AnyOfThem,
-            "(?:.* )?(?:any|either|whatever|whichever|you (?:choose|decide|pick)|(?:do|does) not (?:really "
-            ")?(?:matter|care|mind)|no preference"
-            "|surprise me|up to you|not fussy)(?: .*)?")
+ARC_PATTERN(
+    AnyOfThem,
+    R"((?:.* )?(?:any|either|whatever|whichever|you (?:choose|decide|pick)|(?:do|does) not (?:really )?(?:matter|care|mind)|no preference|surprise me|up to you|not fussy)(?: .*)?)")
 
 namespace {
 
@@ -312,23 +298,21 @@ std::string ToWant() {
 
 }  // namespace
 
-ARC_PATTERN(CheckoutSuffix,
-            absl::StrCat(
-                ClosingLead(),
-                Any({"(?:that|this|it) (?:is|will be|would be|should be|does|ought to be) "
-                     "?(?:all|it|everything|enough|about it)?"
-                     "(?: i (?:need|want))?",
-                     "(?:that|this) (?:should|will|would|ought to) (?:do|do it|be it|be all|be everything)",
-                     "i (?:am|think i am) (?:all )?(?:done|finished|good to go|all set|set)(?: ordering)?",
-                     "(?:we are|we will be|i think we are) (?:all )?(?:done|finished|good|set|ready|all set)",
-                     "(?:all )?done", "all set", "nothing (?:else|more|further)",
-                     "no more(?: for (?:me|us))?",
-                     "(?:i|we) (?:do not|will not) (?:want|need) anything (?:else|more)",
-                     absl::StrCat(ToWant(), "(?:the )?check ?out"),
-                     "(?:finish|complete|place|finali[sz]e|submit|send) (?:my|the|our) order"}),
-                Tail({"now", "then", "for (?:me|us|now|today)", "today", "here", "i think", "i guess",
-                      "thanks", "thank you", "with (?:my|the) order"}),
-                "$"))
+ARC_PATTERN(
+    CheckoutSuffix,
+    absl::StrCat(
+        ClosingLead(),
+        Any({R"((?:that|this|it) (?:is|will be|would be|should be|does|ought to be) ?(?:all|it|everything|enough|about it)?(?: i (?:need|want))?)",
+             "(?:that|this) (?:should|will|would|ought to) (?:do|do it|be it|be all|be everything)",
+             "i (?:am|think i am) (?:all )?(?:done|finished|good to go|all set|set)(?: ordering)?",
+             "(?:we are|we will be|i think we are) (?:all )?(?:done|finished|good|set|ready|all set)",
+             "(?:all )?done", "all set", "nothing (?:else|more|further)", "no more(?: for (?:me|us))?",
+             "(?:i|we) (?:do not|will not) (?:want|need) anything (?:else|more)",
+             absl::StrCat(ToWant(), "(?:the )?check ?out"),
+             "(?:finish|complete|place|finali[sz]e|submit|send) (?:my|the|our) order"}),
+        Tail({"now", "then", "for (?:me|us|now|today)", "today", "here", "i think", "i guess", "thanks",
+              "thank you", "with (?:my|the) order"}),
+        "$"))
 ARC_PATTERN(PaySuffix,
             absl::StrCat(ClosingLead(), ToWant(),
                          Any({"pay", "(?:give me |have |get |bring me )?the bill",
@@ -384,15 +368,14 @@ ARC_PATTERN(QuestionStart, absl::StrCat("^",
                                              "more about",
                                              "can (?:vegans|vegetarians|celiacs|kids|i eat)"}),
                                         "\\b"))
-ARC_PATTERN(OrderQuestion,
-            absl::StrCat("^", Lead({"and", "so", "ok", "okay", "well", "yes", "no", "also"}),
-                         Any({"(?:how|what) about (?:a|an|some|one|two|three|four|five|six|another)\\b",
-                              "(?:is|would) it (?:be )?(?:possible|ok|okay|alright) (?:to|if i) "
-                              "(?:get|have|order|add|got|had)\\b",
-                              "do (?:me|us)\\b", "do (?:a|an|one|two|three)\\b",
-                              "any chance (?:of|i could (?:get|have))\\b",
-                              "is there any chance (?:of|i could)\\b",
-                              "would you (?:get|give|make|bring) (?:me|us)\\b"})))
+ARC_PATTERN(
+    OrderQuestion,
+    absl::StrCat(
+        "^", Lead({"and", "so", "ok", "okay", "well", "yes", "no", "also"}),
+        Any({"(?:how|what) about (?:a|an|some|one|two|three|four|five|six|another)\\b",
+             R"((?:is|would) it (?:be )?(?:possible|ok|okay|alright) (?:to|if i) (?:get|have|order|add|got|had)\b)",
+             "do (?:me|us)\\b", "do (?:a|an|one|two|three)\\b", "any chance (?:of|i could (?:get|have))\\b",
+             "is there any chance (?:of|i could)\\b", "would you (?:get|give|make|bring) (?:me|us)\\b"})))
 
 ARC_PATTERN(AsksPrice, "\\b(?:how (?:much|expensive|pricey)|price[sd]?|costs?|charge)\\b")
 ARC_PATTERN(AsksCalories, "\\b(?:calories|calorie|kcal|calorific|fattening|energy)\\b")
@@ -412,9 +395,9 @@ ARC_PATTERN(AsksGeneral,
                               "what (?:size|sizes)", "(?:i )?want to know about", "show me (?:the|a|that) ",
                               "is (?:the|it|that) ", "are the "})))
 ARC_PATTERN(AsksAllergens, "\\b(?:allergens?|allergies|allergic)\\b")
-ARC_PATTERN(AsksContains,
-            "\\b(?:do|does|is|are|has|have|any|is there|are "
-            "there|did)\\b.*\\b(?:contain|contains|have|has|with|in|any|free)\\b")
+ARC_PATTERN(
+    AsksContains,
+    R"(\b(?:do|does|is|are|has|have|any|is there|are there|did)\b.*\b(?:contain|contains|have|has|with|in|any|free)\b)")
 ARC_PATTERN(AsksSpicy, "\\b(?:is|are|how|too|very|really)\\b.*\\b(?:spicy|hot|fiery)\\b|\\bspicy\\b")
 ARC_PATTERN(Compares, "\\b(?:difference between|compare|better than|or is)\\b")
 ARC_PATTERN(AsksOptions,
@@ -445,10 +428,9 @@ ARC_PATTERN(AsksOptions,
                      "what .* (?:is|are) there",
                      "which",
                      "what is .*\\b(?:vegan|vegetarian|halal|free|cheap|cheapest|new|light|healthy|spicy)"})))
-ARC_PATTERN(OffTopic,
-            "\\b(?:weather|time is it|toilets?|bathroom|restrooms?|wifi|password|who won|your name|joke|how "
-            "old|opening hours|parking"
-            "|are you (?:a|an|human|real))\\b")
+ARC_PATTERN(
+    OffTopic,
+    R"(\b(?:weather|time is it|toilets?|bathroom|restrooms?|wifi|password|who won|your name|joke|how old|opening hours|parking|are you (?:a|an|human|real))\b)")
 
 #undef ARC_PATTERN
 

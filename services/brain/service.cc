@@ -63,7 +63,7 @@ Service::~Service() {
 absl::Status Service::Start() {
   if (subscription_ != nullptr) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<bus::Subscription>> subscription = bus_.Subscribe(
-      subjects::kBrainRequest, kQueue, [this](bus::Message message) { OnRequest(std::move(message)); });
+      subjects::kBrainRequest, kQueue, [this](const bus::Message& message) { OnRequest(message); });
   if (!subscription.ok()) return std::move(subscription).status();
   subscription_ = *std::move(subscription);
   return absl::OkStatus();
@@ -83,7 +83,7 @@ int64_t Service::in_flight() const {
   return in_flight_;
 }
 
-void Service::OnRequest(bus::Message message) {
+void Service::OnRequest(const bus::Message& message) {
   absl::StatusOr<messages::BrainRequest> request = json::Decode<messages::BrainRequest>(message.body);
   if (request.ok()) {
     if (request->context.kiosk_id.empty()) {
@@ -202,11 +202,11 @@ void Service::Work(const messages::BrainRequest& request, const std::shared_ptr<
   }
 
   Count(outcome);
-  Finish(answer, std::move(out), std::move(reply_body));
+  Finish(answer, std::move(out), reply_body);
 }
 
 void Service::Finish(const std::shared_ptr<Answer>& answer, std::vector<bus::Message> messages,
-                     std::string reply_body) {
+                     const std::string& reply_body) {
   std::vector<std::string> replies;
   bool again = false;
   {

@@ -65,11 +65,11 @@ class Service {
     std::string reply_body;
   };
 
-  void OnRequest(bus::Message message);
+  void OnRequest(const bus::Message& message);
   void Refuse(const bus::Message& message, const absl::Status& error);
   void Work(const messages::BrainRequest& request, const std::shared_ptr<Answer>& answer);
   void Finish(const std::shared_ptr<Answer>& answer, std::vector<bus::Message> messages,
-              std::string reply_body);
+              const std::string& reply_body);
   void Forget(absl::Time now);
   void Count(const Outcome& outcome);
 

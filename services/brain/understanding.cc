@@ -34,15 +34,15 @@ Words Split(absl::string_view text) {
 }
 
 // The same with a pattern that is written where it is used; compiled once.
-#define ARC_HAS(text, pattern)                         \
-  ([&] {                                               \
-    static const auto* const kHere = new RE2(pattern); \
-    return Has(text, *kHere);                          \
+#define ARC_HAS(text, pattern)                                \
+  ([&] {                                                      \
+    static const auto* const here_pattern = new RE2(pattern); \
+    return Has(text, *here_pattern);                          \
   }())
-#define ARC_FULL(text, pattern)                        \
-  ([&] {                                               \
-    static const auto* const kHere = new RE2(pattern); \
-    return Full(text, *kHere);                         \
+#define ARC_FULL(text, pattern)                               \
+  ([&] {                                                      \
+    static const auto* const here_pattern = new RE2(pattern); \
+    return Full(text, *here_pattern);                         \
   }())
 
 void AddUnique(std::vector<std::string>& to, const std::string& value) {
@@ -65,10 +65,10 @@ struct Spoken {
 };
 
 bool IsNoteWord(absl::string_view word) {
-  static const auto* const kWords = new absl::flat_hash_set<absl::string_view>{
+  static const auto* const known_words = new absl::flat_hash_set<absl::string_view>{
       "small",  "medium", "large", "decaf", "rare", "spicy", "mild", "toasted",
       "crispy", "plain",  "warm",  "cold",  "hot",  "dry",   "burnt"};
-  return kWords->contains(word);
+  return known_words->contains(word);
 }
 
 class Parser {
@@ -279,7 +279,7 @@ class Parser {
     }
     if (spoken.dishes.size() > 1) return false;
     std::vector<int64_t> chosen;
-    static const auto* const kCheapest =
+    static const auto* const cheapest =
         new RE2("\\b(?:cheap|cheapest|cheaper|least expensive|lowest price)\\b");
     if (spoken.ordinal.has_value()) {
       const auto size = static_cast<int>(pending.candidates.size());
@@ -293,7 +293,7 @@ class Parser {
       chosen = pending.candidates;
     } else if (any && spoken.dishes.empty()) {
       chosen = {pending.candidates.front()};
-    } else if (Has(stripped, *kCheapest)) {
+    } else if (Has(stripped, *cheapest)) {
       chosen = {Cheapest(pending.candidates)};
     }
     if (chosen.empty()) {
@@ -1026,11 +1026,11 @@ class Parser {
         }
       }
       // "a side of fries", "a glass of lemonade"
-      static const auto* const kContainers = new absl::flat_hash_set<absl::string_view>{
+      static const auto* const containers = new absl::flat_hash_set<absl::string_view>{
           "side",   "order",    "plate",   "portion", "glass",   "cup",   "bottle",   "bowl",   "box",
           "bag",    "serving",  "bucket",  "basket",  "slice",   "pot",   "mug",      "can",    "sides",
           "orders", "portions", "glasses", "cups",    "bottles", "bowls", "servings", "slices", "cap"};
-      if (unknown.empty() && kContainers->contains(word) && i + 1 < end && words[i + 1] == "of") {
+      if (unknown.empty() && containers->contains(word) && i + 1 < end && words[i + 1] == "of") {
         i += 2;
         continue;
       }
@@ -1101,11 +1101,11 @@ class Parser {
         }
       }
       // How the kitchen is to do it.
-      static const auto* const kManners =
+      static const auto* const manners =
           new std::vector<Words>{{"cut", "in", "half"}, {"cut", "in", "two"}, {"cut", "up"},
                                  {"in", "half"},        {"to", "go"},         {"on", "the", "side"}};
       bool manner = false;
-      for (const Words& phrase : *kManners) {
+      for (const Words& phrase : *manners) {
         if (current() == nullptr || i + phrase.size() > end ||
             !std::equal(phrase.begin(), phrase.end(), words.begin() + static_cast<std::ptrdiff_t>(i))) {
           continue;
@@ -1352,7 +1352,7 @@ class Parser {
     std::string text = text_;
     bool corrects = false;
     // What leads a correction: "no wait", "sorry I meant".
-    static const auto* const kLead = new RE2(
+    static const auto* const lead_pattern = new RE2(
         "^(?:(?:no|nope|wait|sorry|oops|whoops|actually|hold on|hang "
         "on|well|ok|okay|yes|yeah|and|but|then|so|i mean|i meant|i said|i wanted"
         "|my bad|my mistake|on second thoughts?|rather|could you|can you|would you|will you|please|i think|i "
@@ -1361,7 +1361,7 @@ class Parser {
     while (true) {
       re2::StringPiece match;
       const re2::StringPiece input(text);
-      if (!kLead->Match(input, 0, input.size(), RE2::ANCHOR_START, &match, 1)) break;
+      if (!lead_pattern->Match(input, 0, input.size(), RE2::ANCHOR_START, &match, 1)) break;
       const std::string lead(match.substr(0, match.size() - 1));
       const Words rest = Split(text.substr(match.size()));
       if (lead == "make that") break;
@@ -1384,9 +1384,9 @@ class Parser {
         corrects = meant = true;
       text = Join(rest);
     }
-    static const auto* const kMeant =
+    static const auto* const meant_pattern =
         new RE2("^(?:i (?:meant|said|mean)|i would (?:rather|prefer)(?: have| take)?|rather|i prefer) ");
-    if (Has(text, *kMeant)) meant = true;
+    if (Has(text, *meant_pattern)) meant = true;
     if (text.empty() || (Has(text, patterns::QuestionStart()) && !Has(text, patterns::OrderQuestion())))
       return;
     if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text)) return;
@@ -1422,10 +1422,10 @@ class Parser {
 
   // "no, the other one"
   bool ReadOther(const std::string& text) {
-    static const auto* const kOther = new RE2(
+    static const auto* const other_pattern = new RE2(
         "(?:(?:i|not|no|that|meant|want|wanted|would|like|said|give|me|rather|have|make|it|actually|change|"
         "to|was|will|take) )*the other(?: one| ones)?(?: (?:please|instead|then))*");
-    if (!Full(text, *kOther)) return false;
+    if (!Full(text, *other_pattern)) return false;
     const std::optional<size_t> line = LastLine();
     if (dialogue_.others.empty() || !line.has_value()) return false;
     Act& act = Push(ActKind::kReplace);
@@ -1438,17 +1438,17 @@ class Parser {
 
   // "the same again", "another one of those", "two more"
   bool ReadSame(const std::string& text) {
-    static const auto* const kSame = new RE2(
+    static const auto* const same_pattern = new RE2(
         "(?:(?:i|we|will|would|like|have|take|can|could|get|want|give|me|and|just|again|another|let|us) "
         ")*(?:the )?same(?: (?:again|thing|one|order|for me|please|for (?:my|him|her)(?: [a-z]+)?))*"
         "((?: but| with| without| except| no)? ?.*)");
-    static const auto* const kMore = new RE2(
+    static const auto* const more_pattern = new RE2(
         "(?:(?:i|we|will|would|like|have|take|can|could|get|want|give|me|and|just|let|us|add|also|make|"
         "actually|do|need) )*"
         "(another|(?:[a-z0-9]+ ){1,3}more|[a-z0-9]+ extra)(?: ones?| round| of (?:those|that|them|these|the "
         "same|it|each))*( .*)?");
     std::string rest;
-    if (RE2::FullMatch(text, *kSame, &rest) && LastExists()) {
+    if (RE2::FullMatch(text, *same_pattern, &rest) && LastExists()) {
       const Words words = Split(rest);
       const Spoken spoken = ReadPhrase(words, 0, words.size(), false);
       if (spoken.dishes.empty()) {
@@ -1457,7 +1457,7 @@ class Parser {
       }
     }
     std::string count_text;
-    if (!RE2::FullMatch(text, *kMore, &count_text, &rest)) return false;
+    if (!RE2::FullMatch(text, *more_pattern, &count_text, &rest)) return false;
     const Words count_words = Split(count_text);
     std::optional<Count> count = count_words[0] == "another" ? Count{1, 1} : ReadCount(count_words, 0);
     if (count_words[0] == "a") count = ReadCount(count_words, 0).value_or(Count{1, 1});
@@ -1476,10 +1476,10 @@ class Parser {
 
   // "put the onions back"
   bool ReadPutBack(const std::string& text) {
-    static const auto* const kBack =
+    static const auto* const back_pattern =
         new RE2("(?:.* )?put (?:the |some )?(.+?) back(?: (?:on|in|please|again))*");
     std::string what;
-    if (!RE2::FullMatch(text, *kBack, &what)) return false;
+    if (!RE2::FullMatch(text, *back_pattern, &what)) return false;
     Act act;
     act.kind = ActKind::kModify;
     Point(act, LastLine());
@@ -1499,14 +1499,14 @@ class Parser {
 
   // "a cola zero instead of the coke", "make it two instead of one", "four burgers not two"
   bool ReadInstead(const std::string& text) {
-    static const auto* const kInsteadOf =
+    static const auto* const instead_of =
         new RE2("(.+?) (?:instead of|rather than|in place of) (?:the |a |an |my |just )?(.+)");
-    static const auto* const kNot = new RE2("(.+?) (?:and )?not (?:the |a |an |just )?(.+)");
-    static const auto* const kWith = new RE2("(.*?)\\b(?:with|and|get|have|but) (.+)");
+    static const auto* const not_pattern = new RE2("(.+?) (?:and )?not (?:the |a |an |just )?(.+)");
+    static const auto* const with_pattern = new RE2("(.*?)\\b(?:with|and|get|have|but) (.+)");
     std::string wanted_text;
     std::string unwanted_text;
-    const bool instead = RE2::FullMatch(text, *kInsteadOf, &wanted_text, &unwanted_text);
-    if (!instead && !RE2::FullMatch(text, *kNot, &wanted_text, &unwanted_text)) return false;
+    const bool instead = RE2::FullMatch(text, *instead_of, &wanted_text, &unwanted_text);
+    if (!instead && !RE2::FullMatch(text, *not_pattern, &wanted_text, &unwanted_text)) return false;
     if (!instead && (ARC_HAS(unwanted_text, "^(?:too|so|very|sure|spicy|hot|that|want|possible|any)\\b") ||
                      ARC_HAS(text, "\\b(?:do|is|are|does|can|would|will) not\\b"))) {
       return false;
@@ -1518,7 +1518,7 @@ class Parser {
     {
       std::string base;
       std::string swapped;
-      if (RE2::FullMatch(wanted_text, *kWith, &base, &swapped)) {
+      if (RE2::FullMatch(wanted_text, *with_pattern, &base, &swapped)) {
         const Words base_words = Split(base);
         const Spoken spoken = ReadPhrase(base_words, 0, base_words.size(), true);
         if (!spoken.dishes.empty() && !spoken.dishes.back().dishes.empty()) {
