@@ -316,8 +316,8 @@ TEST_F(SttTest, FramesThatCannotBeUsedAreCountedAndSaidOnce) {
 
 TEST_F(SttTest, WrongRequestsAreRefused) {
   Start();
-  for (const char* body : {"", "[]", "{}", R"({"request_id":""})", R"({"request_id":"a.b"})", R"({"request_id":"*"})",
-                           R"({"request_id":"a","language":"de-DE"})"}) {
+  for (const char* body : {"", "[]", "{}", R"({"request_id":""})", R"({"request_id":"a.b"})",
+                           R"({"request_id":"*"})", R"({"request_id":"a","language":"de-DE"})"}) {
     EXPECT_THAT(Request(body), HasSubstr("INVALID_REQUEST")) << body;
   }
   ASSERT_EQ(Claim("a"), "accepted");
