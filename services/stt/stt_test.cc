@@ -192,7 +192,8 @@ TEST_F(SttTest, PartialTextsComeAtMostEachInterval) {
   ASSERT_THAT(all, SizeIs(3));
   EXPECT_FALSE(all[1].is_final);
   EXPECT_FALSE(all[1].confidence.has_value());
-  EXPECT_EQ(all[1].text, "word word word");
+  // The second frame may be heard only when time has gone on; then the third one's text has to wait.
+  EXPECT_THAT(all[1].text, ::testing::AnyOf("word word", "word word word"));
   EXPECT_TRUE(all[2].is_final);
 }
 
