@@ -46,6 +46,7 @@ size_t SentenceAt(absl::string_view text, size_t position) {
 // How much time the tools took, side by side ones once.
 absl::Duration UnionOf(const std::vector<messages::ToolSpan>& tools) {
   std::vector<std::pair<int64_t, int64_t>> spans;
+  spans.reserve(tools.size());
   for (const messages::ToolSpan& tool : tools)
     spans.emplace_back(tool.start_ms, tool.start_ms + tool.latency_ms);
   std::sort(spans.begin(), spans.end());
@@ -393,7 +394,7 @@ Conversation::Effects Conversation::OnTranscript(absl::Time now, absl::string_vi
     publish_partial(it->trace_id);
     return Done(now);
   }
-  const Awaited utterance = *std::move(it);
+  const Awaited utterance = std::move(*it);
   awaited_.erase(it);
   Finish(now, utterance, &transcript);
   return Done(now);
@@ -484,10 +485,10 @@ void Conversation::AskNext(absl::Time now) {
   Times times;
   times.spoken = times.endpoint = times.heard = came;
   NewTurn();
-  Ask(now, std::move(text.text), std::move(text.trace_id), times, text.token);
+  Ask(now, text.text, std::move(text.trace_id), times, text.token);
 }
 
-void Conversation::Ask(absl::Time now, std::string words, std::string trace_id, const Times& times,
+void Conversation::Ask(absl::Time now, absl::string_view words, std::string trace_id, const Times& times,
                        std::optional<uint64_t> token) {
   BeginSession(now);
   // What has not been said yet belongs to what was before.

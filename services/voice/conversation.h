@@ -356,7 +356,7 @@ class Conversation {
   void Finish(absl::Time now, const Awaited& utterance, const messages::SttTranscript* final_text);
 
   void AskNext(absl::Time now);
-  void Ask(absl::Time now, std::string words, std::string trace_id, const Times& times,
+  void Ask(absl::Time now, absl::string_view words, std::string trace_id, const Times& times,
            std::optional<uint64_t> token);
   void Accept(absl::Time now, const messages::BrainResponse& response);
   void BrainFailed(absl::Time now);

@@ -1,5 +1,7 @@
 #include "services/voice/webhook.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
 
 #include <array>
@@ -90,7 +92,7 @@ TEST(VerifyWebhook, RefusesEverythingElse) {
   EXPECT_THAT(Verify(Sign(kJoined, token), kJoined), Refused("does not expire"));
   token = Token();
   token.has_digest = false;
-  EXPECT_THAT(Verify(Sign(kJoined, token), kJoined), StatusIs(absl::StatusCode::kUnauthenticated));
+  EXPECT_THAT(Verify(Sign(kJoined, token), kJoined), Refused("is for no body"));
   EXPECT_THAT(Verify(Sign(kJoined), absl::StrCat(kJoined, " ")), Refused("the body is not the one"));
 }
 
@@ -119,6 +121,46 @@ TEST(VerifyWebhook, SurvivesEveryTruncationAndFlippedByte) {
     // The last character of a base64 text has bits that mean nothing.
     if (i + 1 == right.size()) continue;
     EXPECT_THAT(Verify(wrong, kJoined), StatusIs(absl::StatusCode::kUnauthenticated)) << i;
+  }
+}
+
+// A token of any header and claims, rightly signed.
+std::string SignRaw(absl::string_view header, absl::string_view claims) {
+  const std::string content =
+      absl::StrCat(absl::WebSafeBase64Escape(header), ".", absl::WebSafeBase64Escape(claims));
+  std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};
+  unsigned int length = 0;
+  HMAC(EVP_sha256(), kSecret, sizeof kSecret - 1, reinterpret_cast<const unsigned char*>(content.data()),
+       content.size(), mac.data(), &length);
+  return absl::StrCat(
+      content, ".",
+      absl::WebSafeBase64Escape(absl::string_view(reinterpret_cast<const char*>(mac.data()), length)));
+}
+
+TEST(VerifyWebhook, SurvivesStrangeTokensOfTheRightKey) {
+  constexpr char kHeader[] = R"({"alg":"HS256","typ":"JWT"})";
+  const std::string digest = absl::StrCat(R"("sha256":")", Digest(kJoined), "\"");
+  EXPECT_THAT(
+      Verify(SignRaw(kHeader, absl::StrCat(R"({"iss":"APIkey","exp":99999999999,)", digest, "}")), kJoined),
+      IsOk());
+  for (const char* header : {"", "{}", "[]", "null", "7", "{", R"({"alg":7})", R"({"alg":"none"})",
+                             R"({"alg":"RS256"})", R"({"alg":"HS256","typ":7})", "\xff\xfe"}) {
+    EXPECT_THAT(
+        Verify(SignRaw(header, absl::StrCat(R"({"iss":"APIkey","exp":99999999999,)", digest, "}")), kJoined),
+        StatusIs(absl::StatusCode::kUnauthenticated))
+        << header;
+  }
+  for (const std::string& claims :
+       {std::string(), std::string("{}"), std::string("[]"), std::string("null"), std::string("7"),
+        std::string("\xff"), std::string(5000, '['),
+        absl::StrCat(R"({"iss":7,"exp":99999999999,)", digest, "}"),
+        absl::StrCat(R"({"iss":"APIkey","exp":"x",)", digest, "}"),
+        absl::StrCat(R"({"iss":"APIkey","exp":null,)", digest, "}"),
+        absl::StrCat(R"({"iss":"APIkey","exp":99999999999,"nbf":"x",)", digest, "}"),
+        std::string(R"({"iss":"APIkey","exp":99999999999,"sha256":7})"),
+        std::string(R"({"iss":"APIkey","exp":99999999999,"sha256":"no base64 !"})")}) {
+    EXPECT_THAT(Verify(SignRaw(kHeader, claims), kJoined), StatusIs(absl::StatusCode::kUnauthenticated))
+        << claims;
   }
 }
 
