@@ -363,8 +363,11 @@ void SuggestNode(Turn& turn) {
     pending.kind = PendingKind::kOffer;
     pending.phrase = "one";
     for (const messages::Suggestion& suggestion : answer->suggestions) {
-      names.push_back(absl::StrCat("the ", suggestion.name, price(suggestion)));
+      const bool combo = suggestion.reason == messages::kReasonCombo;
+      names.push_back(
+          absl::StrCat("the ", suggestion.name, price(suggestion), combo ? " in place of its parts" : ""));
       pending.candidates.push_back(suggestion.item_id);
+      if (combo) pending.trade_ins.push_back(suggestion.item_id);
     }
     turn.sentences.push_back(absl::StrCat("I'd suggest ", SayList(names, "or")));
     turn.question = names.size() > 1 ? "Would you like one of them?" : "Would you like that?";
@@ -378,6 +381,13 @@ void SuggestNode(Turn& turn) {
   pending.kind = PendingKind::kMoreOr;
   pending.phrase = suggestion.name;
   pending.candidates = {suggestion.item_id};
+  if (suggestion.reason == messages::kReasonCombo) {
+    pending.trade_ins = pending.candidates;
+    turn.dialogue.pending = std::move(pending);
+    turn.question =
+        absl::StrCat("Anything else? Perhaps the ", suggestion.name, " instead? ", suggestion.pitch);
+    return;
+  }
   turn.dialogue.pending = std::move(pending);
   turn.question =
       absl::StrCat("Anything else? Perhaps ", Plural(suggestion.name) == suggestion.name ? "" : "the ",

@@ -260,7 +260,7 @@ TEST_F(BrainBusTest, TwoCopiesShareTheRequests) {
 }
 
 TEST_F(BrainBusTest, PrintsItsGraph) {
-  const auto rules = testing_support::RunProgram({ARC_BIN_DIR "/arc-brain", "--print_graph"});
+  const auto rules = testing_support::RunProgram({absl::StrCat(ARC_BIN_DIR, "/arc-brain"), "--print_graph"});
   EXPECT_EQ(rules.status, 0) << rules.err;
   EXPECT_TRUE(absl::StartsWith(rules.out, "digraph arc_brain {"));
   for (const char* part :
@@ -268,19 +268,20 @@ TEST_F(BrainBusTest, PrintsItsGraph) {
     EXPECT_THAT(rules.out, HasSubstr(part));
   }
   const auto model =
-      testing_support::RunProgram({ARC_BIN_DIR "/arc-brain", "--print_graph", "--engine=openai",
-                                   "--openai_url=http://127.0.0.1:1", "--openai_model=m"});
+      testing_support::RunProgram({absl::StrCat(ARC_BIN_DIR, "/arc-brain"), "--print_graph",
+                                   "--engine=openai", "--openai_url=http://127.0.0.1:1", "--openai_model=m"});
   EXPECT_EQ(model.status, 0) << model.err;
   EXPECT_THAT(model.out, HasSubstr("ask_model -> understand [label=\"model failed\"]"));
-  EXPECT_EQ(testing_support::RunProgram({ARC_BIN_DIR "/arc-brain", "--engine=guess"}).status, 2);
+  EXPECT_EQ(testing_support::RunProgram({absl::StrCat(ARC_BIN_DIR, "/arc-brain"), "--engine=guess"}).status,
+            2);
 }
 
 TEST_F(BrainBusTest, AModelThatCannotBeReachedKeepsItFromServing) {
   const std::string ready = dir_.File("never");
   const auto process =
-      Process::Start({ARC_BIN_DIR "/arc-brain", absl::StrCat("--nats_url=", server_.url()), "--http_port=0",
-                      "--grpc_port=0", absl::StrCat("--ready_file=", ready), "--engine=openai",
-                      "--openai_url=http://127.0.0.1:1", "--openai_model=m"});
+      Process::Start({absl::StrCat(ARC_BIN_DIR, "/arc-brain"), absl::StrCat("--nats_url=", server_.url()),
+                      "--http_port=0", "--grpc_port=0", absl::StrCat("--ready_file=", ready),
+                      "--engine=openai", "--openai_url=http://127.0.0.1:1", "--openai_model=m"});
   ASSERT_THAT(process, IsOk());
   EXPECT_TRUE(Await("it says why it does not serve", absl::Seconds(20), [&] {
     return absl::StrContains((*process)->Stderr(), "the model's server does not answer");

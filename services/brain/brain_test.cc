@@ -262,6 +262,29 @@ TEST_F(BrainTest, ASuggestionIsTakenByYes) {
   EXPECT_THAT(Say("a coke").agent_response, Not(HasSubstr("Perhaps")));
 }
 
+TEST_F(BrainTest, AComboThatIsTakenReplacesItsParts) {
+  const messages::BrainResponse offered =
+      Say("a volcano burger without onions, two classic fries and an iced cola");
+  EXPECT_THAT(offered.agent_response, HasSubstr("Perhaps the Fries Combo instead? You have it all"));
+  EXPECT_THAT(Say("yes please").agent_response,
+              HasSubstr("one Fries Combo without onions instead of the Volcano Burger, the Classic Fries and "
+                        "the Iced Cola"));
+  EXPECT_THAT(Cart(), ElementsAre("one Classic Fries", "one Fries Combo without onions"));
+  // Named at another time it is a dish like any other.
+  Say("a classic cheeseburger");
+  Say("a fries combo");
+  EXPECT_THAT(Cart(), Contains("one Classic Cheeseburger"));
+}
+
+TEST_F(BrainTest, AComboThatCannotKeepWhatWasChosenIsSaid) {
+  Say("a volcano burger, a large fries and an iced cola");
+  ASSERT_THAT(kiosk_.dialogue().pending.trade_ins, SizeIs(1));
+  const std::vector<std::string> before = Cart();
+  EXPECT_THAT(Say("yes").agent_response,
+              HasSubstr("can't be had with large, so I left your order as it was"));
+  EXPECT_EQ(Cart(), before);
+}
+
 TEST_F(BrainTest, RepeatSaysTheLastAnswerAndKeepsTheQuestion) {
   const std::string asked = Say("a water").agent_response;
   EXPECT_EQ(Say("say that again").agent_response, asked);

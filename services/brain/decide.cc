@@ -362,7 +362,7 @@ class Decider {
     const std::string text = SayWish(wish);
     if (absl::c_linear_search(notes, text)) return;
     notes.push_back(text);
-    noted_.push_back(text);
+    AddName(noted_, text);
   }
 
   // "with tomatoes" takes back "without tomatoes".
@@ -592,11 +592,74 @@ class Decider {
       Warn(item, conflict);
       return false;
     }
+    if (absl::c_linear_search(t_.asked.trade_ins, id) && !replaced.has_value() && item.quantity == 1) {
+      return TradeIn(*facts, item);
+    }
     t_.cart.Add(item, UnitPrice(*facts, item.modifiers), t_.intents);
     if (!replaced.has_value()) added_.push_back(item);
     RememberOthers(wanted);
     Remember(replaced.has_value() ? "replace" : "add", {item});
     return true;
+  }
+
+  // Puts a combo that was offered in the place of those of its parts that are in the cart, as the
+  // orchestrator
+  // does when it is taken on the screen: one of each, the plainest line; what was chosen for a part is chosen
+  // for the combo.
+  bool TradeIn(const MenuItem& combo, IntentItem item) {
+    Cart cart = t_.cart;
+    std::vector<Intent> intents = t_.intents;
+    std::vector<std::string> notes = NotesOf(item.note);
+    std::vector<std::string> parts;
+    for (const int64_t part : combo.combo_of) {
+      std::optional<size_t> plainest;
+      for (size_t i = 0; i < cart.lines().size(); ++i) {
+        const IntentItem& line = cart.lines()[i].item;
+        if (line.item_id != part) continue;
+        if (!plainest.has_value() || line.modifiers.size() < cart.lines()[*plainest].item.modifiers.size()) {
+          plainest = i;
+        }
+      }
+      if (!plainest.has_value()) continue;
+      const IntentItem line = cart.lines()[*plainest].item;
+      for (const std::string& name : line.modifiers) {
+        const bool offered = absl::c_any_of(
+            combo.customizations, [&](const messages::Customization& offer) { return offer.name == name; });
+        if (!offered) {
+          Say(absl::StrCat("The ", combo.name, " can't be had ", SayChange(name),
+                           ", so I left your order as it was"));
+          return true;
+        }
+        AddName(item.modifiers, name);
+      }
+      if (line.note.has_value() && !line.note->empty())
+        notes.push_back(absl::StrCat(line.name, ": ", *line.note));
+      parts.push_back(absl::StrCat("the ", line.name));
+      cart.Remove(*plainest, 1, intents);
+    }
+    const std::string note = absl::StrJoin(notes, ", ");
+    if (note.size() > 400) {
+      Say("Your notes are too long for a combo, so I left your order as it was");
+      return true;
+    }
+    item.note.reset();
+    if (!note.empty()) item.note = note;
+    cart.Add(item, UnitPrice(combo, item.modifiers), intents);
+    t_.cart = std::move(cart);
+    t_.intents = std::move(intents);
+    if (parts.empty()) {
+      added_.push_back(item);
+    } else {
+      changed_.push_back(absl::StrCat(SayItem(item), " instead of ", SayList(parts)));
+    }
+    Remember("add", {item});
+    return true;
+  }
+
+  static std::string SayChange(const std::string& name) {
+    const std::string lower = absl::AsciiStrToLower(name);
+    return absl::StartsWith(lower, "no ") ? absl::StrCat("without ", lower.substr(3))
+                                          : absl::StrCat("with ", lower);
   }
 
   // Who chose one of several may mean another of them with "the other one".

@@ -45,6 +45,7 @@ struct Pending {
   PendingAct act = PendingAct::kAdd;
   std::string phrase;  // what the customer called it: "burger"
   std::vector<int64_t> candidates;
+  std::vector<int64_t> trade_ins;  // of the candidates, combos that take the place of their parts in the cart
   std::optional<int64_t> quantity;
   std::vector<Wish> wishes;
   std::vector<messages::IntentItem> held;  // kWarning: what to add; kReplace: what it replaces
@@ -56,6 +57,7 @@ struct Pending {
     v.Optional("act", s.act);
     v.Optional("phrase", s.phrase, json::Range(0, 400));
     v.Optional("candidates", s.candidates, json::Range(0, 200));
+    v.Optional("trade_ins", s.trade_ins, json::Range(0, 20));
     v.Optional("quantity", s.quantity, json::Range(0, 999));
     v.Optional("wishes", s.wishes, json::Range(0, 20));
     v.Optional("held", s.held, json::Range(0, 50));

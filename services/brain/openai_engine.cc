@@ -443,14 +443,13 @@ class OpenAiEngine::Turn {
     latency_ += tools_.now() - begin;
     if (!result) {
       const bool late = *expired || Left() <= absl::ZeroDuration();
-      const bool connecting =
-          result.error() == httplib::Error::Connection || result.error() == httplib::Error::ConnectionTimeout;
+
       reply.error_type = late ? "timeout" : too_large ? "bad_response" : "unavailable";
       reply.error =
           too_large ? "the model's answer is too large"
                     : absl::StrCat("no answer from the model's server: ", httplib::to_string(result.error()));
       reply.retryable = !late;
-      if (connecting) engine_.reached_ = false;
+
       return reply;
     }
     engine_.reached_ = true;
@@ -694,6 +693,7 @@ absl::Status OpenAiEngine::Probe() {
 }
 
 absl::Status OpenAiEngine::Health() const {
+  if (!reached_) return absl::UnavailableError("the model's server has not answered yet");
   return absl::OkStatus();
 }
 

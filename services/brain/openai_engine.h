@@ -36,8 +36,8 @@ class OpenAiEngine : public Model {
 
   // Whether the server answers at all. Blocks for at most 2 s.
   absl::Status Probe();
-  // What Probe() or the last Ask() found. Once it has been reached the rules stand in for it, so that an
-  // engine that is gone for a while does not take the agent out of service.
+  // OK once the server has answered anything. After that the rules stand in for it, so that an engine that is
+  // gone for a while does not take the agent out of service.
   absl::Status Health() const;
 
  private:
@@ -50,7 +50,7 @@ class OpenAiEngine : public Model {
   std::string server_;  // scheme://host:port
   std::string path_;    // /v1
   std::string api_key_;
-  std::atomic<bool> reached_{false};
+  std::atomic<bool> reached_{false};  // ever
 };
 
 }  // namespace arc::brain

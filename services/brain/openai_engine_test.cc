@@ -311,12 +311,14 @@ TEST_F(OpenAiEngineTest, NobodyThere) {
   options.model = "m";
   auto model = OpenAiEngine::Create(options).value();
   EXPECT_THAT(model->Probe(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(model->Health(), StatusIs(absl::StatusCode::kUnavailable));
   Brain brain(SystemClock::Get(), model.get());
   messages::BrainRequest request;
   request.request_id = "r1";
   request.user_input = "a volcano burger";
   ExpectRules(brain.Handle(request, tools_), "unavailable");
   EXPECT_THAT(model_->Probe(), IsOk());
+  EXPECT_THAT(model_->Health(), IsOk());
 }
 
 TEST_F(OpenAiEngineTest, OptionsAreChecked) {
