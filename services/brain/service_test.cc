@@ -48,13 +48,8 @@ class ServiceTest : public ::testing::Test {
   void Flush() {
     static int count = 0;
     const std::string id = "flush-" + std::to_string(++count);
-    Send(R"({"request_id":")" + id + R"(","user_input":"hello"})");
-    ASSERT_TRUE(bus_.RunUntil([&] {
-      for (const bus::Message& message : bus_.Published(subjects::kBrainResponse)) {
-        if (message.body.find(id) != std::string::npos) return true;
-      }
-      return false;
-    }));
+    Send(R"({"request_id":")" + id + R"(","user_input":"hello"})", "inbox." + id);
+    ASSERT_TRUE(Await("inbox." + id, 1));
   }
 
   ManualClock clock_;
