@@ -42,7 +42,7 @@ class ServiceTest : public ::testing::Test {
     ASSERT_THAT(bus_.Publish(message), IsOk());
   }
   bool Await(absl::string_view subject, size_t count) {
-    return bus_.RunUntil([&] { return bus_.Published(subject).size() >= count; });
+    return bus_.RunUntil([&] { return bus_.Published(subject).size() >= count; }, absl::Seconds(60));
   }
   // A request that comes last has been answered: all before it have been seen.
   void Flush() {
