@@ -3,6 +3,7 @@
 #include "common/bus/dead_letter.h"
 
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -83,30 +84,40 @@ TEST(PublishDeadLetter, ASubjectThatIsNoTextIsEscaped) {
   EXPECT_EQ(Bury(message).subject, "kiosk.input.touch.\\377");
 }
 
-TEST(PublishDeadLetter, FitsIntoAMessageWhateverItIsMadeOf) {
-  const std::vector<std::string> fillings = {"\xff", "\x01", "\"", "a", "\xc3\xa9", std::string(1, '\0')};
-  for (const std::string& in_body : fillings) {
-    for (const std::string& in_header : fillings) {
-      for (const auto& [headers, bytes] :
-           std::vector<std::pair<size_t, size_t>>{{0, 0}, {1, 60000}, {1, 900000}, {3000, 1}, {200, 4000}}) {
-        SCOPED_TRACE(absl::StrCat(absl::CHexEscape(in_body), " in the body, ", headers, " headers of ", bytes,
-                                  " times ", absl::CHexEscape(in_header)));
-        Message message;
-        message.subject = "kiosk.input.touch";
-        message.body = Repeated(in_body, 950000);
-        for (size_t i = 0; i < headers; ++i) {
-          message.headers.Set(absl::StrCat("X", i), Repeated(in_header, bytes));
-        }
-        const messages::DeadLetter letter = Bury(message, Repeated(in_header, bytes));
-        EXPECT_EQ(letter.body_bytes, static_cast<int64_t>(message.body.size()));
-        EXPECT_TRUE(absl::StartsWith(message.body, BodyOf(letter)));
-        EXPECT_EQ(letter.body_truncated, BodyOf(letter).size() < message.body.size());
-        EXPECT_GE(BodyOf(letter).size(), 512u * 1024u);
-        EXPECT_EQ(letter.headers_truncated, headers > 0 && bytes != 1);
-      }
+// What the body and the headers are made of.
+class LargeDeadLetter : public ::testing::TestWithParam<std::tuple<std::string, std::string>> {};
+
+TEST_P(LargeDeadLetter, FitsIntoAMessage) {
+  const auto& [in_body, in_header] = GetParam();
+  for (const auto& [headers, bytes] :
+       std::vector<std::pair<size_t, size_t>>{{0, 0}, {1, 60000}, {1, 900000}, {3000, 1}, {200, 4000}}) {
+    SCOPED_TRACE(absl::StrCat(headers, " headers of ", bytes, " times"));
+    Message message;
+    message.subject = "kiosk.input.touch";
+    message.body = Repeated(in_body, 950000);
+    for (size_t i = 0; i < headers; ++i) {
+      message.headers.Set(absl::StrCat("X", i), Repeated(in_header, bytes));
     }
+    const messages::DeadLetter letter = Bury(message, Repeated(in_header, bytes));
+    EXPECT_EQ(letter.body_bytes, static_cast<int64_t>(message.body.size()));
+    EXPECT_TRUE(absl::StartsWith(message.body, BodyOf(letter)));
+    EXPECT_EQ(letter.body_truncated, BodyOf(letter).size() < message.body.size());
+    EXPECT_GE(BodyOf(letter).size(), 512u * 1024u);
+    EXPECT_EQ(letter.headers_truncated, headers > 0 && bytes != 1);
   }
 }
+
+const std::vector<std::string>& Fillings() {
+  static const auto* const all =
+      new std::vector<std::string>{"\xff", "\x01", "\"", "a", "\xc3\xa9", std::string(1, '\0')};
+  return *all;
+}
+INSTANTIATE_TEST_SUITE_P(Of, LargeDeadLetter,
+                         ::testing::Combine(::testing::ValuesIn(Fillings()), ::testing::ValuesIn(Fillings())),
+                         [](const auto& named) {
+                           return absl::StrCat(absl::BytesToHexString(std::get<0>(named.param)), "_",
+                                               absl::BytesToHexString(std::get<1>(named.param)));
+                         });
 
 TEST(PublishDeadLetter, SaysWhatWasCut) {
   Message message;

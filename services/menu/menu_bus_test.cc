@@ -39,7 +39,7 @@ class Copy {
     }));
     menu_ = std::make_unique<Menu>();
     EXPECT_THAT(menu_->Watch(*bucket_), IsOk());
-    EXPECT_TRUE(Await("the menu to be read", absl::Seconds(10), [&] { return menu_->Health().ok(); }));
+    EXPECT_TRUE(Await("the menu to be read", absl::Seconds(60), [&] { return menu_->Health().ok(); }));
   }
 
   bus::KeyValue& bucket() { return *bucket_; }
