@@ -114,9 +114,9 @@ const std::vector<std::string>& Fillings() {
 }
 INSTANTIATE_TEST_SUITE_P(Of, LargeDeadLetter,
                          ::testing::Combine(::testing::ValuesIn(Fillings()), ::testing::ValuesIn(Fillings())),
-                         [](const auto& info) {
-                           return absl::StrCat(absl::BytesToHexString(std::get<0>(info.param)), "_",
-                                               absl::BytesToHexString(std::get<1>(info.param)));
+                         [](const auto& named) {
+                           return absl::StrCat(absl::BytesToHexString(std::get<0>(named.param)), "_",
+                                               absl::BytesToHexString(std::get<1>(named.param)));
                          });
 
 TEST(PublishDeadLetter, SaysWhatWasCut) {
