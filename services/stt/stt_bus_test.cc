@@ -37,7 +37,7 @@ using testing_support::RunProgram;
 using testing_support::Signal;
 using testing_support::TempDir;
 
-constexpr absl::Duration kLimit = absl::Seconds(30);
+constexpr absl::Duration kLimit = absl::Seconds(120);
 
 struct Ready {
   std::string grpc;

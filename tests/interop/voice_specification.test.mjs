@@ -6,7 +6,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { watch } from "../contract/traffic.mjs";
-import { Client, eventually, Fleet, Kiosk, nats, SOURCE } from "./kit.mjs";
+import { ALL_AGENTS, Client, eventually, Fleet, Kiosk, nats, SOURCE } from "./kit.mjs";
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const AGENTS = { voice: "arc-scarlett-voice", stt: "arc-stt", brain: "arc-sherlock-brain", tts: "arc-piper-tts" };
@@ -104,7 +104,7 @@ class Microphone {
 }
 
 before(async () => {
-  fleet = await Fleet.up();
+  fleet = await Fleet.up("--agents", ALL_AGENTS, "--ready_seconds", "60");
   client = await Client.connect(fleet);
   // A connection of its own: what it sees, it sees in the order of the server.
   observer = await Client.connect(fleet);
