@@ -178,8 +178,10 @@ describe("agent brain service", () => {
   });
   test("agent.brain.error is published as it is written when the time is over", async () => {
     const late = { ...request, request_id: `req-${randomUUID()}`, user_input: "What do you recommend?", constraints: { ...request.constraints, timeout_ms: 300 } };
-    // Nobody answers its tools.
-    await fleet.script("stop", "recsys", "menu");
+    // Its tools are there, and do not answer.
+    const { menu, recsys } = fleet.facts.agents;
+    const signal = (name) => [menu, recsys].forEach(({ pid }) => process.kill(pid, name));
+    signal("SIGSTOP");
     try {
       publish("agent.brain.request", late);
       const error = await found("agent.brain.error", ({ request_id }) => request_id === late.request_id);
@@ -188,8 +190,7 @@ describe("agent brain service", () => {
       assert.equal(error.error_type, "timeout");
       assert.ok(error.fallback_response.length > 0);
     } finally {
-      await fleet.script("restart", "menu");
-      await fleet.script("restart", "recsys");
+      signal("SIGCONT");
     }
   });
   test("agent.brain.request that is malformed is an agent.brain.error, and a dead letter", async () => {
