@@ -114,9 +114,7 @@ class PocketsphinxEngine::Decoder {
     char domain_name[] = "menu";
     char common_name[] = "general";
     char* names[] = {domain_name, common_name};
-    // The set owns its models; they are kept until it is made, in case it is not.
-    ngram_model_retain(models[0]);
-    ngram_model_retain(models[1]);
+    // The set keeps references of its own to its models.
     const NgramPtr set(ngram_model_set_init(config.get(), models, names, weights, 2));
     if (set == nullptr) return absl::InternalError("the language models cannot be combined");
     std::vector<const char*> words;
