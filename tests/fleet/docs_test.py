@@ -66,7 +66,7 @@ def tables(text):
 
 def documented_range(bounds):
     low, high = (part.strip() for part in bounds.split(","))
-    high = {"json::kMaxId": "2^53−1", "86400 * 365": "31536000"}.get(high, high)
+    high = {"json::kMaxId": "2^53−1", "int64_t{86400} * 365": "31536000"}.get(high, high)
     return low if low == high else f"{low} to {high}"
 
 
