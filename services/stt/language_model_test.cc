@@ -55,8 +55,7 @@ double LogProbability(const NgramModel& model, const std::string& sentence) {
 }
 
 TEST(PronunciationTest, TheDictionaryComesFirstWithAllItSays) {
-  EXPECT_THAT(Dictionary().Of("jalapeno"),
-              ElementsAre("HH AE L AH P IY N Y OW", "JH AE L AH P IY N OW"));
+  EXPECT_THAT(Dictionary().Of("jalapeno"), ElementsAre("HH AE L AH P IY N Y OW", "JH AE L AH P IY N OW"));
   EXPECT_THAT(Dictionary().Of("chipotle"), Contains("CH IH P OW T L IY"));
   EXPECT_THAT(Dictionary().Of("burger"), Contains("B ER G ER"));
 }
@@ -79,7 +78,8 @@ TEST(PronunciationTest, OtherWordsFollowRulesAndForeignOnesTwoOfThem) {
   EXPECT_THAT(Dictionary().Of("zanzibarro"), Not(IsEmpty()));
   EXPECT_THAT(Dictionary().Of("tortellaccio"), Contains(::testing::EndsWith("CH IY OW")));
   EXPECT_THAT(Dictionary().Of("blt"), ElementsAre("B IY EH L T IY"));
-  for (const char* word : {"", "7up", "caf\xc3\xa9", "a b", "(2)", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}) {
+  for (const char* word :
+       {"", "7up", "caf\xc3\xa9", "a b", "(2)", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}) {
     EXPECT_THAT(Dictionary().Of(word), IsEmpty()) << word;
   }
 }
@@ -95,8 +95,9 @@ TEST(PronunciationTest, EveryPhoneIsOneOfTheDictionarys) {
     }
   });
   EXPECT_EQ(known.size(), 39U);
-  for (const char* word : {"acai", "affogato", "gnocchi", "tzatziki", "mochaccino", "sriracha", "bruschetta", "gyoza",
-                           "wyzqjx", "quxlla", "jajuzzi", "pommes", "rhubarbus", "tchocho", "shuijiao"}) {
+  for (const char* word :
+       {"acai", "affogato", "gnocchi", "tzatziki", "mochaccino", "sriracha", "bruschetta", "gyoza", "wyzqjx",
+        "quxlla", "jajuzzi", "pommes", "rhubarbus", "tchocho", "shuijiao"}) {
     const std::vector<Phones> all = Dictionary().Of(word);
     EXPECT_THAT(all, Not(IsEmpty())) << word;
     for (const Phones& phones : all) {

@@ -23,15 +23,18 @@
 ABSL_DECLARE_FLAG(absl::Duration, drain_timeout);
 ABSL_FLAG(std::string, engine, "pocketsphinx", "pocketsphinx, on this machine, or openai, a server");
 ABSL_FLAG(int, workers, 0, "utterances at once; 0: one a core");
-ABSL_FLAG(absl::Duration, max_utterance, absl::Seconds(30), "longest utterance; what comes later is not heard");
-ABSL_FLAG(absl::Duration, sender_silence, absl::Seconds(5), "an utterance without a frame for so long has ended");
+ABSL_FLAG(absl::Duration, max_utterance, absl::Seconds(30),
+          "longest utterance; what comes later is not heard");
+ABSL_FLAG(absl::Duration, sender_silence, absl::Seconds(5),
+          "an utterance without a frame for so long has ended");
 ABSL_FLAG(std::string, model_dir, arc::stt::PocketsphinxOptions().model_dir, "pocketsphinx: its models");
 ABSL_FLAG(int, general_words, arc::stt::PocketsphinxOptions().general_words,
           "pocketsphinx: words of general English that are known beside the menu's");
 ABSL_FLAG(double, general_weight, arc::stt::PocketsphinxOptions().general_weight,
           "pocketsphinx: share of general English in the language model, 0 to 1");
 
-ABSL_FLAG(std::string, openai_url, arc::stt::OpenaiOptions().url, "openai: the server; what stands before /v1");
+ABSL_FLAG(std::string, openai_url, arc::stt::OpenaiOptions().url,
+          "openai: the server; what stands before /v1");
 ABSL_FLAG(std::string, openai_model, arc::stt::OpenaiOptions().model, "openai: the model's name");
 ABSL_FLAG(std::string, openai_api_key_file, "", "openai: file with the API key; empty: none");
 ABSL_FLAG(std::string, openai_response_format, arc::stt::OpenaiOptions().response_format,
@@ -41,7 +44,8 @@ ABSL_FLAG(int, openai_retries, arc::stt::OpenaiOptions().retries, "openai: furth
 
 namespace {
 
-absl::StatusOr<std::unique_ptr<arc::stt::Engine>> MakeEngine(int workers, arc::Clock& clock) {
+absl::StatusOr<std::unique_ptr<arc::stt::Engine>> MakeEngine(int workers, arc::Clock& clock,
+                                                             arc::Metrics& metrics) {
   const std::string name = absl::GetFlag(FLAGS_engine);
   if (name == "pocketsphinx") {
     const double weight = absl::GetFlag(FLAGS_general_weight);
@@ -51,7 +55,12 @@ absl::StatusOr<std::unique_ptr<arc::stt::Engine>> MakeEngine(int workers, arc::C
     options.decoders = workers;
     options.general_words = absl::GetFlag(FLAGS_general_words);
     options.general_weight = weight;
-    return std::make_unique<arc::stt::PocketsphinxEngine>(options);
+    auto engine = std::make_unique<arc::stt::PocketsphinxEngine>(options);
+    engine->OnModel([&metrics](absl::Duration took) {
+      metrics.Observe(arc::stt::metric_names::kModelBuildMs, "Time from a menu to its speech model, in ms.",
+                      {}, absl::ToDoubleMilliseconds(took));
+    });
+    return engine;
   }
   if (name != "openai") return absl::InvalidArgumentError("--engine: must be pocketsphinx or openai");
   arc::stt::OpenaiOptions options;
@@ -87,22 +96,21 @@ int main(int argc, char** argv) {
     std::cerr << "arc-stt: --workers is 0 to 256, --max_utterance 1s to 5m, --sender_silence up to 1m\n";
     return 2;
   }
-  const auto made = MakeEngine(options.workers, agent.clock());
+  const auto made = MakeEngine(options.workers, agent.clock(), agent.metrics());
   if (!made.ok()) {
     std::cerr << "arc-stt: " << made.status().message() << "\n";
     return 2;
   }
   stt::Engine* const engine = made->get();
-  arc::menu::MenuReader menu([&](const std::shared_ptr<const arc::menu::MenuState>& state) {
-    engine->SetMenu(state->catalogue);
-  });
+  arc::menu::MenuReader menu(
+      [&](const std::shared_ptr<const arc::menu::MenuState>& state) { engine->SetMenu(state->catalogue); });
   stt::Stt worker(options, agent.bus(), *engine, agent.metrics(), [&](const absl::Status& status) {
-    agent.ReportError("engine_failed", status.message(), "error", "see /healthz; utterances are tried again elsewhere");
+    agent.ReportError("engine_failed", status.message(), "error",
+                      "see /healthz; utterances are tried again elsewhere");
   });
   engine->Start();
 
-  agent.UseBucket(arc::subjects::kMenuBucket,
-                  [&](arc::bus::KeyValue& bucket) { return menu.Watch(bucket); });
+  agent.UseBucket(arc::subjects::kMenuBucket, [&](arc::bus::KeyValue& bucket) { return menu.Watch(bucket); });
   agent.OnStart([&]() -> absl::Status {
     if (!menu.current()) return absl::UnavailableError("the menu is not read yet");
     if (menu.state() == nullptr) engine->SetMenu(nullptr);

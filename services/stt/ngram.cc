@@ -110,7 +110,8 @@ NgramModel::NgramModel(const NgramCounts& counts, const NgramOptions& options) :
     if (it == after_two.end() || !kept(count)) continue;
     const auto b = static_cast<uint32_t>(history & kMask);
     const auto c = static_cast<uint32_t>(key & kMask);
-    trigrams_[key] = (count * scale + it->second.kinds * Bigram(b, c)) / (it->second.count + it->second.kinds);
+    trigrams_[key] =
+        (count * scale + it->second.kinds * Bigram(b, c)) / (it->second.count + it->second.kinds);
   }
 }
 

@@ -41,7 +41,8 @@ double Total(const NgramModel& model, const std::vector<std::string>& history) {
 TEST(NgramModelTest, SumsToOneAfterAnyHistory) {
   for (const double sentences : {1.0, 100.0, 20000.0}) {
     const NgramModel model(Small(), {sentences, 0});
-    for (const char* history : {"", "two", "please", "<s>", "<s> two", "two burgers", "burgers two", "thanks no"}) {
+    for (const char* history :
+         {"", "two", "please", "<s>", "<s> two", "two burgers", "burgers two", "thanks no"}) {
       EXPECT_NEAR(Total(model, Words(history)), 1, 1e-9) << history << " of " << sentences;
     }
   }

@@ -78,9 +78,11 @@ std::optional<double> ConfidenceOf(const Transcription& transcription) {
 
 bool IsSilence(const Transcription& transcription) {
   return !transcription.segments.empty() &&
-         std::all_of(transcription.segments.begin(), transcription.segments.end(), [](const Segment& segment) {
-           return segment.no_speech_prob.value_or(0) > kNoSpeech && segment.avg_logprob.value_or(0) < kUnlikely;
-         });
+         std::all_of(transcription.segments.begin(), transcription.segments.end(),
+                     [](const Segment& segment) {
+                       return segment.no_speech_prob.value_or(0) > kNoSpeech &&
+                              segment.avg_logprob.value_or(0) < kUnlikely;
+                     });
 }
 
 void AppendLittleEndian(std::string& out, uint32_t value, int bytes) {
@@ -105,8 +107,8 @@ std::string Wav(absl::Span<const int16_t> samples) {
 }
 
 std::string Part(absl::string_view name, absl::string_view value) {
-  return absl::StrCat("--", kBoundary, "\r\nContent-Disposition: form-data; name=\"", name, "\"\r\n\r\n", value,
-                      "\r\n");
+  return absl::StrCat("--", kBoundary, "\r\nContent-Disposition: form-data; name=\"", name, "\"\r\n\r\n",
+                      value, "\r\n");
 }
 
 bool MayPass(int status) {
@@ -120,7 +122,8 @@ bool IsRetryable(const absl::Status& status) {
 }  // namespace
 
 std::string SpokenText(absl::string_view text) {
-  const std::string plain = absl::StrReplaceAll(text, {{"\u2019", "'"}, {"\u2018", "'"}, {"&", " and "}, {"+", " and "}});
+  const std::string plain =
+      absl::StrReplaceAll(text, {{"\u2019", "'"}, {"\u2018", "'"}, {"&", " and "}, {"+", " and "}});
   std::vector<std::string> words;
   std::string word;
   const auto finish = [&] {
@@ -197,14 +200,16 @@ absl::StatusOr<std::unique_ptr<OpenaiEngine>> OpenaiEngine::Create(OpenaiOptions
   if (options.timeout <= absl::ZeroDuration() || options.timeout > absl::Minutes(5)) {
     return absl::InvalidArgumentError("the time-out must be at most 5 minutes");
   }
-  if (options.retries < 0 || options.retries > 10) return absl::InvalidArgumentError("retries must be 0 to 10");
+  if (options.retries < 0 || options.retries > 10)
+    return absl::InvalidArgumentError("retries must be 0 to 10");
   if (options.response_format != "json" && options.response_format != "verbose_json") {
     return absl::InvalidArgumentError("the response format must be json or verbose_json");
   }
   if (options.api_key.find_first_of("\r\n") != std::string::npos) {
     return absl::InvalidArgumentError("the API key has several lines");
   }
-  return std::unique_ptr<OpenaiEngine>(new OpenaiEngine(std::move(options), clock, host, std::string(prefix)));
+  return std::unique_ptr<OpenaiEngine>(
+      new OpenaiEngine(std::move(options), clock, host, std::string(prefix)));
 }
 
 OpenaiEngine::OpenaiEngine(OpenaiOptions options, Clock& clock, std::string host, std::string prefix)
@@ -259,8 +264,8 @@ bool OpenaiEngine::Understands(absl::string_view language) const {
   // The API wants ISO 639-1: two letters.
   const absl::string_view primary = language.substr(0, language.find('-'));
   return language.empty() || (primary.size() == 2 && std::all_of(primary.begin(), primary.end(), [](char c) {
-           return absl::ascii_isalpha(static_cast<unsigned char>(c));
-         }));
+                                return absl::ascii_isalpha(static_cast<unsigned char>(c));
+                              }));
 }
 
 absl::StatusOr<std::unique_ptr<Recognition>> OpenaiEngine::Begin(absl::string_view language) {
@@ -285,7 +290,8 @@ absl::StatusOr<OpenaiEngine::Answer> OpenaiEngine::Send(const std::string& metho
   request.path = prefix_ + path;
   request.body = body;
   if (!content_type.empty()) request.set_header("Content-Type", content_type);
-  if (!options_.api_key.empty()) request.set_header("Authorization", absl::StrCat("Bearer ", options_.api_key));
+  if (!options_.api_key.empty())
+    request.set_header("Authorization", absl::StrCat("Bearer ", options_.api_key));
   Answer answer;
   bool too_long = false;
   request.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
@@ -293,15 +299,19 @@ absl::StatusOr<OpenaiEngine::Answer> OpenaiEngine::Send(const std::string& metho
     if (!too_long) answer.body.append(data, size);
     return !too_long;
   };
-  // The library's limits hold for one read each: a server that drips would keep a worker for ever.
-  const Clock::TimerId timer = SystemClock::Get().RunAfter(timeout, [client] { client->stop(); });
+  // The library's limits hold for one read each: a server that drips would keep a worker for ever. stop()
+  // waits while the library connects, which the clock's thread must not.
+  const Clock::TimerId timer =
+      SystemClock::Get().RunAfter(timeout, [client] { std::thread([client] { client->stop(); }).detach(); });
   const absl::Time begin = absl::Now();
   const httplib::Result result = client->send(request);
   SystemClock::Get().Cancel(timer);
   if (!result) {
     if (too_long) return absl::InternalError("the server's answer is too long");
-    const std::string message = absl::StrCat("no answer from ", host_, ": ", httplib::to_string(result.error()));
-    return absl::Now() - begin >= timeout ? absl::DeadlineExceededError(message) : absl::UnavailableError(message);
+    const std::string message =
+        absl::StrCat("no answer from ", host_, ": ", httplib::to_string(result.error()));
+    return absl::Now() - begin >= timeout ? absl::DeadlineExceededError(message)
+                                          : absl::UnavailableError(message);
   }
   answer.status = result->status;
   return answer;
@@ -338,8 +348,9 @@ absl::StatusOr<Hypothesis> OpenaiEngine::Transcribe(absl::Span<const int16_t> sa
     const std::lock_guard<std::mutex> lock(mutex_);
     prompt = prompt_;
   }
-  std::string body = absl::StrCat(Part("model", options_.model), Part("response_format", options_.response_format),
-                                  Part("temperature", "0"));
+  std::string body =
+      absl::StrCat(Part("model", options_.model), Part("response_format", options_.response_format),
+                   Part("temperature", "0"));
   if (!language.empty()) absl::StrAppend(&body, Part("language", language));
   if (!prompt.empty()) absl::StrAppend(&body, Part("prompt", prompt));
   absl::StrAppend(&body, "--", kBoundary,
@@ -354,13 +365,14 @@ absl::StatusOr<Hypothesis> OpenaiEngine::Transcribe(absl::Span<const int16_t> sa
     absl::Status status = answer.status();
     if (answer.ok() && (answer->status < 200 || answer->status > 299)) {
       const std::string message = absl::StrCat("the transcription server answers ", answer->status);
-      status = MayPass(answer->status) ? absl::UnavailableError(message) : absl::FailedPreconditionError(message);
+      status =
+          MayPass(answer->status) ? absl::UnavailableError(message) : absl::FailedPreconditionError(message);
     }
     if (status.ok()) {
       const absl::StatusOr<Transcription> transcription = json::Decode<Transcription>(answer->body);
       if (!transcription.ok()) {
-        return absl::InternalError(absl::StrCat("the transcription server's answer is wrong: ",
-                                                transcription.status().message()));
+        return absl::InternalError(
+            absl::StrCat("the transcription server's answer is wrong: ", transcription.status().message()));
       }
       SetHealth(absl::OkStatus());
       Hypothesis hypothesis;

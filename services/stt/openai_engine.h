@@ -25,8 +25,8 @@ struct OpenaiOptions {
   std::string response_format = "verbose_json";
   absl::Duration timeout = absl::Seconds(10);  // of one attempt, from its connection to its last byte
   int retries = 2;                             // after what may pass: no connection, no answer, 408, 429, 5xx
-  absl::Duration backoff = absl::Milliseconds(200);        // before the first; doubled before each further one
-  absl::Duration probe_interval = absl::Seconds(15);       // between two looks whether the server is there
+  absl::Duration backoff = absl::Milliseconds(200);   // before the first; doubled before each further one
+  absl::Duration probe_interval = absl::Seconds(15);  // between two looks whether the server is there
   absl::Duration probe_when_down = absl::Milliseconds(500);
 };
 

@@ -36,9 +36,10 @@ class Server {
       response.status = models_status;
       response.set_content("{}", "application/json");
     });
-    server_.Post("/v1/audio/transcriptions", [this](const httplib::Request& request, httplib::Response& response) {
-      handler_(calls++, request, response);
-    });
+    server_.Post("/v1/audio/transcriptions",
+                 [this](const httplib::Request& request, httplib::Response& response) {
+                   handler_(calls++, request, response);
+                 });
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     Await("the server listens", absl::Seconds(10), [this] { return server_.is_running(); });
@@ -152,8 +153,14 @@ TEST(OpenaiEngineTest, TriesAgainAfterWhatMayPassAndOnlyThen) {
 }
 
 TEST(OpenaiEngineTest, AnAnswerThatIsWrongIsAnError) {
-  const std::vector<std::string> bodies = {"",     "not json", "[]", "{}", R"({"text":7})", R"({"text":"yes","segments":{}})",
-                                           "null", std::string(2 << 20, 'x')};
+  const std::vector<std::string> bodies = {"",
+                                           "not json",
+                                           "[]",
+                                           "{}",
+                                           R"({"text":7})",
+                                           R"({"text":"yes","segments":{}})",
+                                           "null",
+                                           std::string(2 << 20, 'x')};
   Server server([&](int call, const httplib::Request&, httplib::Response& response) {
     response.set_content(bodies[static_cast<size_t>(call)], "application/json");
   });
@@ -168,9 +175,8 @@ TEST(OpenaiEngineTest, AServerThatDripsIsGivenUp) {
   Server server([&](int, const httplib::Request&, httplib::Response& response) {
     response.set_chunked_content_provider("application/json", [&](size_t, httplib::DataSink& sink) {
       // One byte each 20 ms, for ever: no single read takes long.
-      Await("the next byte", absl::Seconds(1), [begin = absl::Now(), &stop] {
-        return stop || absl::Now() - begin > absl::Milliseconds(20);
-      });
+      Await("the next byte", absl::Seconds(1),
+            [begin = absl::Now(), &stop] { return stop || absl::Now() - begin > absl::Milliseconds(20); });
       return !stop && sink.write(" ", 1);
     });
   });
@@ -200,18 +206,16 @@ TEST(OpenaiEngineTest, SilenceIsNoText) {
 }
 
 TEST(OpenaiEngineTest, HealthFollowsTheServer) {
-  auto server = std::make_unique<Server>([](int, const httplib::Request&, httplib::Response& response) {
-    response.status = 500;
-  });
+  auto server = std::make_unique<Server>(
+      [](int, const httplib::Request&, httplib::Response& response) { response.status = 500; });
   server->models_status = 401;
   OpenaiOptions options = OptionsFor(server->url());
   options.probe_interval = absl::Milliseconds(10);
   const auto engine = Make(options);
   EXPECT_THAT(engine->Health(), StatusIs(absl::StatusCode::kUnavailable));
   engine->Start();
-  ASSERT_TRUE(Await("the key is refused", absl::Seconds(10), [&] {
-    return absl::IsPermissionDenied(engine->Health());
-  }));
+  ASSERT_TRUE(Await("the key is refused", absl::Seconds(10),
+                    [&] { return absl::IsPermissionDenied(engine->Health()); }));
   server->models_status = 404;  // not every server lists its models
   ASSERT_TRUE(Await("the server is there", absl::Seconds(10), [&] { return engine->Health().ok(); }));
   server->Stop();
@@ -223,12 +227,14 @@ TEST(OpenaiEngineTest, RefusesWhatIsNoServerOrLanguage) {
   OpenaiOptions options;
   for (const char* url : {"", "localhost:80", "ftp://host", "http://", "https:///v1"}) {
     options.url = url;
-    EXPECT_THAT(OpenaiEngine::Create(options, SystemClock::Get()), StatusIs(absl::StatusCode::kInvalidArgument))
+    EXPECT_THAT(OpenaiEngine::Create(options, SystemClock::Get()),
+                StatusIs(absl::StatusCode::kInvalidArgument))
         << url;
   }
   options = OpenaiOptions();
   options.api_key = "a\r\nHost: b";
-  EXPECT_THAT(OpenaiEngine::Create(options, SystemClock::Get()), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(OpenaiEngine::Create(options, SystemClock::Get()),
+              StatusIs(absl::StatusCode::kInvalidArgument));
   const auto engine = Make(OpenaiOptions());
   EXPECT_TRUE(engine->Understands("de-DE"));
   EXPECT_FALSE(engine->Understands("x"));

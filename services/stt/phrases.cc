@@ -80,7 +80,8 @@ class Parser {
   absl::StatusOr<std::optional<double>> Weight() {
     if (at_ == text_.size() || text_[at_] != ':') return std::optional<double>();
     size_t end = ++at_;
-    while (end < text_.size() && (absl::ascii_isdigit(static_cast<unsigned char>(text_[end])) || text_[end] == '.')) {
+    while (end < text_.size() &&
+           (absl::ascii_isdigit(static_cast<unsigned char>(text_[end])) || text_[end] == '.')) {
       ++end;
     }
     double value = 0;
@@ -105,7 +106,8 @@ class Parser {
     if (at_ == text_.size() || text_[at_] != close) return Wrong("not closed", std::string(1, open));
     ++at_;
     const double last = node->weights.back();
-    if (open != '(' && (last <= 0 || last >= 1)) return Wrong("a probability that is none", absl::StrCat(last));
+    if (open != '(' && (last <= 0 || last >= 1))
+      return Wrong("a probability that is none", absl::StrCat(last));
     if (open == '[') {
       // Alike among themselves; the last one's number is that of all.
       std::fill(node->weights.begin(), node->weights.end(), last / static_cast<double>(node->weights.size()));

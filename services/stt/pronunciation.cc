@@ -143,12 +143,18 @@ struct Ending {
 };
 
 constexpr Ending kEndings[] = {
-    {"s", "", ""},          {"es", "", ""},         {"ies", "y", ""},      {"ed", "", ""},
-    {"ed", "e", ""},        {"ied", "y", ""},       {"ing", "", "IH NG"},  {"ing", "e", "IH NG"},
-    {"less", "", "L AH S"}, {"ness", "", "N AH S"}, {"ful", "", "F AH L"}, {"ly", "", "L IY"},
-    {"er", "", "ER"},       {"er", "e", "ER"},      {"ers", "", "ER Z"},   {"ers", "e", "ER Z"},
-    {"y", "", "IY"},        {"y", "e", "IY"},       {"ie", "", "IY"},      {"ies", "", "IY Z"},
-    {"ish", "", "IH SH"},   {"style", "", "S T AY L"}, {"free", "", "F R IY"}, {"based", "", "B EY S T"},
+    {"s", "", ""},          {"es", "", ""},
+    {"ies", "y", ""},       {"ed", "", ""},
+    {"ed", "e", ""},        {"ied", "y", ""},
+    {"ing", "", "IH NG"},   {"ing", "e", "IH NG"},
+    {"less", "", "L AH S"}, {"ness", "", "N AH S"},
+    {"ful", "", "F AH L"},  {"ly", "", "L IY"},
+    {"er", "", "ER"},       {"er", "e", "ER"},
+    {"ers", "", "ER Z"},    {"ers", "e", "ER Z"},
+    {"y", "", "IY"},        {"y", "e", "IY"},
+    {"ie", "", "IY"},       {"ies", "", "IY Z"},
+    {"ish", "", "IH SH"},   {"style", "", "S T AY L"},
+    {"free", "", "F R IY"}, {"based", "", "B EY S T"},
 };
 
 struct Beginning {
@@ -156,21 +162,37 @@ struct Beginning {
   absl::string_view phones;
 };
 
-constexpr Beginning kBeginnings[] = {{"un", "AH N"},
-                                                    {"non", "N AA N"},
-                                                    {"re", "R IY"},
-                                                    {"pre", "P R IY"},
-                                                    {"mini", "M IH N IY"},
-                                                    {"mega", "M EH G AH"},
-                                                    {"super", "S UW P ER"},
-                                                    {"over", "OW V ER"},
-                                                    {"half", "HH AE F"},
-                                                    {"multi", "M AH L T IY"}};
+constexpr Beginning kBeginnings[] = {{"un", "AH N"},          {"non", "N AA N"},     {"re", "R IY"},
+                                     {"pre", "P R IY"},       {"mini", "M IH N IY"}, {"mega", "M EH G AH"},
+                                     {"super", "S UW P ER"},  {"over", "OW V ER"},   {"half", "HH AE F"},
+                                     {"multi", "M AH L T IY"}};
 
-constexpr absl::string_view kLetterNames[] = {
-    "EY",    "B IY",  "S IY", "D IY",  "IY",    "EH F",      "JH IY", "EY CH",    "AY",
-    "JH EY", "K EY",  "EH L", "EH M",  "EH N",  "OW",        "P IY",  "K Y UW",   "AA R",
-    "EH S",  "T IY",  "Y UW", "V IY",  "D AH B AH L Y UW", "EH K S", "W AY", "Z IY"};
+constexpr absl::string_view kLetterNames[] = {"EY",
+                                              "B IY",
+                                              "S IY",
+                                              "D IY",
+                                              "IY",
+                                              "EH F",
+                                              "JH IY",
+                                              "EY CH",
+                                              "AY",
+                                              "JH EY",
+                                              "K EY",
+                                              "EH L",
+                                              "EH M",
+                                              "EH N",
+                                              "OW",
+                                              "P IY",
+                                              "K Y UW",
+                                              "AA R",
+                                              "EH S",
+                                              "T IY",
+                                              "Y UW",
+                                              "V IY",
+                                              "D AH B AH L Y UW",
+                                              "EH K S",
+                                              "W AY",
+                                              "Z IY"};
 
 bool IsVowel(char c) {
   return c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u' || c == 'y';
@@ -235,15 +257,15 @@ struct LetterRule {
 
 // Spanish and Italian as English speakers say them. The longest letters that fit come first.
 constexpr LetterRule kRomanceRules[] = {
-    {"cch", "K"},    {"cci", "CH IY"}, {"cce", "CH EY"}, {"sci", "SH IY"}, {"sce", "SH EY"}, {"que", "K EY"},
-    {"qui", "K IY"}, {"gue", "G EY"},  {"gui", "G IY"},  {"gli", "L Y IY"}, {"zz", "T S"},   {"ll", "Y"},
-    {"rr", "R"},     {"ch", "CH"},     {"gn", "N Y"},    {"qu", "K W"},    {"ce", "S EY"},   {"ci", "S IY"},
-    {"ge", "HH EY"}, {"gi", "JH IY"},  {"hu", "W"},      {"ai", "AY"},     {"au", "AW"},     {"ie", "Y EH"},
-    {"ue", "W EH"},  {"a", "AA"},      {"b", "B"},       {"c", "K"},       {"d", "D"},       {"e", "EY"},
-    {"f", "F"},      {"g", "G"},       {"h", ""},        {"i", "IY"},      {"j", "HH"},      {"k", "K"},
-    {"l", "L"},      {"m", "M"},       {"n", "N"},       {"o", "OW"},      {"p", "P"},       {"r", "R"},
-    {"s", "S"},      {"t", "T"},       {"u", "UW"},      {"v", "V"},
-    {"w", "W"},      {"x", "HH"},     {"y", "Y"},       {"z", "S"},
+    {"cch", "K"},    {"cci", "CH IY"}, {"cce", "CH EY"}, {"sci", "SH IY"},  {"sce", "SH EY"}, {"que", "K EY"},
+    {"qui", "K IY"}, {"gue", "G EY"},  {"gui", "G IY"},  {"gli", "L Y IY"}, {"zz", "T S"},    {"ll", "Y"},
+    {"rr", "R"},     {"ch", "CH"},     {"gn", "N Y"},    {"qu", "K W"},     {"ce", "S EY"},   {"ci", "S IY"},
+    {"ge", "HH EY"}, {"gi", "JH IY"},  {"hu", "W"},      {"ai", "AY"},      {"au", "AW"},     {"ie", "Y EH"},
+    {"ue", "W EH"},  {"a", "AA"},      {"b", "B"},       {"c", "K"},        {"d", "D"},       {"e", "EY"},
+    {"f", "F"},      {"g", "G"},       {"h", ""},        {"i", "IY"},       {"j", "HH"},      {"k", "K"},
+    {"l", "L"},      {"m", "M"},       {"n", "N"},       {"o", "OW"},       {"p", "P"},       {"r", "R"},
+    {"s", "S"},      {"t", "T"},       {"u", "UW"},      {"v", "V"},        {"w", "W"},       {"x", "HH"},
+    {"y", "Y"},      {"z", "S"},
 };
 
 // Empty when a letter has no rule.
@@ -260,9 +282,9 @@ Phones RomanceRules(absl::string_view word) {
       rest = {};
       continue;
     }
-    const auto rule = std::find_if(std::begin(kRomanceRules), std::end(kRomanceRules), [&](const LetterRule& candidate) {
-      return absl::StartsWith(rest, candidate.letters);
-    });
+    const auto rule =
+        std::find_if(std::begin(kRomanceRules), std::end(kRomanceRules),
+                     [&](const LetterRule& candidate) { return absl::StartsWith(rest, candidate.letters); });
     if (rule == std::end(kRomanceRules)) return "";
     if (!doubled && !rule->phones.empty()) phones.emplace_back(rule->phones);
     before = rule->letters.back();
@@ -283,12 +305,14 @@ bool LooksRomance(absl::string_view word) {
 }
 
 void AddOnce(std::vector<Phones>& all, Phones phones) {
-  if (!phones.empty() && std::find(all.begin(), all.end(), phones) == all.end()) all.push_back(std::move(phones));
+  if (!phones.empty() && std::find(all.begin(), all.end(), phones) == all.end())
+    all.push_back(std::move(phones));
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const Pronunciations>> Pronunciations::Load(const std::string& dictionary_path) {
+absl::StatusOr<std::unique_ptr<const Pronunciations>> Pronunciations::Load(
+    const std::string& dictionary_path) {
   std::ifstream file(dictionary_path, std::ios::binary);
   if (!file) return absl::NotFoundError(absl::StrCat("cannot read the dictionary ", dictionary_path));
   std::unique_ptr<Pronunciations> loaded(new Pronunciations());
@@ -396,11 +420,11 @@ std::vector<Phones> Pronunciations::Of(absl::string_view word) const {
 
 std::string SpellNumber(int number) {
   static constexpr std::array<absl::string_view, 20> kSmall = {
-      "zero",   "one",     "two",       "three",    "four",     "five",    "six",
-      "seven",  "eight",   "nine",      "ten",      "eleven",   "twelve",  "thirteen",
+      "zero",     "one",     "two",     "three",     "four",     "five",    "six",
+      "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",  "thirteen",
       "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
-  static constexpr std::array<absl::string_view, 10> kTens = {"",      "",      "twenty",  "thirty", "forty",
-                                                              "fifty", "sixty", "seventy", "eighty", "ninety"};
+  static constexpr std::array<absl::string_view, 10> kTens = {
+      "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"};
   const auto at = [](const auto& names, int index) { return std::string(names[static_cast<size_t>(index)]); };
   if (number < 0 || number > 9999) return "";
   if (number < 20) return at(kSmall, number);
@@ -409,8 +433,7 @@ std::string SpellNumber(int number) {
                             : absl::StrCat(at(kTens, number / 10), " ", at(kSmall, number % 10));
   }
   const int unit = number < 1000 ? 100 : 1000;
-  const std::string head =
-      absl::StrCat(SpellNumber(number / unit), number < 1000 ? " hundred" : " thousand");
+  const std::string head = absl::StrCat(SpellNumber(number / unit), number < 1000 ? " hundred" : " thousand");
   return number % unit == 0 ? head : absl::StrCat(head, " ", SpellNumber(number % unit));
 }
 
@@ -440,7 +463,8 @@ std::vector<std::string> SpokenWords(absl::string_view text) {
       if (!digits) {
         if (IsPlainWord(part)) words.push_back(part);
       } else if (part.size() <= 4 && absl::SimpleAtoi(part, &number)) {
-        for (const absl::string_view word : absl::StrSplit(SpellNumber(number), ' ')) words.emplace_back(word);
+        for (const absl::string_view word : absl::StrSplit(SpellNumber(number), ' '))
+          words.emplace_back(word);
       }
     }
   }

@@ -41,7 +41,7 @@ class Pronunciations {
   std::vector<Phones> OfStemAndEnding(absl::string_view word) const;
   std::vector<Phones> OfCompound(absl::string_view word) const;
 
-  std::string text_;                                              // of the file; the views point into it
+  std::string text_;                                                   // of the file; the views point into it
   absl::flat_hash_map<absl::string_view, absl::string_view> by_word_;  // "word" and "word(2)" to its phones
 };
 

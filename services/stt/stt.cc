@@ -85,8 +85,8 @@ struct Stt::Utterance {
   std::deque<std::string> frames;  // packed, in order
   absl::Duration received;         // length of all frames that were due
   absl::Time last_frame;
-  absl::Time end;                  // when no more sound was waited for
-  std::string ended;               // why; empty while it goes on
+  absl::Time end;     // when no more sound was waited for
+  std::string ended;  // why; empty while it goes on
   bool reported_bad_frame = false;
 
   // Of the worker:
@@ -133,7 +133,8 @@ Stt::Stt(SttOptions options, bus::Bus& bus, Engine& engine, Metrics& metrics,
   }
   metrics_.Increment(metric_names::kBusy, kBusyHelp, {}, 0);
   metrics_.Increment(metric_names::kRefused, kRefusedHelp, {}, 0);
-  metrics_.Callback(metric_names::kActive, kActiveHelp, false, [this] { return static_cast<double>(active()); });
+  metrics_.Callback(metric_names::kActive, kActiveHelp, false,
+                    [this] { return static_cast<double>(active()); });
 }
 
 Stt::~Stt() {
@@ -200,9 +201,8 @@ void Stt::OnRequest(const bus::Message& message) {
   } else {
     metrics_.Increment(metric_names::kRefused, kRefusedHelp);
     const ErrorCode code = WireErrorCode(answer.status());
-    reply.body = json::Encode(messages::ErrorResponse{std::string(ErrorCodeName(code)),
-                                                      std::string(answer.status().message()),
-                                                      IsRetryable(code)});
+    reply.body = json::Encode(messages::ErrorResponse{
+        std::string(ErrorCodeName(code)), std::string(answer.status().message()), IsRetryable(code)});
   }
   if (!message.reply.empty()) {
     bus_.Publish(reply).IgnoreError();
@@ -210,13 +210,14 @@ void Stt::OnRequest(const bus::Message& message) {
   }
   if (answer.ok() && answer->status == "accepted") return;
   if (absl::IsInvalidArgument(answer.status())) {
-    bus::PublishDeadLetter(bus_, {kAgent, "", "", 0, 0}, message, answer.status(), [](const absl::Status&) {});
+    bus::PublishDeadLetter(bus_, {kAgent, "", "", 0, 0}, message, answer.status(),
+                           [](const absl::Status&) {});
     return;
   }
   Utterance unheard;
   unheard.request = *request;
-  PublishError(unheard, "overloaded", answer.ok() ? absl::ResourceExhaustedError("every worker is taken")
-                                                  : answer.status());
+  PublishError(unheard, "overloaded",
+               answer.ok() ? absl::ResourceExhaustedError("every worker is taken") : answer.status());
 }
 
 absl::StatusOr<messages::SttAccepted> Stt::Claim(const messages::SttRequest& request,
@@ -264,10 +265,10 @@ absl::StatusOr<messages::SttAccepted> Stt::Claim(const messages::SttRequest& req
   }
   utterance->recognition = *std::move(recognition);
   answer.audio_subject = absl::StrCat(subjects::kSttAudioPrefix, ".", request.request_id);
-  absl::StatusOr<std::unique_ptr<bus::Subscription>> audio = bus_.Subscribe(
-      answer.audio_subject, "",
-      // Ends before the utterance does: the worker destroys it.
-      [this, raw = utterance.get()](const bus::Message& message) { OnFrame(*raw, message); });
+  absl::StatusOr<std::unique_ptr<bus::Subscription>> audio =
+      bus_.Subscribe(answer.audio_subject, "",
+                     // Ends before the utterance does: the worker destroys it.
+                     [this, raw = utterance.get()](const bus::Message& message) { OnFrame(*raw, message); });
   if (!audio.ok()) {
     give_up();
     return MakeError(ErrorCode::kUnavailable, audio.status().message());
@@ -527,7 +528,8 @@ void Stt::Finished(Utterance& utterance, absl::string_view outcome) {
   metrics_.Increment(metric_names::kUtterances, kUtterancesHelp, {{"outcome", std::string(outcome)}});
   metrics_.Increment(metric_names::kEnds, kEndsHelp, {{"why", why}});
   metrics_.Increment(metric_names::kFramesLost, kLostHelp, {}, static_cast<double>(counts.lost));
-  metrics_.Increment(metric_names::kFramesReordered, kReorderedHelp, {}, static_cast<double>(counts.reordered));
+  metrics_.Increment(metric_names::kFramesReordered, kReorderedHelp, {},
+                     static_cast<double>(counts.reordered));
   metrics_.Increment(metric_names::kFramesDoubled, kDoubledHelp, {}, static_cast<double>(counts.doubled));
   const double audio = absl::ToDoubleSeconds(utterance.decoded);
   const double decoding = absl::ToDoubleSeconds(utterance.decoding);

@@ -33,15 +33,15 @@ namespace arc::stt {
 
 namespace metric_names {
 inline constexpr char kUtterances[] = "kiosk_stt_utterances_total";  // counter: outcome (ok, empty, error)
-inline constexpr char kEnds[] = "kiosk_stt_ends_total";         // counter: why (end, silence, too_long, drain)
-inline constexpr char kBusy[] = "kiosk_stt_busy_total";              // counter: requests turned away
-inline constexpr char kRefused[] = "kiosk_stt_refused_total";        // counter: requests that are wrong
-inline constexpr char kFrames[] = "kiosk_stt_frames_total";          // counter
-inline constexpr char kBadFrames[] = "kiosk_stt_bad_frames_total";   // counter: reason (format, size, seq)
-inline constexpr char kFramesLost[] = "kiosk_stt_frames_lost_total";            // counter
+inline constexpr char kEnds[] = "kiosk_stt_ends_total";        // counter: why (end, silence, too_long, drain)
+inline constexpr char kBusy[] = "kiosk_stt_busy_total";        // counter: requests turned away
+inline constexpr char kRefused[] = "kiosk_stt_refused_total";  // counter: requests that are wrong
+inline constexpr char kFrames[] = "kiosk_stt_frames_total";    // counter
+inline constexpr char kBadFrames[] = "kiosk_stt_bad_frames_total";    // counter: reason (format, size, seq)
+inline constexpr char kFramesLost[] = "kiosk_stt_frames_lost_total";  // counter
 inline constexpr char kFramesReordered[] = "kiosk_stt_frames_reordered_total";  // counter
 inline constexpr char kFramesDoubled[] = "kiosk_stt_frames_doubled_total";      // counter
-inline constexpr char kTail[] = "kiosk_stt_tail_ms";                    // histogram: last frame to final text
+inline constexpr char kTail[] = "kiosk_stt_tail_ms";  // histogram: last frame to final text
 inline constexpr char kRealTimeFactor[] = "kiosk_stt_real_time_factor";  // gauge: of the last utterance
 inline constexpr char kDecodingSeconds[] = "kiosk_stt_decoding_seconds_total";  // counter
 inline constexpr char kAudioSeconds[] = "kiosk_stt_audio_seconds_total";        // counter
@@ -50,10 +50,10 @@ inline constexpr char kModelBuildMs[] = "kiosk_stt_model_build_ms";  // histogra
 }  // namespace metric_names
 
 struct SttOptions {
-  std::string worker_id;  // of this process
-  int workers = 1;        // utterances at once
-  absl::Duration max_utterance = absl::Seconds(30);     // of sound
-  absl::Duration sender_silence = absl::Seconds(5);     // without a frame
+  std::string worker_id;                             // of this process
+  int workers = 1;                                   // utterances at once
+  absl::Duration max_utterance = absl::Seconds(30);  // of sound
+  absl::Duration sender_silence = absl::Seconds(5);  // without a frame
   absl::Duration partial_interval = absl::Milliseconds(200);
 };
 

@@ -63,25 +63,30 @@ class SttBusTest : public ::testing::Test {
     ASSERT_TRUE(bus_->AwaitConnected(absl::Seconds(10)));
     menu_ = bus_->OpenBucket(subjects::kMenuBucket).value();
     demo_ = menu::ParseMenuFile(testing_support::ReadFile(ARC_SOURCE_DIR "/deploy/demo/menu.json")).value();
-    transcripts_ = bus_->Subscribe(subjects::kSttTranscript, "", [this](const bus::Message& message) {
-                         const auto transcript = json::Decode<messages::SttTranscript>(message.body);
-                         ASSERT_THAT(transcript, IsOk());
-                         heard_.Set([&] { transcript_[transcript->request_id].push_back(*transcript); });
-                       }).value();
-    errors_ = bus_->Subscribe(subjects::kSttError, "", [this](const bus::Message& message) {
-                    const auto error = json::Decode<messages::AgentError>(message.body);
-                    ASSERT_THAT(error, IsOk());
-                    heard_.Set([&] { error_[error->request_id].push_back(error->error_type); });
-                  }).value();
+    transcripts_ =
+        bus_->Subscribe(subjects::kSttTranscript, "",
+                        [this](const bus::Message& message) {
+                          const auto transcript = json::Decode<messages::SttTranscript>(message.body);
+                          ASSERT_THAT(transcript, IsOk());
+                          heard_.Set([&] { transcript_[transcript->request_id].push_back(*transcript); });
+                        })
+            .value();
+    errors_ = bus_->Subscribe(subjects::kSttError, "",
+                              [this](const bus::Message& message) {
+                                const auto error = json::Decode<messages::AgentError>(message.body);
+                                ASSERT_THAT(error, IsOk());
+                                heard_.Set([&] { error_[error->request_id].push_back(error->error_type); });
+                              })
+                  .value();
   }
 
   void Import() { ASSERT_THAT(menu::ImportMenu(*menu_, demo_), IsOk()); }
 
   Worker Start(const std::vector<std::string>& flags = {}, bool wait = true) {
     const std::string ready = dir_.File(absl::StrCat("ready-", started_++));
-    std::vector<std::string> argv = {ARC_BIN_DIR "/arc-stt",         absl::StrCat("--nats_url=", server_.url()),
-                                     "--http_port=0",                "--grpc_port=0",
-                                     absl::StrCat("--ready_file=", ready), "--workers=1"};
+    std::vector<std::string> argv = {
+        ARC_BIN_DIR "/arc-stt", absl::StrCat("--nats_url=", server_.url()), "--http_port=0",
+        "--grpc_port=0",        absl::StrCat("--ready_file=", ready),       "--workers=1"};
     argv.insert(argv.end(), flags.begin(), flags.end());
     Worker worker;
     auto process = Process::Start(argv);
@@ -90,9 +95,8 @@ class SttBusTest : public ::testing::Test {
     EXPECT_TRUE(worker.process->AwaitFile(ready, kLimit));
     worker.grpc = json::Decode<Ready>(testing_support::ReadFile(ready))->grpc;
     if (wait) {
-      EXPECT_TRUE(Await("arc-stt is SERVING", kLimit, [&] {
-        return ProbeHealth(worker.grpc, "", absl::Seconds(2)).ok();
-      }));
+      EXPECT_TRUE(Await("arc-stt is SERVING", kLimit,
+                        [&] { return ProbeHealth(worker.grpc, "", absl::Seconds(2)).ok(); }));
     }
     return worker;
   }
@@ -115,7 +119,8 @@ class SttBusTest : public ::testing::Test {
     message.body = json::Encode(request);
     auto reply = bus::CoreRequestAndWait(*bus_, message, absl::Seconds(5));
     if (!reply.ok()) return reply.status();
-    if (absl::StrContains(reply->body, "\"status\":\"error\"")) return absl::InvalidArgumentError(reply->body);
+    if (absl::StrContains(reply->body, "\"status\":\"error\""))
+      return absl::InvalidArgumentError(reply->body);
     return json::Decode<messages::SttAccepted>(reply->body);
   }
 
@@ -286,9 +291,7 @@ TEST_F(SttBusTest, ServesWithoutAMenuAndRefusesWhatIsWrong) {
   const auto final_text = Final("noise");
   ASSERT_TRUE(final_text.has_value());
   EXPECT_EQ(final_text->text, "yes please");
-  heard_.Read([&] {
-    EXPECT_EQ(error_["noise"], std::vector<std::string>{"invalid_audio"});
-  });
+  heard_.Read([&] { EXPECT_EQ(error_["noise"], std::vector<std::string>{"invalid_audio"}); });
 }
 
 TEST_F(SttBusTest, EndsWhenTheSenderFallsSilentOrTalksTooLong) {
