@@ -44,7 +44,8 @@ ABSL_FLAG(int, openai_retries, arc::stt::OpenaiOptions().retries, "openai: furth
 
 namespace {
 
-absl::StatusOr<std::unique_ptr<arc::stt::Engine>> MakeEngine(int workers, arc::Clock& clock) {
+absl::StatusOr<std::unique_ptr<arc::stt::Engine>> MakeEngine(int workers, arc::Clock& clock,
+                                                             arc::Metrics& metrics) {
   const std::string name = absl::GetFlag(FLAGS_engine);
   if (name == "pocketsphinx") {
     const double weight = absl::GetFlag(FLAGS_general_weight);
@@ -54,7 +55,12 @@ absl::StatusOr<std::unique_ptr<arc::stt::Engine>> MakeEngine(int workers, arc::C
     options.decoders = workers;
     options.general_words = absl::GetFlag(FLAGS_general_words);
     options.general_weight = weight;
-    return std::make_unique<arc::stt::PocketsphinxEngine>(options);
+    auto engine = std::make_unique<arc::stt::PocketsphinxEngine>(options);
+    engine->OnModel([&metrics](absl::Duration took) {
+      metrics.Observe(arc::stt::metric_names::kModelBuildMs, "Time from a menu to its speech model, in ms.",
+                      {}, absl::ToDoubleMilliseconds(took));
+    });
+    return engine;
   }
   if (name != "openai") return absl::InvalidArgumentError("--engine: must be pocketsphinx or openai");
   arc::stt::OpenaiOptions options;
@@ -90,7 +96,7 @@ int main(int argc, char** argv) {
     std::cerr << "arc-stt: --workers is 0 to 256, --max_utterance 1s to 5m, --sender_silence up to 1m\n";
     return 2;
   }
-  const auto made = MakeEngine(options.workers, agent.clock());
+  const auto made = MakeEngine(options.workers, agent.clock(), agent.metrics());
   if (!made.ok()) {
     std::cerr << "arc-stt: " << made.status().message() << "\n";
     return 2;

@@ -299,8 +299,10 @@ absl::StatusOr<OpenaiEngine::Answer> OpenaiEngine::Send(const std::string& metho
     if (!too_long) answer.body.append(data, size);
     return !too_long;
   };
-  // The library's limits hold for one read each: a server that drips would keep a worker for ever.
-  const Clock::TimerId timer = SystemClock::Get().RunAfter(timeout, [client] { client->stop(); });
+  // The library's limits hold for one read each: a server that drips would keep a worker for ever. stop()
+  // waits while the library connects, which the clock's thread must not.
+  const Clock::TimerId timer =
+      SystemClock::Get().RunAfter(timeout, [client] { std::thread([client] { client->stop(); }).detach(); });
   const absl::Time begin = absl::Now();
   const httplib::Result result = client->send(request);
   SystemClock::Get().Cancel(timer);

@@ -25,13 +25,15 @@ struct PocketsphinxOptions {
   // How many of the most frequent words of general English can be recognised beside the menu's.
   int general_words = 6000;
   // Share of general English in the probability of a word, 0 to 1.
-  double general_weight = 0.1;
+  double general_weight = 0.015;
   NgramOptions ngram;
 
-  // Sound that is held back at the beginning, until the level and colour of the voice can be judged.
+  // Sound that is held back at the beginning, until the level and colour of the voice can be judged. When
+  // twice as much has come, and again, up to `last_restart`, it is decoded anew with what is known then.
   absl::Duration hold = absl::Milliseconds(600);
+  absl::Duration last_restart = absl::Milliseconds(2500);
   double mean_prior_frames = 10;  // of 10 ms: how much the usual mean of the spectrum counts
-  double mean_range = 20;         // what is fainter than the loudest by so much (c0) is not the voice
+  double mean_range = 40;         // what is fainter than the loudest by so much (c0) does not count
   int dither = 8;                 // amplitude, of 32768
 
   // The decoder's own (see its manual).
@@ -39,8 +41,8 @@ struct PocketsphinxOptions {
   double flat_language_weight = 8.5;
   double path_language_weight = 9.5;
   double word_insertion_penalty = 0.65;
-  double beam = 1e-48;
-  double word_beam = 7e-29;
+  double beam = 1e-60;
+  double word_beam = 1e-35;
   int max_hmms_per_frame = 5000;
   int flat_window = 25;
   bool second_pass = true;

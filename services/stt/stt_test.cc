@@ -17,6 +17,7 @@
 #include "common/subjects/subjects.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/await.h"
 
 namespace arc::stt {
 namespace {
@@ -141,9 +142,13 @@ class SttTest : public ::testing::Test {
     }
     return finals;
   }
-  bool AwaitIdle() {
-    return bus_.RunUntil([this] { return stt_->active() == 0; });
+  bool AwaitActive(int64_t count) {
+    return testing_support::Await(absl::StrCat(count, " utterances under way"), absl::Seconds(20), [&] {
+      bus_.RunUntilIdle();
+      return stt_->active() == count;
+    });
   }
+  bool AwaitIdle() { return AwaitActive(0); }
   bool Shows(const std::string& line) { return absl::StrContains(metrics_.Text(), line); }
 
   ManualClock clock_;
@@ -203,11 +208,11 @@ TEST_F(SttTest, MoreThanTheWorkersAreBusy) {
   EXPECT_EQ(Claim("b"), "accepted");
   EXPECT_EQ(Claim("c"), "busy");
   End("a", 0);
-  ASSERT_TRUE(bus_.RunUntil([this] { return stt_->active() == 1; }));
+  ASSERT_TRUE(AwaitActive(1));
   EXPECT_EQ(Claim("c"), "accepted");
   engine_.full = true;
   End("b", 0);
-  ASSERT_TRUE(bus_.RunUntil([this] { return stt_->active() == 1; }));
+  ASSERT_TRUE(AwaitActive(1));
   EXPECT_EQ(Claim("d"), "busy") << "the engine has the last word";
   EXPECT_TRUE(Shows("kiosk_stt_busy_total{agent=\"stt\"} 2")) << metrics_.Text();
 }

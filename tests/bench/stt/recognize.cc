@@ -41,6 +41,7 @@ ABSL_FLAG(bool, second_pass, PocketsphinxOptions().second_pass, "");
 ABSL_FLAG(double, ascale, PocketsphinxOptions().acoustic_scale, "");
 ABSL_FLAG(bool, remove_silence, PocketsphinxOptions().remove_silence, "");
 ABSL_FLAG(absl::Duration, hold, PocketsphinxOptions().hold, "");
+ABSL_FLAG(absl::Duration, last_restart, PocketsphinxOptions().last_restart, "");
 ABSL_FLAG(double, mean_prior_frames, PocketsphinxOptions().mean_prior_frames, "");
 ABSL_FLAG(double, mean_range, PocketsphinxOptions().mean_range, "");
 ABSL_FLAG(int, dither, PocketsphinxOptions().dither, "");
@@ -124,6 +125,7 @@ int main(int argc, char** argv) {
   options.acoustic_scale = absl::GetFlag(FLAGS_ascale);
   options.remove_silence = absl::GetFlag(FLAGS_remove_silence);
   options.hold = absl::GetFlag(FLAGS_hold);
+  options.last_restart = absl::GetFlag(FLAGS_last_restart);
   options.mean_prior_frames = absl::GetFlag(FLAGS_mean_prior_frames);
   options.mean_range = absl::GetFlag(FLAGS_mean_range);
   options.dither = absl::GetFlag(FLAGS_dither);

@@ -14,7 +14,7 @@ from pathlib import Path
 RATE = 16000
 # The voices of the evaluation took no part in tuning.
 VOICES = {
-    "tuning": ["flite:slt", "espeak:en-us+f3", "espeak:en-us+m3", "espeak:en-gb-scotland"],
+    "tuning": ["flite:slt", "espeak:en-us+f3", "espeak:en-us+m3"],
     "evaluation": ["flite:kal16", "flite:awb", "flite:rms", "espeak:en-us", "espeak:en-gb-x-rp"],
 }
 PAUSE_S = 0.25  # of silence before and after the words, as a microphone has it
