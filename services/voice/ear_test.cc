@@ -49,7 +49,7 @@ class EarTest : public testing::Test {
   }
 
   absl::Status Push(const std::string& bytes, const std::string& format = "pcm_s16le;rate=16000;channels=1",
-                    std::optional<std::string> seq = std::nullopt) {
+                    const std::optional<std::string>& seq = std::nullopt) {
     MicFrame frame;
     if (!format.empty()) frame.format = format;
     frame.seq = seq.has_value() ? seq : absl::StrCat(seq_++);

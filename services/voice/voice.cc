@@ -416,7 +416,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
   void Carry(const RoomPtr&, AskBrain& e) {
     Ask(subjects::kBrainRequest, e.request, e.request.context.kiosk_id,
         options.turn.brain_timeout + options.turn.brain_grace,
-        [this, id = e.request.request_id](absl::StatusOr<bus::Message> reply) {
+        [this, id = e.request.request_id](const absl::StatusOr<bus::Message>& reply) {
           if (reply.ok()) {
             OnBrainResponse(*reply);
           } else if (absl::IsUnavailable(reply.status())) {
@@ -438,7 +438,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
   void Carry(const RoomPtr& room, RequestSpeech& e) {
     Ask(subjects::kTtsRequest, e.request, room->conversation.kiosk_id(), options.turn.tts_timeout,
         [this, weak_room = std::weak_ptr<Room>(room),
-         id = e.request.request_id](absl::StatusOr<bus::Message> reply) {
+         id = e.request.request_id](const absl::StatusOr<bus::Message>& reply) {
           const RoomPtr r = weak_room.lock();
           if (r != nullptr && absl::IsUnavailable(reply.status())) {
             Apply(r, r->conversation.OnTtsUnreachable(clock.Now(), id));
@@ -622,7 +622,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     if (ping.worker_id.find_first_of(" .*>\t\r\n") != std::string::npos) return;  // no token
     CoreRequest(std::move(message), kPingTimeout,
                 [this, weak_room = std::weak_ptr<Room>(room), utterance_id,
-                 request_id = ping.request_id](absl::StatusOr<bus::Message> reply) {
+                 request_id = ping.request_id](const absl::StatusOr<bus::Message>& reply) {
                   const RoomPtr r = weak_room.lock();
                   if (r == nullptr) return;
                   const auto it = r->utterances.find(utterance_id);
@@ -693,7 +693,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     room->storing = true;
     const Outgoing& out = room->outbox.front();
     bus::PublishEvent(bus, out.subject, out.envelope, out.payload, out.kiosk_id,
-                      [weak = weak_from_this(), room](absl::Status status) {
+                      [weak = weak_from_this(), room](const absl::Status& status) {
                         if (auto self = weak.lock()) {
                           self->actor.Run([self, room, status] { self->Stored(room, status); });
                         }
@@ -1034,7 +1034,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     bus::DeadLetterSource source{kAgentName, subjects::kEventsStream, durable, event.sequence, 1};
     bus::PublishDeadLetter(
         bus, source, event.message, error,
-        [weak = weak_from_this(), event, durable, error](absl::Status stored) {
+        [weak = weak_from_this(), event, durable, error](const absl::Status& stored) {
           if (stored.ok()) return event.done();
           auto self = weak.lock();
           if (self == nullptr) return;

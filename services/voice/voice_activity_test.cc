@@ -22,6 +22,8 @@ namespace {
 using ::testing::SizeIs;
 
 constexpr double kNoNoise = 1000;
+constexpr size_t kSecond = kRate;
+constexpr size_t kAround = 2 * kSecond;
 
 // Two seconds of silence, one utterance, two seconds of silence.
 audio::Samples Scene(const std::vector<std::string>& program, size_t* from, size_t* to) {
@@ -39,11 +41,11 @@ audio::Samples Scene(const std::vector<std::string>& program, size_t* from, size
   const auto loud = [](int16_t sample) { return std::abs(sample) > 300; };
   const auto first = std::find_if(speech.begin(), speech.end(), loud);
   const auto last = std::find_if(speech.rbegin(), speech.rend(), loud).base();
-  audio::Samples scene(2 * kRate);
+  audio::Samples scene(kAround);
   *from = scene.size();
   scene.insert(scene.end(), first, last);
   *to = scene.size();
-  scene.resize(scene.size() + 2 * kRate);
+  scene.resize(scene.size() + kAround);
   return scene;
 }
 
@@ -96,13 +98,13 @@ struct Voice {
 };
 
 const std::vector<Voice>& Voices() {
-  static const auto* const kVoices = new std::vector<Voice>{
+  static const auto* const voices = new std::vector<Voice>{
       {"espeak-ng", {"espeak-ng", "-w", "FILE", "two volcano burgers without onions please"}},
       {"espeak-ng female", {"espeak-ng", "-v", "en-us+f3", "-w", "FILE", "can I get a large cola please"}},
       {"flite slt",
        {"flite", "-voice", "slt", "-t", "two volcano burgers without onions please", "-o", "FILE"}},
       {"flite rms", {"flite", "-voice", "rms", "-t", "yes that is all for me", "-o", "FILE"}}};
-  return *kVoices;
+  return *voices;
 }
 
 class VoiceActivityTest : public testing::TestWithParam<double> {};
@@ -135,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(Noise, VoiceActivityTest, testing::Values(kNoNoise, 20,
                          });
 
 TEST(VoiceActivity, NoiseAloneIsNoSpeech) {
-  audio::Samples scene(20 * kRate);
+  audio::Samples scene(20 * kSecond);
   std::mt19937 random(2);
   std::normal_distribution<double> noise(0, 600);
   for (int16_t& sample : scene) sample = static_cast<int16_t>(noise(random));
@@ -145,7 +147,7 @@ TEST(VoiceActivity, NoiseAloneIsNoSpeech) {
 }
 
 TEST(VoiceActivity, SilenceIsNoSpeech) {
-  EXPECT_THAT(Listen(audio::Samples(10 * kRate)).starts, SizeIs(0));
+  EXPECT_THAT(Listen(audio::Samples(10 * kSecond)).starts, SizeIs(0));
 }
 
 }  // namespace

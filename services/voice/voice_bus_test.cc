@@ -370,6 +370,7 @@ TEST_F(VoiceBusTest, ARecogniserKilledMidUtterance) {
   }
   StartRecogniser(*other, "two volcano burgers without onions please", "worker-2");
   Send(audio::Samples(16000));
+  ASSERT_TRUE(AwaitCount(subjects::kBrainRequest, 1));
   ASSERT_TRUE(AwaitCount(subjects::kIntent, 1));
   const auto asked = All<messages::BrainRequest>(subjects::kBrainRequest);
   ASSERT_THAT(asked, SizeIs(1u));

@@ -471,7 +471,7 @@ TEST_F(VoiceTest, TextsThatNobodyCanAnswerBecomeDeadLetters) {
   bus_.RunUntilIdle();
   EXPECT_THAT(bus_.Published("system.deadletter.KIOSK_EVENTS.voice-text-consumer"), SizeIs(1));
   bus::Message raw{subjects::kTextInput, "", {}, "no json"};
-  bus_.PublishEvent(raw, absl::Seconds(1), [](absl::Status) {});
+  bus_.PublishEvent(raw, absl::Seconds(1), [](const absl::Status&) {});
   bus_.RunUntilIdle();
   EXPECT_THAT(bus_.Published("system.deadletter.KIOSK_EVENTS.voice-text-consumer"), SizeIs(2));
   Type("hello", "kiosk.input.text.kiosk.x");

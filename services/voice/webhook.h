@@ -20,7 +20,7 @@
 
 namespace arc::voice {
 
-inline constexpr size_t kMaxWebhookBody = 64 * 1024;
+inline constexpr size_t kMaxWebhookBody = 65536;
 
 struct LiveKitKey {
   std::string api_key;     // the issuer; empty: no webhooks are taken

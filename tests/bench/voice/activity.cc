@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "common/audio/audio.h"
 #include "services/voice/ear.h"
@@ -25,12 +26,12 @@
 namespace arc::voice {
 namespace {
 
-const char* const kSentences[] = {"two volcano burgers without onions please",
-                                  "can I get a large cola",
-                                  "what is in the veggie burger",
-                                  "no that is all thank you",
-                                  "make it three instead of two",
-                                  "I would like to pay"};
+constexpr absl::string_view kSentences[] = {"two volcano burgers without onions please",
+                                            "can I get a large cola",
+                                            "what is in the veggie burger",
+                                            "no that is all thank you",
+                                            "make it three instead of two",
+                                            "I would like to pay"};
 
 struct Speaker {
   const char* name;
@@ -38,10 +39,10 @@ struct Speaker {
   std::vector<std::string> after;
 };
 
-audio::Samples Say(const Speaker& speaker, const std::string& sentence) {
+audio::Samples Say(const Speaker& speaker, absl::string_view sentence) {
   const testing_support::TempDir folder;
   std::vector<std::string> argv = speaker.before;
-  argv.push_back(sentence);
+  argv.emplace_back(sentence);
   argv.insert(argv.end(), speaker.after.begin(), speaker.after.end());
   argv.push_back(folder.File("s.wav"));
   if (testing_support::RunProgram(argv).status != 0) std::exit(1);
@@ -152,7 +153,7 @@ int Run() {
                                          {"flite awb", {"flite", "-voice", "awb", "-t"}, {"-o"}}};
   std::vector<audio::Samples> sentences;
   for (const Speaker& speaker : speakers) {
-    for (const char* sentence : kSentences) sentences.push_back(Say(speaker, sentence));
+    for (const absl::string_view sentence : kSentences) sentences.push_back(Say(speaker, sentence));
   }
   std::printf("%6s %8s %8s %10s %8s %16s %16s\n", "SNR dB", "miss", "false", "undetected", "parts",
               "onset ms p50/max", "tail ms p50/max");
