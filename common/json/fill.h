@@ -121,9 +121,10 @@ class Filler {
   }
 
   void Set(double& field, const Range* range, FilledField& entry) {
-    // Sixteenths and 1024ths are exact in binary, and so the same after a round trip.
-    const bool fraction = range != nullptr && range->max <= 1;
-    field = fraction ? static_cast<double>(Next() % 1023 + 1) / 1024 : static_cast<double>(Next()) + 0.0625;
+    // 1024ths are exact in binary, and so the same after a round trip.
+    const int64_t whole =
+        range != nullptr ? range->min + Next() % std::max<int64_t>(1, range->max - range->min) : Next();
+    field = static_cast<double>(whole) + static_cast<double>(Next() % 1023 + 1) / 1024;
     entry.value = Encode(field);
     entry.wrong_types = {"\"0.5\"", "true", "[]", "{}"};
     if (range != nullptr) {

@@ -15,16 +15,20 @@
 #include "common/envelope/envelope.h"
 #include "common/json/fill.h"
 #include "common/json/json.h"
+#include "common/messages/brain.h"
 #include "common/messages/hardware.h"
 #include "common/messages/input.h"
 #include "common/messages/menu.h"
 #include "common/messages/payment.h"
 #include "common/messages/recsys.h"
 #include "common/messages/session.h"
+#include "common/messages/stt.h"
 #include "common/messages/system.h"
+#include "common/messages/tts.h"
 #include "common/messages/ui.h"
 #include "common/messages/vision.h"
 #include "common/messages/voice.h"
+#include "common/messages/voice_agent.h"
 #include "common/status/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -53,7 +57,10 @@ Subject Of(const char* name) {
 
 std::vector<Subject> AllMessages() {
 #define MESSAGE(type) Of<type>(#type)
-  return {// hardware.h
+  return {// brain.h
+          MESSAGE(PreviousTurn), MESSAGE(BrainContext), MESSAGE(BrainConstraints), MESSAGE(BrainRequest),
+          MESSAGE(BrainMetadata), MESSAGE(ToolSpan), MESSAGE(BrainPerformance), MESSAGE(BrainResponse),
+          // hardware.h
           MESSAGE(LedRequest), MESSAGE(LedResponse), MESSAGE(ReceiptLine), MESSAGE(PrintRequest),
           MESSAGE(PrintResponse), MESSAGE(HardwareStatusRequest), MESSAGE(PrinterState), MESSAGE(LedState),
           MESSAGE(HardwareStatusResponse),
@@ -74,9 +81,13 @@ std::vector<Subject> AllMessages() {
           // session.h
           MESSAGE(SessionStarted), MESSAGE(SessionEnded), MESSAGE(OrderLine), MESSAGE(OrderContext),
           MESSAGE(OrderPayment), MESSAGE(OrderCompleted),
+          // stt.h
+          MESSAGE(SttRequest), MESSAGE(SttAccepted), MESSAGE(SttTranscript), MESSAGE(AgentError),
           // system.h
           MESSAGE(ErrorResponse), MESSAGE(HeartbeatMetrics), MESSAGE(Heartbeat), MESSAGE(ServiceError),
           MESSAGE(HeaderField), MESSAGE(DeadLetter),
+          // tts.h
+          MESSAGE(TtsConstraints), MESSAGE(TtsRequest), MESSAGE(TtsCompleted), MESSAGE(TtsCancel),
           // ui.h
           MESSAGE(UiComponent), MESSAGE(UiUpdate), MESSAGE(SnapshotRequest), MESSAGE(SnapshotCart),
           MESSAGE(SnapshotResponse),
@@ -85,7 +96,10 @@ std::vector<Subject> AllMessages() {
           MESSAGE(GazeDetected),
           // voice.h
           MESSAGE(SpeechStart), MESSAGE(Transcript), MESSAGE(IntentItem), MESSAGE(IntentEntities),
-          MESSAGE(Intent)};
+          MESSAGE(Intent),
+          // voice_agent.h
+          MESSAGE(TrackMetadata), MESSAGE(TrackPublished), MESSAGE(TrackUnpublished),
+          MESSAGE(VoiceSessionStarted), MESSAGE(VoiceSessionEnded), MESSAGE(VoiceState)};
 #undef MESSAGE
 }
 

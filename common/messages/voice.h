@@ -90,12 +90,16 @@ struct IntentEntities {
   std::optional<std::string> item;
   std::vector<std::string> modifiers;
   std::vector<IntentItem> items;
+  std::vector<std::string> exclude_allergens;  // named by the customer: hold for the rest of the session
+  std::vector<std::string> dietary_filters;    // likewise
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
     v.Optional("item", s.item, json::Range(0, 400));
     v.Optional("modifiers", s.modifiers, json::Range(0, 50));
     v.Optional("items", s.items, json::Range(0, 50));
+    v.Optional("exclude_allergens", s.exclude_allergens, json::Range(0, 40));
+    v.Optional("dietary_filters", s.dietary_filters, json::Range(0, 20));
   }
 };
 

@@ -280,9 +280,9 @@ class Judgement {
     for (const Overlap& overlap : FindOverlaps(consumers)) {
       const StreamInfo* stream = FindStream(seen_, overlap.stream);
       const bool queue = stream != nullptr && stream->config.retention == "workqueue";
-      // A foreign reader of the events takes nothing away from anybody.
-      const bool both_ours = Wanted(overlap.stream, overlap.first) && Wanted(overlap.stream, overlap.second);
-      if (!queue && !both_ours) continue;
+      // Another reader of the events, foreign or another agent, takes nothing away from anybody.
+      const absl::string_view first = AgentOf(overlap.stream, overlap.first);
+      if (!queue && (first.empty() || first != AgentOf(overlap.stream, overlap.second))) continue;
       Find("overlapping_filters", absl::StrCat("stream ", overlap.stream),
            absl::StrCat("consumers ", overlap.first, " (", overlap.first_filter, ") and ", overlap.second,
                         " (", overlap.second_filter, ") take the same subjects, so that ",
@@ -291,10 +291,12 @@ class Judgement {
     }
   }
 
-  bool Wanted(absl::string_view stream, absl::string_view durable) const {
-    return std::any_of(topology_.consumers.begin(), topology_.consumers.end(), [&](const Consumer& consumer) {
-      return consumer.stream == stream && consumer.config.durable_name == durable;
-    });
+  // Empty: the topology has no such consumer.
+  absl::string_view AgentOf(absl::string_view stream, absl::string_view durable) const {
+    for (const Consumer& consumer : topology_.consumers) {
+      if (consumer.stream == stream && consumer.config.durable_name == durable) return consumer.agent;
+    }
+    return "";
   }
 
   void Unclaimed() {

@@ -31,7 +31,7 @@ class JudgeTest : public testing::Test {
       seen_.streams.push_back(info);
     }
     for (const Consumer& consumer : topology_.consumers) AddConsumer(consumer.stream, consumer.config);
-    for (const char* name : {"menu", "recsys", "payment", "orchestrator", "hardware"}) {
+    for (const char* name : {"menu", "recsys", "payment", "orchestrator", "hardware", "voice"}) {
       ServiceStats service;
       service.name = name;
       service.id = name;
@@ -83,8 +83,8 @@ TEST_F(JudgeTest, NothingIsWrongWithAFleetAsTheFileSays) {
   const Diagnosis diagnosis = Judge(topology_, seen_, options_);
   EXPECT_THAT(diagnosis.findings, IsEmpty());
   EXPECT_TRUE(diagnosis.ok);
-  EXPECT_EQ(diagnosis.agents, 5);
-  EXPECT_EQ(diagnosis.consumers, 10);
+  EXPECT_EQ(diagnosis.agents, 6);
+  EXPECT_EQ(diagnosis.consumers, 12);
 }
 
 TEST_F(JudgeTest, WhatIsMissing) {
@@ -124,6 +124,12 @@ TEST_F(JudgeTest, OverlappingFiltersOfAWorkQueue) {
 TEST_F(JudgeTest, AForeignReaderOfEventsTakesNothingAway) {
   AddConsumer("KIOSK_EVENTS", Config("mine", "kiosk.input.>", absl::Seconds(5)));
   EXPECT_THAT(Findings(), IsEmpty());
+}
+
+TEST_F(JudgeTest, AnAgentThatReadsTheSameEventsTwice) {
+  FindConsumer("voice-scoped-text-consumer").state.config.filter_subject = "kiosk.input.*";
+  EXPECT_THAT(Findings(),
+              Contains(Is("overlapping_filters", "stream KIOSK_EVENTS", "messages are handled twice")));
 }
 
 TEST_F(JudgeTest, AnAckWaitShorterThanTheRequestsTimeout) {

@@ -275,13 +275,26 @@ absl::Status CheckConsumers(const Topology& topology, const std::vector<Consumer
   return absl::OkStatus();
 }
 
-absl::Status CheckOverlaps(const std::vector<Consumer>& consumers) {
-  const std::vector<Overlap> overlaps = FindOverlaps(consumers);
-  if (overlaps.empty()) return absl::OkStatus();
-  const Overlap& overlap = overlaps.front();
-  return Invalid("consumers",
-                 absl::StrCat(overlap.first, " (", overlap.first_filter, ") and ", overlap.second, " (",
-                              overlap.second_filter, ") of ", overlap.stream, " take the same subjects"));
+absl::Status CheckOverlaps(const Topology& topology) {
+  const auto agent_of = [&](absl::string_view stream, absl::string_view durable) -> absl::string_view {
+    for (const Consumer& consumer : topology.consumers) {
+      if (consumer.stream == stream && consumer.config.durable_name == durable) return consumer.agent;
+    }
+    return "";
+  };
+  for (const Overlap& overlap : FindOverlaps(topology.consumers)) {
+    const bool queue =
+        std::any_of(topology.streams.begin(), topology.streams.end(), [&](const StreamConfig& stream) {
+          return stream.name == overlap.stream && stream.retention == "workqueue";
+        });
+    // Elsewhere every agent may read the same messages, each for itself.
+    if (!queue && agent_of(overlap.stream, overlap.first) != agent_of(overlap.stream, overlap.second))
+      continue;
+    return Invalid("consumers",
+                   absl::StrCat(overlap.first, " (", overlap.first_filter, ") and ", overlap.second, " (",
+                                overlap.second_filter, ") of ", overlap.stream, " take the same subjects"));
+  }
+  return absl::OkStatus();
 }
 
 std::string Printable(absl::string_view field, const std::string& value) {
@@ -395,7 +408,7 @@ absl::StatusOr<Topology> ParseTopology(absl::string_view text) {
     topology.consumers.push_back(std::move(consumer));
   }
   RETURN_IF_ERROR(CheckConsumers(topology, topology.consumers, "consumers"));
-  RETURN_IF_ERROR(CheckOverlaps(topology.consumers));
+  RETURN_IF_ERROR(CheckOverlaps(topology));
   for (size_t i = 0; i < file.kiosk_consumers.size(); ++i) {
     const std::string where = absl::StrCat("kiosk_consumers[", i, "]");
     ASSIGN_OR_RETURN(Consumer consumer, ToConsumer(file.kiosk_consumers[i], where));
@@ -409,7 +422,7 @@ absl::StatusOr<Topology> ParseTopology(absl::string_view text) {
   ASSIGN_OR_RETURN(Topology two, ForKiosk(topology, "a"));
   ASSIGN_OR_RETURN(two, ForKiosk(std::move(two), "b"));
   RETURN_IF_ERROR(CheckConsumers(two, two.consumers, "kiosk_consumers"));
-  RETURN_IF_ERROR(CheckOverlaps(two.consumers));
+  RETURN_IF_ERROR(CheckOverlaps(two));
   return topology;
 }
 

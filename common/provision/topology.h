@@ -133,7 +133,7 @@ struct Difference {
 
 // The topology in `text`. InvalidArgument names the field: an unknown one included, for a misspelt limit is
 // no limit. Checked beyond types: names that stand once, consumers of streams that exist, filters that their
-// stream captures, and what CheckOverlaps() finds.
+// stream captures and that overlap with none of a work queue's others, elsewhere with none of the same agent.
 absl::StatusOr<Topology> ParseTopology(absl::string_view text);
 
 // The text of deploy/streams.json that this binary was built with.

@@ -166,6 +166,22 @@ TEST(Compare, NamesEveryFieldThatDiffersForPeople) {
   EXPECT_EQ(Compare("S", wanted, found)[0].ToString(), "consumer S > d: ack_wait is 5s, should be 30s");
 }
 
+TEST(ParseTopology, AgentsMayReadTheSameEventsEachForItself) {
+  constexpr absl::string_view kEvents = R"({
+    "streams": [{"name": "E", "subjects": ["e.>"], "retention": "limits", "storage": "file"}],
+    "buckets": [],
+    "consumers": [{"stream": "E", "agent": "a", "durable_name": "a-consumer", "filter_subject": "e.>",
+                   "ack_wait": "5s", "max_deliver": 3},
+                  {"stream": "E", "agent": "b", "durable_name": "b-consumer", "filter_subject": "e.x",
+                   "ack_wait": "5s", "max_deliver": 3}],
+    "kiosk_consumers": []})";
+  EXPECT_THAT(ParseTopology(kEvents), IsOk());
+  EXPECT_THAT(ParseTopology(absl::StrReplaceAll(kEvents, {{R"("agent": "b")", R"("agent": "a")"}})),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("take the same subjects")));
+  EXPECT_THAT(ParseTopology(absl::StrReplaceAll(kEvents, {{"limits", "workqueue"}})),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("take the same subjects")));
+}
+
 TEST(FindOverlaps, ComparesConsumersOfOneStreamOnly) {
   const auto consumer = [](std::string stream, std::string name, std::string filter) {
     Consumer made;

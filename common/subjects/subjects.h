@@ -42,6 +42,25 @@ inline constexpr char kHardwarePrint[] = "kiosk.agent.hardware.print";
 inline constexpr char kHardwareStatus[] = "kiosk.agent.hardware.status";
 inline constexpr char kOrchestratorSnapshot[] = "kiosk.agent.orchestrator.snapshot";
 
+inline constexpr char kTrackPublished[] = "agent.voice.track.published";
+inline constexpr char kTrackUnpublished[] = "agent.voice.track.unpublished";
+inline constexpr char kVoiceSessionStarted[] = "agent.voice.session.started";
+inline constexpr char kVoiceSessionEnded[] = "agent.voice.session.ended";
+inline constexpr char kVoiceState[] = "agent.voice.state";
+inline constexpr char kVoiceAudioPrefix[] = "agent.voice.audio";  // .<room>
+inline constexpr char kSttRequest[] = "agent.stt.request";
+inline constexpr char kSttAudioPrefix[] = "agent.stt.audio";  // .<request_id>
+inline constexpr char kSttTranscript[] = "agent.stt.transcript";
+inline constexpr char kSttError[] = "agent.stt.error";
+inline constexpr char kBrainRequest[] = "agent.brain.request";
+inline constexpr char kBrainResponse[] = "agent.brain.response";
+inline constexpr char kBrainError[] = "agent.brain.error";
+inline constexpr char kTtsRequest[] = "agent.tts.request";
+inline constexpr char kTtsCompleted[] = "agent.tts.completed";
+inline constexpr char kTtsError[] = "agent.tts.error";
+inline constexpr char kTtsCancel[] = "agent.tts.cancel";
+inline constexpr char kTtsAudioPrefix[] = "agent.tts.audio";  // .<room>
+
 inline constexpr char kHeartbeat[] = "system.health.heartbeat";
 inline constexpr char kServiceError[] = "system.service.error";
 inline constexpr char kDeadLetterPrefix[] = "system.deadletter";
@@ -61,6 +80,11 @@ inline constexpr char kDeadlineHeader[] = "Kiosk-Deadline";
 inline constexpr char kIdempotencyKeyHeader[] = "Kiosk-Idempotency-Key";
 inline constexpr char kKioskIdHeader[] = "Kiosk-Id";
 inline constexpr char kTraceParentHeader[] = "traceparent";
+inline constexpr char kAudioFormatHeader[] = "Audio-Format";  // as common/audio reads it
+inline constexpr char kSeqHeader[] = "Seq";                   // of a frame within its stream, from 0
+inline constexpr char kEndHeader[] = "End";                   // "true" on the last frame, which is empty
+inline constexpr char kRequestIdHeader[] = "Request-Id";      // of an audio frame of agent.tts.audio
+inline constexpr char kTurnHeader[] = "Turn";                 // the turn_index that it belongs to
 inline constexpr char kMsgIdHeader[] = "Nats-Msg-Id";
 
 // The kiosk whose subjects are the specification's own, without a suffix.

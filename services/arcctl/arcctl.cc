@@ -129,6 +129,7 @@ std::vector<VerbEntry> AllVerbs() {
   AddWatchVerbs(verbs);
   AddMenuVerbs(verbs);
   AddCustomerVerbs(verbs);
+  AddSpeechVerbs(verbs);
   AddSessionVerbs(verbs);
   AddDeadLetterVerbs(verbs);
   return verbs;

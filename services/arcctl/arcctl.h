@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
+#include "common/envelope/envelope.h"
 #include "services/arcctl/arguments.h"
 
 namespace arc::arcctl {
@@ -54,6 +55,14 @@ struct Session {
   std::string SubjectOf(absl::string_view base) const;
 };
 
+extern const FlagSpec kNoWait;
+
+// Publishes an input and waits until the stream has stored it.
+absl::Status PublishInput(Session& session, absl::string_view subject, const Envelope& envelope,
+                          absl::string_view payload);
+// Sends typed words, and shows the screen that comes of it.
+absl::Status SayAsInput(Session& session, const std::string& text);
+
 // OK: done (exit status 0); a UsageError: 2; anything else: 1, its message on stderr.
 using Verb = std::function<absl::Status(Session&)>;
 
@@ -68,7 +77,8 @@ void AddTopologyVerbs(std::vector<VerbEntry>& verbs);    // provision, doctor
 void AddStatusVerbs(std::vector<VerbEntry>& verbs);      // status
 void AddWatchVerbs(std::vector<VerbEntry>& verbs);       // watch
 void AddMenuVerbs(std::vector<VerbEntry>& verbs);        // menu ..., recsys import
-void AddCustomerVerbs(std::vector<VerbEntry>& verbs);    // touch, cart, say, tap, person
+void AddCustomerVerbs(std::vector<VerbEntry>& verbs);    // touch, cart, tap, person
+void AddSpeechVerbs(std::vector<VerbEntry>& verbs);      // speak, say
 void AddSessionVerbs(std::vector<VerbEntry>& verbs);     // sessions, snapshot
 void AddDeadLetterVerbs(std::vector<VerbEntry>& verbs);  // deadletter ...
 

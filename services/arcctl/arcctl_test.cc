@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/audio/audio.h"
 #include "common/bus/dead_letter.h"
 #include "common/bus/nats_bus.h"
 #include "common/clock/clock.h"
@@ -324,6 +325,100 @@ TEST_F(ProvisionedTest, WhatTheKioskRefusesIsAFailure) {
   const Ended json = Arcctl({"cart", "add", "999999", "--json"});
   EXPECT_EQ(json.status, 1);
   EXPECT_THAT(json.out, HasSubstr(R"("refusal":"MENU_NOT_FOUND: Not on the menu.")"));
+}
+
+// The voice agents in miniature: they answer the first silence behind a sound.
+class SpeakTest : public ProvisionedTest {
+ protected:
+  void SetUp() override {
+    ProvisionedTest::SetUp();
+    audio::Clip clip;
+    clip.rate = 8000;
+    for (int i = 0; i < 4000; ++i) clip.samples.push_back(static_cast<int16_t>(i % 20 < 10 ? 9000 : -9000));
+    recording_ = folder_.File("order.wav");
+    ASSERT_THAT(audio::WriteWav(recording_, clip), IsOk());
+  }
+
+  void Answer(bool with_sound) {
+    Serve("agent.voice.audio.kiosk-001", [this, with_sound](const bus::Message& frame) {
+      EXPECT_EQ(frame.headers.Get(subjects::kAudioFormatHeader), "pcm_s16le;rate=16000;channels=1");
+      EXPECT_EQ(frame.headers.Get(subjects::kSeqHeader), absl::StrCat(frames_++));
+      const auto samples = audio::DecodePcm(frame.body, audio::Format());
+      EXPECT_THAT(samples, IsOk());
+      EXPECT_EQ(samples->size(), 320);
+      const bool loud = audio::LevelDb(*samples) > -45;
+      if (loud) heard_ = true;
+      if (loud || !heard_ || answered_) return std::string();
+      answered_ = true;
+      Say("kiosk.voice.transcript",
+          WrapPayload(MakeEnvelope(absl::Now(), "s", kTrace),
+                      R"({"event":"transcript","text":"two burgers","confidence":0.9,"is_final":true})"));
+      Say("agent.brain.response",
+          absl::StrCat(
+              R"({"request_id":"b","timestamp":"","trace_id":")", kTrace,
+              R"(","agent_response":"Two burgers. Anything else?","metadata":{"llm_model":"rules",)"
+              R"("tokens_used":0,"reasoning_steps":4,"tools_called":["menu.list"],)"
+              R"("confidence_score":0.9},"performance":{"llm_latency_ms":1,"total_processing_ms":5},)"
+              R"("intents":[{"event":"intent","intent_type":"add_to_cart","entities":{"items":)"
+              R"([{"item_id":101,"name":"Volcano Burger","quantity":2}]}}]})"));
+      Say("agent.tts.request", absl::StrCat(R"({"request_id":"t","trace_id":")", kTrace,
+                                            R"(","text":"Two burgers.","target_room":"kiosk-001"})"));
+      if (!with_sound) return std::string();
+      for (const char* id : {"t", "of-another-turn"}) {
+        bus::Message sound;
+        sound.subject = "agent.tts.audio.kiosk-001";
+        sound.headers.Set(subjects::kRequestIdHeader, id);
+        sound.headers.Set(subjects::kAudioFormatHeader, "pcm_s16le;rate=16000;channels=1");
+        sound.body = audio::EncodePcm(audio::Samples(1600, 7));
+        EXPECT_THAT(bus_->Publish(sound), IsOk());
+        sound.body.clear();
+        sound.headers.Set(subjects::kEndHeader, "true");
+        EXPECT_THAT(bus_->Publish(sound), IsOk());
+      }
+      Say("agent.tts.completed",
+          R"({"request_id":"t","timestamp":"","audio_track_sid":null,"duration_ms":100,)"
+          R"("synthesis_latency_ms":16,"audio_format":"pcm","ready_for_playback":true})");
+      return std::string();
+    });
+  }
+
+  void Say(const std::string& subject, const std::string& body) {
+    EXPECT_THAT(bus_->Publish({subject, "", {}, body}), IsOk());
+  }
+
+  static constexpr char kTrace[] = "550e8400-e29b-41d4-a716-446655440000";
+  TempDir folder_;
+  std::string recording_;
+  int frames_ = 0;
+  bool heard_ = false;
+  bool answered_ = false;
+};
+
+TEST_F(SpeakTest, SaysWhatWasHeardUnderstoodAndAnsweredAndKeepsItsSound) {
+  Answer(true);
+  const std::string out = folder_.File("answer.wav");
+  const Ended ended = Arcctl({"speak", recording_, "--out", out});
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("heard:      two burgers  (confidence 0.9)"));
+  EXPECT_THAT(ended.out, HasSubstr("understood: add_to_cart: 2 x 101 Volcano Burger"));
+  EXPECT_THAT(ended.out, HasSubstr("answered:   Two burgers. Anything else?"));
+  EXPECT_THAT(ended.out, HasSubstr("(brain 5 ms: menu.list)"));
+  EXPECT_THAT(ended.out, HasSubstr("(synthesis 16 ms), answer 100 ms long"));
+  const auto sound = audio::ReadSoundFile(out);
+  ASSERT_THAT(sound, IsOk());
+  EXPECT_EQ(sound->samples, audio::Samples(1600, 7));
+  EXPECT_GE(frames_, 25);
+}
+
+TEST_F(SpeakTest, WhatIsNoRecordingIsWrongUsage) {
+  EXPECT_EQ(Arcctl({"speak", folder_.File("none.wav")}).status, 2);
+  EXPECT_EQ(Arcctl({"speak", "/etc/passwd"}).status, 2);
+  const std::string silence = folder_.File("silence.wav");
+  ASSERT_THAT(audio::WriteWav(silence, {16000, audio::Samples(16000)}), IsOk());
+  const Ended ended = Arcctl({"speak", silence});
+  EXPECT_EQ(ended.status, 2);
+  EXPECT_THAT(ended.err, HasSubstr("nothing but silence"));
+  EXPECT_EQ(Arcctl({"speak", recording_, "--room", "a.b"}).status, 2);
 }
 
 TEST_F(ProvisionedTest, WithoutAnOrchestratorTheInputIsStoredAndThatIsSaid) {

@@ -1,5 +1,5 @@
-// touch, cart, say, tap, person: what a customer does, as the screen, the microphone, the card terminal and
-// the camera would report it.
+// touch, cart, tap, person, and say where no voice agent listens: what a customer does, as the screen, the
+// microphone, the card terminal and the camera would report it.
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -23,8 +23,6 @@
 
 namespace arc::arcctl {
 namespace {
-
-const FlagSpec kNoWait = {"no_wait", "", "do not wait for the screen that comes of it"};
 
 struct Screen {
   messages::UiUpdate update;
@@ -115,28 +113,6 @@ class ScreenWatch {
   std::unique_ptr<bus::Subscription> subscription_;
 };
 
-// Publishes an input and waits until the stream has stored it.
-absl::Status PublishAndWait(Session& session, absl::string_view subject, const Envelope& envelope,
-                            absl::string_view payload) {
-  struct Waiting {
-    std::mutex mutex;
-    std::condition_variable stored;
-    std::optional<absl::Status> status;
-  };
-  auto waiting = std::make_shared<Waiting>();
-  bus::PublishEvent(session.bus, subject, envelope, payload, session.kiosk_id,
-                    [waiting](absl::Status status) {
-                      std::lock_guard<std::mutex> lock(waiting->mutex);
-                      waiting->status = std::move(status);
-                      waiting->stored.notify_all();
-                    });
-  std::unique_lock<std::mutex> lock(waiting->mutex);
-  waiting->stored.wait(lock, [&] { return waiting->status.has_value(); });
-  if (waiting->status->ok()) return absl::OkStatus();
-  return Annotate(*waiting->status,
-                  "the input was not stored (`arcctl doctor` says what is wrong with the bus)");
-}
-
 template <class T>
 absl::Status SendInput(Session& session, absl::string_view base, const T& input, bool wait,
                        const std::function<bool(const messages::UiUpdate&)>& done) {
@@ -150,7 +126,7 @@ absl::Status SendInput(Session& session, absl::string_view base, const T& input,
   if (wait) RETURN_IF_ERROR(screens.Start());
   const Envelope envelope = MakeEnvelope(session.bus.clock().Now(), "");
   result.msg_id = envelope.msg_id;
-  RETURN_IF_ERROR(PublishAndWait(session, result.subject, envelope, payload));
+  RETURN_IF_ERROR(PublishInput(session, result.subject, envelope, payload));
   std::optional<Screen> screen;
   if (wait) screen = screens.Await(session.timeout, done);
   if (screen.has_value()) {
@@ -216,12 +192,6 @@ absl::Status RunCart(Session& session) {
   return SendInput(session, subjects::kCartAction, action, !arguments.Has("no_wait"), IsSettled);
 }
 
-absl::Status RunSay(Session& session) {
-  messages::TextInput input;
-  input.text = absl::StrJoin(session.arguments.words(), " ");
-  return SendInput(session, subjects::kTextInput, input, !session.arguments.Has("no_wait"), IsSettled);
-}
-
 absl::Status RunTap(Session& session) {
   messages::CardInput input;
   input.token = session.arguments.words()[0];
@@ -252,6 +222,36 @@ absl::Status RunPerson(Session& session) {
 }
 
 }  // namespace
+
+const FlagSpec kNoWait = {"no_wait", "", "do not wait for the screen that comes of it"};
+
+// Publishes an input and waits until the stream has stored it.
+absl::Status PublishInput(Session& session, absl::string_view subject, const Envelope& envelope,
+                          absl::string_view payload) {
+  struct Waiting {
+    std::mutex mutex;
+    std::condition_variable stored;
+    std::optional<absl::Status> status;
+  };
+  auto waiting = std::make_shared<Waiting>();
+  bus::PublishEvent(session.bus, subject, envelope, payload, session.kiosk_id,
+                    [waiting](absl::Status status) {
+                      std::lock_guard<std::mutex> lock(waiting->mutex);
+                      waiting->status = std::move(status);
+                      waiting->stored.notify_all();
+                    });
+  std::unique_lock<std::mutex> lock(waiting->mutex);
+  waiting->stored.wait(lock, [&] { return waiting->status.has_value(); });
+  if (waiting->status->ok()) return absl::OkStatus();
+  return Annotate(*waiting->status,
+                  "the input was not stored (`arcctl doctor` says what is wrong with the bus)");
+}
+
+absl::Status SayAsInput(Session& session, const std::string& text) {
+  messages::TextInput input;
+  input.text = text;
+  return SendInput(session, subjects::kTextInput, input, !session.arguments.Has("no_wait"), IsSettled);
+}
 
 void AddCustomerVerbs(std::vector<VerbEntry>& verbs) {
   VerbSpec touch;
@@ -285,15 +285,6 @@ void AddCustomerVerbs(std::vector<VerbEntry>& verbs) {
                 {"note", "TEXT", "a note for the kitchen"},
                 kNoWait};
   verbs.push_back({std::move(cart), RunCart});
-
-  VerbSpec say;
-  say.name = "say";
-  say.arguments = "TEXT...";
-  say.min_arguments = 1;
-  say.max_arguments = kAnyNumber;
-  say.summary = "say something, typed instead of spoken";
-  say.flags = {kNoWait};
-  verbs.push_back({std::move(say), RunSay});
 
   VerbSpec tap;
   tap.name = "tap";

@@ -20,6 +20,9 @@ ABSL_FLAG(absl::Duration, idle_timeout, absl::Seconds(60),
           "without a touch or a word until the session ends");
 ABSL_FLAG(absl::Duration, person_left_grace, absl::Seconds(8), "until the session of somebody who left ends");
 ABSL_FLAG(absl::Duration, paid_timeout, absl::Seconds(15), "how long the order number is shown");
+ABSL_FLAG(
+    std::string, text_input, "search",
+    "what becomes of kiosk.input.text: search, or voice: a voice agent of the fleet turns it into intents");
 ABSL_FLAG(std::string, weather, "", "hot, mild, cold or rainy, for suggestions; empty: unknown");
 ABSL_FLAG(std::string, time_zone, "", "of the restaurant, such as Europe/Berlin; empty: the machine's");
 ABSL_FLAG(int, max_kiosks, 2000, "most kiosks that are served at once");
@@ -43,6 +46,12 @@ int main(int argc, char** argv) {
     std::cerr << "arc-orchestrator: --time_zone: no such zone: " << zone << "\n";
     return 2;
   }
+  const std::string text_input = absl::GetFlag(FLAGS_text_input);
+  if (text_input != "search" && text_input != "voice") {
+    std::cerr << "arc-orchestrator: --text_input: must be search or voice\n";
+    return 2;
+  }
+  options.session.text_is_search = text_input == "search";
   if (options.session.tax_ppm < 0 || options.session.tax_ppm > 1000000) {
     std::cerr << "arc-orchestrator: --tax_rate: must be a fraction of 0 to 1\n";
     return 2;

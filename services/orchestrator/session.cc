@@ -1503,6 +1503,10 @@ class Stepper {
   }
 
   void On(const messages::TextInput& text) {
+    if (!config_.text_is_search) {
+      Note();
+      return;
+    }
     publish_ = true;
     s_.messages.clear();
     Activity();
@@ -1559,6 +1563,8 @@ class Stepper {
     s_.messages.clear();
     Activity();
     const messages::IntentEntities& entities = intent.entities;
+    for (const std::string& allergen : entities.exclude_allergens) ExcludeAllergen(allergen);
+    for (const std::string& filter : entities.dietary_filters) NoteDietary(filter);
     switch (intent.intent_type) {
       case IntentType::kSearchMenu:
         if (Ready()) SearchFor(intent);
@@ -1678,6 +1684,18 @@ class Stepper {
     }
   }
 
+  void NoteDietary(const std::string& filter) {
+    if (s_.dietary_filters.size() >= 20 || absl::c_linear_search(s_.dietary_filters, filter)) return;
+    s_.dietary_filters.push_back(filter);
+    s_.suggestions_for = -1;
+  }
+
+  void ExcludeAllergen(const std::string& allergen) {
+    if (s_.exclude_allergens.size() >= 40 || absl::c_linear_search(s_.exclude_allergens, allergen)) return;
+    s_.exclude_allergens.push_back(allergen);
+    s_.suggestions_for = -1;
+  }
+
   // Takes dietary wishes out of `modifiers` into the session and returns the rest.
   std::vector<std::string> NoteFilters(const std::vector<std::string>& modifiers) {
     std::vector<std::string> rest;
@@ -1685,15 +1703,9 @@ class Stepper {
       const std::string name = Normalised(modifier);
       const std::string allergen = ExcludedAllergen(name);
       if (IsDietary(name)) {
-        if (s_.dietary_filters.size() < 20 && !absl::c_linear_search(s_.dietary_filters, name)) {
-          s_.dietary_filters.push_back(name);
-          s_.suggestions_for = -1;
-        }
+        NoteDietary(name);
       } else if (!allergen.empty()) {
-        if (s_.exclude_allergens.size() < 40 && !absl::c_linear_search(s_.exclude_allergens, allergen)) {
-          s_.exclude_allergens.push_back(allergen);
-          s_.suggestions_for = -1;
-        }
+        ExcludeAllergen(allergen);
       } else {
         rest.push_back(modifier);
       }

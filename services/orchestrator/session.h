@@ -48,7 +48,8 @@ struct Config {
   absl::Duration duplicate_window = absl::Minutes(10);  // how long a msg_id is remembered
   int64_t tax_ppm = 0;                                  // of the subtotal, in millionths
   std::string weather;                                  // empty: unknown
-  absl::TimeZone time_zone = absl::UTCTimeZone();       // of time_of_day and the day of order numbers
+  bool text_is_search = true;                      // false: a voice agent turns kiosk.input.text into intents
+  absl::TimeZone time_zone = absl::UTCTimeZone();  // of time_of_day and the day of order numbers
 };
 
 // The menu as last listed by the menu agent, for screens; never for prices of a cart.

@@ -911,6 +911,36 @@ TEST(Voice, AnItemThatIsNotGroundedIsSearchedForAndDietsAreKept) {
   EXPECT_THAT(search->payload, HasSubstr(R"("exclude_allergens":["nuts"])"));
 }
 
+TEST(Voice, AllergiesAndDietsOfAnyIntentHoldForTheSession) {
+  Kiosk kiosk;
+  messages::Intent intent;
+  intent.intent_type = IntentType::kGreet;
+  intent.entities.exclude_allergens = {"dairy", "dairy"};
+  intent.entities.dietary_filters = {"vegetarian"};
+  kiosk.Send(intent, Source::kVoice);
+  EXPECT_THAT(kiosk.state_.exclude_allergens, ElementsAre("dairy"));
+  EXPECT_THAT(kiosk.state_.dietary_filters, ElementsAre("vegetarian"));
+  kiosk.Settle();
+  kiosk.Intend(IntentType::kAddToCart, {{101, "Volcano Burger", 1, {}, std::nullopt}});
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.Notices(), Contains("ALLERGEN"));
+  kiosk.Intend(IntentType::kStartOver);
+  EXPECT_THAT(kiosk.state_.exclude_allergens, IsEmpty());
+}
+
+TEST(Voice, TypedTextIsASearchUnlessAVoiceAgentReadsIt) {
+  Kiosk alone;
+  alone.Send(messages::TextInput{"burger"});
+  alone.Settle();
+  EXPECT_EQ(alone.state_.state, SessionState::kBrowsing);
+  Config config;
+  config.text_is_search = false;
+  Kiosk with_voice(config);
+  with_voice.Send(messages::TextInput{"burger"});
+  EXPECT_EQ(with_voice.state_.state, SessionState::kAttract);
+  EXPECT_EQ(with_voice.Find(EffectKind::kMenuSearch), nullptr);
+}
+
 TEST(Screen, UpsellAndSuggestedActionsCanBeTapped) {
   Kiosk kiosk;
   kiosk.Cart(CartActionKind::kAdd, 101);

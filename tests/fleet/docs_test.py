@@ -8,66 +8,29 @@ missing in docs/, or said differently there, is named.
 import ast
 import json
 import re
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(REPO / "scripts"))
+sys.dont_write_bytecode = True
+
+from contract import channels, headers  # noqa: E402
+from contract.headers import constants, documented_range, structs, tables  # noqa: E402
+
 MESSAGES = REPO / "docs" / "messages.md"
 OPERATING = REPO / "docs" / "operating.md"
 ARCHITECTURE = REPO / "docs" / "architecture.md"
-COMPONENTS = REPO / "services" / "orchestrator" / "components.h"
 
 # Folders under services/ that are not agents: nothing is sent to them through KIOSK_COMMANDS, and what starts
 # them is not the table of agents.
 COMPANIONS = {"arcctl", "terminal_sim"}
+# Agents of agent.*, which is core NATS: they have queue groups instead of durables.
+QUEUED = {"stt", "brain", "tts"}
 # A static web app; it has no binary.
 STATIC = {"screen"}
-
-
-def constants(path):
-    """The string constants of a header, by name."""
-    return dict(re.findall(r'^inline constexpr char (\w+)\[\] = "([^"]+)";', path.read_text(), re.MULTILINE))
-
-
-def structs(path):
-    """Every struct with Describe() of a header: its name as in the documentation, and its fields.
-
-    A field is (name, kind, range, default): kind is Required, Optional, Nullable or Constant; range is the text of
-    json::Range, or None; default is a number, boolean or string that the member begins with, or None."""
-    found = {}
-    for name, body in re.findall(r"^struct (\w+) \{\n(.*?)^\};", path.read_text(), re.MULTILINE | re.DOTALL):
-        if "Describe(" not in body:
-            continue
-        described = body[body.index("Describe(") :]
-        defaults = dict(re.findall(r'^  [\w:]+ (\w+) = "?(true|false|[\w.-]+)"?;', body, re.MULTILINE))
-        fields = []
-        for call in re.finditer(r'v\.(\w+)\(\s*"(\w+)"(.*?)\);', described, re.DOTALL):
-            bounds = re.search(r"json::Range\(([^()]*)\)", call.group(3))
-            member = re.search(r"\bs\.(\w+)", call.group(3))
-            default = defaults.get(member.group(1)) if member else None
-            fields.append((call.group(2), call.group(1), bounds.group(1) if bounds else None, default))
-        component = re.search(r'kType = "(\w+)"', body)
-        found[component.group(1) if component else name] = fields
-    return found
-
-
-def tables(text):
-    """The field tables of docs/messages.md: by struct, the rows by field, each a list of its cells."""
-    found = {}
-    for name, table in re.findall(r"^\*\*`(\w+)`\*\*\n\n((?:\|.*\n)+)", text, re.MULTILINE):
-        rows = {}
-        for line in table.splitlines()[2:]:
-            # A cell may hold an escaped bar.
-            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-            rows[cells[0].strip("`")] = cells
-        found[name] = rows
-    return found
-
-
-def documented_range(bounds):
-    low, high = (part.strip() for part in bounds.split(","))
-    high = {"json::kMaxId": "2^53−1", "int64_t{86400} * 365": "31536000"}.get(high, high)
-    return low if low == high else f"{low} to {high}"
 
 
 def table_of(source, name):
@@ -76,6 +39,28 @@ def table_of(source, name):
         if isinstance(node, ast.Assign) and any(getattr(target, "id", None) == name for target in node.targets):
             return {key.value for key in node.value.keys}
     raise AssertionError(f"scripts/fleet assigns no dictionary {name}")
+
+
+def matches(subscription, subject):
+    """Whether a NATS subscription catches a subject; a token such as <room> stands for any."""
+    wanted, have = subscription.split("."), subject.split(".")
+    for index, token in enumerate(wanted):
+        if token == ">":
+            return len(have) > index
+        if index >= len(have) or token not in ("*", have[index]):
+            return False
+    return len(wanted) == len(have)
+
+
+def documented_type(cpp, enums):
+    """A C++ type as the tables write it."""
+    inner = re.fullmatch(r"std::(optional|vector)<(.*)>", cpp)
+    if inner:
+        return ("array of " if inner.group(1) == "vector" else "") + documented_type(inner.group(2), enums)
+    if cpp in enums:
+        return "one of " + ", ".join(f"`{name}`" for name in enums[cpp])
+    plain = {"std::string": "string", "int64_t": "integer", "double": "number", "bool": "boolean", "Decimal": "decimal", "json::Raw": "object"}
+    return plain.get(cpp, f"`{cpp}`")
 
 
 def services():
@@ -101,12 +86,44 @@ class DocsTest(unittest.TestCase):
         self.assertGreater(len(names), 30, "subjects.h is not read as it is written")
         self.assertEqual([], self.missing(names.values(), self.messages))
 
+    def headings(self):
+        return set(re.findall(r"^### `([^`]+)`$", self.messages, re.MULTILINE))
+
     def test_every_subject_has_a_section_of_its_own(self):
         names = constants(REPO / "common" / "subjects" / "subjects.h")
-        subjects = [name for name in names.values() if re.fullmatch(r"(kiosk|system)(\.\w+){2,}", name)]
-        headings = set(re.findall(r"^### `([^`]+)`$", self.messages, re.MULTILINE))
-        self.assertEqual([], [subject for subject in subjects if subject not in headings])
-        self.assertEqual([], [heading for heading in headings if heading not in subjects], "documented but not in subjects.h")
+        subjects = {name for constant, name in names.items() if name.startswith(("kiosk.", "agent.", "system.")) and not constant.endswith("Prefix")}
+        prefixes = {name for constant, name in names.items() if constant.endswith("Prefix")}
+        self.assertGreaterEqual(len(prefixes), 4, "subjects.h is not read as it is written")
+        headings = self.headings()
+        self.assertEqual([], sorted(subjects - headings))
+        below = {prefix: [heading for heading in headings if re.match(r"%s\.(\w+\.)?<" % re.escape(prefix), heading)] for prefix in prefixes}
+        self.assertEqual([], [prefix for prefix, found in below.items() if not found], "have no section such as `agent.voice.audio.<room>`")
+        known = subjects | {heading for found in below.values() for heading in found}
+        self.assertEqual([], sorted(headings - known), "documented but not in subjects.h")
+
+    def test_every_subject_has_its_sender_and_receiver(self):
+        names = constants(REPO / "common" / "subjects" / "subjects.h")
+        subjects = {constant for constant, name in names.items() if name.startswith(("kiosk.", "agent.", "system."))}
+        self.assertEqual(subjects, {channel.constant for channel in channels.CHANNELS}, "scripts/contract/channels.py has other subjects than subjects.h")
+        named = {header for constant, header in names.items() if constant.endswith("Header")}
+        self.assertEqual(named, set(channels.HEADERS), "scripts/contract/channels.py has other headers than subjects.h")
+
+    def test_wildcard_monitors_catch_what_the_messages_say(self):
+        section = self.messages[self.messages.index("## Wildcard monitors") :]
+        section = section[: section.index("\n## ", 3)]
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| `")]
+        self.assertEqual(["agent.>", "agent.voice.>", "agent.*.track.>", "*.*.error", "system.*.error"], [row[0].strip("`") for row in rows])
+        for subscription, catches in rows:
+            subscription = subscription.strip("`")
+            caught = {subject for subject in self.headings() if matches(subscription, subject)}
+            said = set(re.findall(r"`([^`]+)`", catches))
+            if said == {"agent.*"}:
+                said = {subject for subject in self.headings() if subject.startswith("agent.")}
+            self.assertEqual(said, caught, subscription)
+
+    def test_what_is_generated_is_up_to_date(self):
+        done = subprocess.run([REPO / "scripts" / "asyncapi", "--check"], capture_output=True, text=True)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
 
     def test_every_stream_bucket_and_consumer_is_in_the_messages(self):
         for kind, key in (("streams", "name"), ("buckets", "name"), ("consumers", "durable_name"), ("kiosk_consumers", "durable_name")):
@@ -128,14 +145,19 @@ class DocsTest(unittest.TestCase):
         self.assertEqual(expected, rows)
 
     def test_every_field_of_every_message_is_in_its_table(self):
-        headers = sorted((REPO / "common" / "messages").glob("*.h")) + [COMPONENTS]
         documented = tables(self.messages)
+        enums = {}
+        enumerators = {}
+        for header in headers.headers():
+            enums.update(headers.enums(header))
+            enumerators.update(headers.enumerators(header))
         problems = []
         known = set()
-        for header in headers:
+        for header in headers.headers():
             found = structs(header)
             self.assertTrue(found, f"{header} is not read as it is written")
-            for struct, fields in found.items():
+            for message in found:
+                struct = message.name
                 self.assertNotIn(struct, known, f"two messages are called {struct}")
                 known.add(struct)
                 where = f"{header.name}: {struct}"
@@ -143,7 +165,10 @@ class DocsTest(unittest.TestCase):
                     problems.append(f"{where}: has no table")
                     continue
                 rows = dict(documented[struct])
-                for field, kind, bounds, default in fields:
+                for described in message.fields:
+                    field, kind, bounds = described.name, described.kind, described.range
+                    default = enumerators.get(described.default, described.default)
+                    default = json.dumps(default) if isinstance(default, bool) else default
                     cells = rows.pop(field, None)
                     if cells is None:
                         problems.append(f"{where}.{field}: has no row")
@@ -152,10 +177,10 @@ class DocsTest(unittest.TestCase):
                     said = {"Required": "yes", "Constant": "always sent", "Nullable": "null or missing: none"}.get(kind, "no")
                     if not (required == said or (said == "no" and required.startswith("no,"))):
                         problems.append(f"{where}.{field}: is {kind}, and the table says '{required}'")
-                    if kind == "Optional" and default and required != f"no, {default}":
+                    if kind == "Optional" and default is not None and required != f"no, {default}":
                         problems.append(f"{where}.{field}: its default is {default}, and the table says '{required}'")
-                    if not type_name:
-                        problems.append(f"{where}.{field}: has no type")
+                    if type_name != documented_type(described.type, enums):
+                        problems.append(f"{where}.{field}: is {documented_type(described.type, enums)}, and the table says '{type_name}'")
                     if bounds and not re.match(re.escape(documented_range(bounds)) + r"(?![\w.])", meaning):
                         problems.append(f"{where}.{field}: its range is {documented_range(bounds)}, and the table says '{meaning}'")
                 problems += [f"{where}: has no field {field}, but the table has" for field in rows]
@@ -220,7 +245,7 @@ class DocsTest(unittest.TestCase):
             if name not in COMPANIONS:
                 if name not in agents:
                     problems.append(f"scripts/fleet does not start {name}")
-                if name not in consumers:
+                if name not in consumers and name not in QUEUED:
                     problems.append(f"deploy/streams.json has no consumer of {name}")
             elif name != "arcctl" and name not in companions:
                 problems.append(f"scripts/fleet does not start {name}")

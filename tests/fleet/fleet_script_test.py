@@ -19,7 +19,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ARC_BUILD_DIR", REPO / "build" / "release"))
-AGENTS = {"menu", "recsys", "payment", "hardware", "orchestrator"}
+AGENTS = {"menu", "recsys", "payment", "hardware", "orchestrator", "stt", "brain", "tts", "voice"}
 DEADLINE = 60.0
 
 

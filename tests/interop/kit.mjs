@@ -12,6 +12,10 @@ export { nats };
 export const SOURCE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 export const BUILD = path.resolve(process.env.ARC_BUILD_DIR ?? path.join(SOURCE, "build/release"));
 
+// The agents that an order by touch needs. A fleet with those that speak and listen is asked for by "--agents".
+export const TOUCH_AGENTS = "menu,recsys,payment,hardware,orchestrator";
+export const ALL_AGENTS = `${TOUCH_AGENTS},stt,brain,tts,voice`;
+
 const text = new TextEncoder();
 const json = (data) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data));
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -64,6 +68,7 @@ export class Fleet {
     const fleet = new Fleet();
     fleet.dir = fs.mkdtempSync(path.join(os.tmpdir(), "arc-interop-"));
     running.add(fleet);
+    if (!options.includes("--agents")) options.push("--agents", TOUCH_AGENTS);
     await fleet.script("up", "--build_dir", BUILD, ...options);
     return fleet;
   }

@@ -1,0 +1,386 @@
+#include "services/brain/brain.h"
+
+#include <string>
+#include <vector>
+
+#include "common/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "services/brain/answer.h"
+#include "services/brain/test_kiosk.h"
+
+namespace arc::brain {
+namespace {
+
+using messages::IntentType;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+class BrainTest : public ::testing::Test {
+ protected:
+  messages::BrainResponse Say(const std::string& text) {
+    Outcome outcome = kiosk_.Say(text);
+    path_ = outcome.path;
+    EXPECT_FALSE(outcome.error.has_value());
+    EXPECT_TRUE(outcome.response.has_value());
+    return outcome.response.value_or(messages::BrainResponse{});
+  }
+  static std::vector<IntentType> Types(const messages::BrainResponse& response) {
+    std::vector<IntentType> types;
+    for (const messages::Intent& intent : response.intents) types.push_back(intent.intent_type);
+    return types;
+  }
+  std::vector<std::string> Cart() {
+    std::vector<std::string> lines;
+    for (const messages::OrderLine& line : kiosk_.Snapshot().cart.lines) {
+      messages::IntentItem item;
+      item.name = line.name;
+      item.quantity = line.quantity;
+      item.modifiers = line.customizations;
+      item.note = line.note;
+      lines.push_back(SayItem(item));
+    }
+    return lines;
+  }
+
+  TestKiosk kiosk_{ARC_SOURCE_DIR "/deploy/demo/menu.json"};
+  std::vector<std::string> path_;
+};
+
+TEST_F(BrainTest, TheNodesToolsAndTimesAreWhatHappened) {
+  const messages::BrainResponse response = Say("two volcano burgers without onions and a large cola please");
+  EXPECT_THAT(path_, ElementsAre("listen", "look", "understand", "inspect", "decide", "suggest", "answer"));
+  EXPECT_EQ(response.metadata.reasoning_steps, 7);
+  EXPECT_THAT(response.metadata.tools_called,
+              ElementsAre("orchestrator.snapshot", "menu.list", "menu.details", "recsys.suggest"));
+  ASSERT_THAT(response.performance.tools, SizeIs(4));
+  EXPECT_EQ(response.metadata.llm_model, "rules");
+  EXPECT_EQ(response.metadata.tokens_used, 0);
+  EXPECT_GT(response.metadata.confidence_score, 0.9);
+  EXPECT_THAT(response.agent_response,
+              HasSubstr("That's two Volcano Burgers without onions and one large Iced Cola. Anything else?"));
+  EXPECT_THAT(Cart(), ElementsAre("two Volcano Burgers without onions", "one large Iced Cola"));
+}
+
+TEST_F(BrainTest, SpansAreMeasuredByTheClock) {
+  kiosk_.tools().fault = [&](absl::string_view tool) {
+    kiosk_.clock().Advance(tool == "menu.search" ? absl::Milliseconds(30) : absl::Milliseconds(5));
+    return absl::OkStatus();
+  };
+  kiosk_.tools().snapshot = kiosk_.Snapshot();
+  const Outcome outcome = kiosk_.brain().Handle(kiosk_.Request("do you have sushi"), kiosk_.tools());
+  ASSERT_TRUE(outcome.response.has_value());
+  const auto& tools = outcome.response->performance.tools;
+  ASSERT_THAT(tools, SizeIs(4));
+  EXPECT_EQ(tools[0].tool, "orchestrator.snapshot");
+  EXPECT_EQ(tools[0].start_ms, 0);
+  EXPECT_EQ(tools[0].latency_ms, 5);
+  EXPECT_EQ(tools[1].start_ms, 5);
+  EXPECT_EQ(tools[3].tool, "menu.search");
+  EXPECT_EQ(tools[3].latency_ms, 30);
+  EXPECT_EQ(outcome.response->performance.total_processing_ms, tools[3].start_ms + 30);
+  EXPECT_EQ(outcome.response->performance.llm_latency_ms, 0);
+}
+
+TEST_F(BrainTest, SmallTalkNeedsNoTools) {
+  EXPECT_THAT(Say("hello").metadata.tools_called, IsEmpty());
+  EXPECT_THAT(path_, ElementsAre("listen", "decide", "answer"));
+  EXPECT_THAT(Types(Say("hi there")), ElementsAre(IntentType::kGreet));
+  EXPECT_THAT(Types(Say("help")), ElementsAre(IntentType::kHelp));
+  EXPECT_THAT(Types(Say("thanks")), IsEmpty());
+  EXPECT_THAT(Types(Say("")), ElementsAre(IntentType::kUnknown));
+  EXPECT_THAT(Types(Say("...")), ElementsAre(IntentType::kUnknown));
+}
+
+TEST_F(BrainTest, AmbiguityIsAskedAboutNeverGuessed) {
+  const messages::BrainResponse asked = Say("a water please");
+  EXPECT_EQ(asked.agent_response, "Which water: the Still Water or the Sparkling Water?");
+  EXPECT_THAT(Types(asked), ElementsAre(IntentType::kSearchMenu));
+  EXPECT_THAT(Cart(), IsEmpty());
+  Say("the second one");
+  EXPECT_THAT(Cart(), ElementsAre("one Sparkling Water"));
+  EXPECT_THAT(Types(Say("no, the other one")),
+              ElementsAre(IntentType::kRemoveFromCart, IntentType::kAddToCart));
+  EXPECT_THAT(Cart(), ElementsAre("one Still Water"));
+}
+
+TEST_F(BrainTest, TwoAmbiguitiesAreAskedOneAfterTheOther) {
+  const messages::BrainResponse first = Say("a water and a milkshake and that's all");
+  EXPECT_THAT(first.agent_response, HasSubstr("Which water"));
+  EXPECT_THAT(Types(first), Not(Contains(IntentType::kCheckout)));
+  EXPECT_THAT(Say("still").agent_response, HasSubstr("Which milkshake"));
+  const messages::BrainResponse last = Say("vanilla");
+  EXPECT_THAT(Cart(), ElementsAre("one Still Water", "one Vanilla Milkshake"));
+}
+
+TEST_F(BrainTest, AnAllergyHoldsForTheWholeSession) {
+  EXPECT_THAT(Say("i'm lactose intolerant").agent_response, HasSubstr("no dairy"));
+  kiosk_.tools().searches.clear();
+  kiosk_.tools().suggests.clear();
+  const messages::BrainResponse warned = Say("a classic cheeseburger");
+  EXPECT_THAT(warned.agent_response, HasSubstr("contains dairy. Do you still want it?"));
+  EXPECT_THAT(Types(warned), ElementsAre(IntentType::kItemDetails));
+  EXPECT_THAT(warned.intents[0].entities.exclude_allergens, ElementsAre("dairy"));
+  EXPECT_THAT(Cart(), IsEmpty());
+  Say("no");
+  EXPECT_THAT(Cart(), IsEmpty());
+  Say("what desserts do you have");
+  Say("what do you recommend");
+  Say("a hamburger");
+  EXPECT_THAT(kiosk_.tools().suggests, SizeIs(::testing::Ge(2)));
+  EXPECT_THAT(kiosk_.tools().suggests,
+              Each(Field(&messages::SuggestRequest::exclude_allergens, ElementsAre("dairy"))));
+  for (const messages::SearchRequest& search : kiosk_.tools().searches) {
+    if (search.limit == 60) continue;  // the orchestrator's own, for the screen
+    EXPECT_THAT(search.exclude_allergens, Contains("dairy")) << search.query;
+  }
+  Say("a classic cheeseburger");
+  EXPECT_THAT(Types(Say("yes, i still want it")), ElementsAre(IntentType::kAddToCart));
+  EXPECT_THAT(Cart(), ElementsAre("one Classic Beef Burger", "one Classic Cheeseburger"));
+  // Starting over is the same customer; cancelling is not.
+  Say("start over");
+  EXPECT_THAT(kiosk_.dialogue().exclude_allergens, ElementsAre("dairy"));
+  Say("cancel my order");
+  EXPECT_THAT(kiosk_.dialogue().exclude_allergens, IsEmpty());
+}
+
+TEST_F(BrainTest, ADietWarnsTooAndWhatIsInTheCartIsNamed) {
+  Say("a volcano burger");
+  EXPECT_THAT(
+      Say("i'm vegan").agent_response,
+      AllOf(HasSubstr("only vegan"), HasSubstr("The Volcano Burger in your order isn't listed as vegan")));
+  EXPECT_THAT(Say("a latte").agent_response, HasSubstr("isn't listed as vegan. Do you still want it?"));
+  Say("no thanks");
+  Say("a plant power burger");
+  EXPECT_THAT(Cart(), ElementsAre("one Volcano Burger", "one Plant Power Burger"));
+}
+
+TEST_F(BrainTest, ChoicesOfferedToAnAllergicCustomerAreSafe) {
+  Say("i'm vegan");
+  EXPECT_EQ(Say("a burger please").agent_response,
+            "Which burger: the Plant Power Burger or the Chipotle Black Bean Burger?");
+}
+
+TEST_F(BrainTest, AnAllergenThatNoMenuTellsIsSaid) {
+  EXPECT_THAT(Say("i'm allergic to strawberries").agent_response, HasSubstr("ask our staff"));
+}
+
+TEST_F(BrainTest, SoldOutAndUnknownDishesAreSaidWithAlternatives) {
+  kiosk_.tools().sold_out.insert(101);
+  messages::BrainResponse response = Say("a volcano burger and a coke");
+  EXPECT_THAT(response.agent_response,
+              AllOf(HasSubstr("the Volcano Burger is sold out"), HasSubstr("How about")));
+  EXPECT_THAT(Cart(), ElementsAre("one Iced Cola"));
+  response = Say("i'd like a pizza margherita");
+  EXPECT_THAT(response.agent_response, HasSubstr("Sorry, we don't have pizza margherita"));
+  EXPECT_THAT(Types(response), ElementsAre(IntentType::kSearchMenu));
+  EXPECT_THAT(Cart(), ElementsAre("one Iced Cola"));
+}
+
+TEST_F(BrainTest, WhatSellsOutBetweenListAndOrderIsNotAdded) {
+  Say("what's in the falafel wrap");
+  kiosk_.tools().sold_out.insert(507);
+  kiosk_.clock().Advance(absl::Seconds(3));
+  EXPECT_THAT(Say("i'll take it").agent_response, HasSubstr("sold out"));
+  EXPECT_THAT(Cart(), IsEmpty());
+}
+
+TEST_F(BrainTest, WishesThatNoCustomisationGrantsAreNotedAndSaid) {
+  EXPECT_THAT(Say("a volcano burger without tomatoes and extra cheese").agent_response,
+              HasSubstr("I've noted without tomatoes for the kitchen"));
+  const auto cart = kiosk_.Snapshot().cart;
+  ASSERT_THAT(cart.lines, SizeIs(1));
+  EXPECT_THAT(cart.lines[0].customizations, ElementsAre("Extra Cheese"));
+  EXPECT_EQ(cart.lines[0].note, "without tomatoes");
+  Say("put the tomatoes back");
+  EXPECT_EQ(kiosk_.Snapshot().cart.lines[0].note.value_or(""), "");
+}
+
+TEST_F(BrainTest, YesAndNoMeanWhatWasAskedLast) {
+  Say("a mocha");
+  EXPECT_THAT(Types(Say("no")), ElementsAre(IntentType::kCheckout));  // anything else?
+  EXPECT_EQ(kiosk_.Snapshot().state, "checkout");
+  EXPECT_THAT(Types(Say("no")), ElementsAre(IntentType::kDeny));  // pay now?
+  EXPECT_EQ(kiosk_.Snapshot().state, "cart");
+  Say("that's all");
+  EXPECT_THAT(Types(Say("yes")), ElementsAre(IntentType::kConfirm));
+  EXPECT_EQ(kiosk_.Snapshot().state, "paying");
+  EXPECT_THAT(Say("a coke please").agent_response, HasSubstr("Your payment is open"));
+  EXPECT_THAT(Say("yes").agent_response, HasSubstr("tap"));
+}
+
+TEST_F(BrainTest, YesWithoutAQuestionIsTheScreens) {
+  messages::Touch touch;
+  touch.action = messages::TouchAction::kSelectItem;
+  touch.item_id = 101;
+  kiosk_.Touch(touch);
+  EXPECT_EQ(kiosk_.Snapshot().state, "details");
+  EXPECT_THAT(Types(Say("yes")), ElementsAre(IntentType::kConfirm));
+  EXPECT_THAT(Cart(), ElementsAre("one Volcano Burger"));
+}
+
+TEST_F(BrainTest, PayingOutrightGoesToTheTerminal) {
+  Say("two mochas");
+  const messages::BrainResponse response = Say("i'd like to pay");
+  EXPECT_THAT(Types(response), ElementsAre(IntentType::kCheckout, IntentType::kConfirm));
+  EXPECT_EQ(response.agent_response, "Your items come to $9.98. Please tap or insert your card.");
+  EXPECT_EQ(kiosk_.Snapshot().state, "paying");
+  kiosk_.Reset();
+  EXPECT_THAT(Say("i'd like to pay").agent_response, HasSubstr("still empty"));
+}
+
+TEST_F(BrainTest, QuestionsAreAnsweredFromTheMenu) {
+  EXPECT_THAT(Say("how much is the volcano burger").agent_response,
+              HasSubstr("The Volcano Burger is $12.99."));
+  EXPECT_THAT(Say("how many calories does it have").agent_response, HasSubstr("850 calories"));
+  EXPECT_THAT(Say("does it contain dairy").agent_response,
+              HasSubstr("Yes, the Volcano Burger contains dairy"));
+  EXPECT_THAT(Say("does it contain nuts").agent_response, HasSubstr("No nuts or peanuts is listed"));
+  EXPECT_THAT(Say("is it spicy").agent_response, HasSubstr("Yes"));
+  EXPECT_THAT(Say("is it vegan").agent_response, HasSubstr("isn't listed as vegan"));
+  EXPECT_THAT(Say("what's in the classic fries").agent_response, HasSubstr("No allergens are listed"));
+  EXPECT_THAT(Say("what do you have").agent_response, HasSubstr("burgers, combos, sides"));
+  EXPECT_THAT(Say("what is vegetarian").agent_response, HasSubstr("We have"));
+  EXPECT_THAT(Cart(), IsEmpty());
+}
+
+TEST_F(BrainTest, ASuggestionIsTakenByYes) {
+  const messages::BrainResponse offered = Say("a volcano burger");
+  ASSERT_EQ(kiosk_.dialogue().pending.kind, PendingKind::kMoreOr);
+  const std::string name = kiosk_.dialogue().pending.phrase;
+  EXPECT_THAT(offered.agent_response, HasSubstr(name));
+  Say("yes please");
+  EXPECT_THAT(Cart(), Contains(HasSubstr(name)));
+  // Once is enough.
+  EXPECT_THAT(Say("a coke").agent_response, Not(HasSubstr("Perhaps")));
+}
+
+TEST_F(BrainTest, AComboThatIsTakenReplacesItsParts) {
+  const messages::BrainResponse offered =
+      Say("a volcano burger without onions, two classic fries and an iced cola");
+  EXPECT_THAT(offered.agent_response, HasSubstr("Perhaps the Fries Combo instead? You have it all"));
+  EXPECT_THAT(Say("yes please").agent_response,
+              HasSubstr("one Fries Combo without onions instead of the Volcano Burger, the Classic Fries and "
+                        "the Iced Cola"));
+  EXPECT_THAT(Cart(), ElementsAre("one Classic Fries", "one Fries Combo without onions"));
+  // Named at another time it is a dish like any other.
+  Say("a classic cheeseburger");
+  Say("a fries combo");
+  EXPECT_THAT(Cart(), Contains("one Classic Cheeseburger"));
+}
+
+TEST_F(BrainTest, AComboThatCannotKeepWhatWasChosenIsSaid) {
+  Say("a volcano burger, a large fries and an iced cola");
+  ASSERT_THAT(kiosk_.dialogue().pending.trade_ins, SizeIs(1));
+  const std::vector<std::string> before = Cart();
+  EXPECT_THAT(Say("yes").agent_response,
+              HasSubstr("can't be had with large, so I left your order as it was"));
+  EXPECT_EQ(Cart(), before);
+}
+
+TEST_F(BrainTest, RepeatSaysTheLastAnswerAndKeepsTheQuestion) {
+  const std::string asked = Say("a water").agent_response;
+  EXPECT_EQ(Say("say that again").agent_response, asked);
+  Say("still");
+  EXPECT_THAT(Cart(), ElementsAre("one Still Water"));
+}
+
+TEST_F(BrainTest, NoMenuIsSaidAndNothingIsDone) {
+  kiosk_.tools().fault = [](absl::string_view tool) {
+    return tool == "menu.list" ? MakeError(ErrorCode::kUnavailable, "no menu") : absl::OkStatus();
+  };
+  const messages::BrainResponse response = Say("a volcano burger");
+  EXPECT_THAT(path_, ElementsAre("listen", "look", "apologise", "answer"));
+  EXPECT_THAT(response.agent_response, HasSubstr("can't reach our menu"));
+  EXPECT_THAT(response.intents, IsEmpty());
+  EXPECT_EQ(response.metadata.confidence_score, 0);
+}
+
+TEST_F(BrainTest, OtherToolsMayFail) {
+  kiosk_.tools().fault = [](absl::string_view tool) {
+    return tool == "menu.list" || tool == "menu.details" ? absl::OkStatus()
+                                                         : MakeError(ErrorCode::kUnavailable, "gone");
+  };
+  const messages::BrainResponse response = Say("two volcano burgers and a water");
+  ASSERT_THAT(response.intents, SizeIs(2));
+  EXPECT_EQ(response.intents[0].entities.items[0].quantity, 2);
+}
+
+TEST_F(BrainTest, TheDeadlineIsTheWholes) {
+  kiosk_.tools().fault = [&](absl::string_view) {
+    kiosk_.clock().Advance(absl::Milliseconds(150));
+    return absl::OkStatus();
+  };
+  messages::BrainRequest request = kiosk_.Request("a volcano burger");
+  request.constraints.timeout_ms = 200;
+  const Outcome outcome = kiosk_.brain().Handle(request, kiosk_.tools());
+  ASSERT_TRUE(outcome.error.has_value());
+  EXPECT_FALSE(outcome.response.has_value());
+  EXPECT_EQ(outcome.error->error_type, "timeout");
+  EXPECT_FALSE(outcome.error->fallback_response.value_or("").empty());
+  EXPECT_THAT(outcome.error->error_message, HasSubstr("200 ms"));
+}
+
+TEST_F(BrainTest, ADialogueOfOthersIsIgnoredWhenItIsNotOurs) {
+  for (const char* text :
+       {"null", "[]", "7", R"({"pending":{"kind":"dance"}})", R"({"last":[{"item_id":-1}]})",
+        R"({"pending":{"kind":"choice","candidates":[424242]}})",
+        R"({"focus":424242,"pending":{"kind":"offer","candidates":[424242]}})"}) {
+    messages::BrainRequest request = kiosk_.Request("yes");
+    request.context.dialogue = json::Raw{text};
+    kiosk_.tools().snapshot = kiosk_.Snapshot();
+    const Outcome outcome = kiosk_.brain().Handle(request, kiosk_.tools());
+    ASSERT_TRUE(outcome.response.has_value()) << text;
+    EXPECT_THAT(Types(*outcome.response), Not(Contains(IntentType::kAddToCart))) << text;
+  }
+}
+
+TEST(LargeMenuTest, IsGroundedBySearchAndDetails) {
+  BrainOptions options;
+  options.menu.max_detailed = 10;
+  TestKiosk kiosk(ARC_SOURCE_DIR "/deploy/demo/menu.json", options);
+  kiosk.Say("two volcano burgers without onions and a large iced cola");
+  kiosk.Say("and a fanta");
+  const auto cart = kiosk.Snapshot().cart;
+  ASSERT_THAT(cart.lines, SizeIs(3));
+  EXPECT_EQ(cart.lines[0].quantity, 2);
+  EXPECT_THAT(cart.lines[0].customizations, ElementsAre("No Onions"));
+  EXPECT_THAT(cart.lines[1].customizations, ElementsAre("Large"));
+  EXPECT_EQ(cart.lines[2].item_id, 204);
+}
+
+TEST_F(BrainTest, EveryNodeOfTheGraphIsReachable) {
+  const std::string dot = kiosk_.brain().GraphDot();
+  for (const auto& node : kiosk_.brain().graph().nodes()) {
+    EXPECT_THAT(dot, HasSubstr("  " + node.name + " [label=")) << node.name;
+    if (node.name != "listen") {
+      EXPECT_THAT(dot, HasSubstr("-> " + node.name)) << node.name;
+    }
+  }
+}
+
+TEST(AnswerTest, PricesAndItems) {
+  EXPECT_EQ(SayPrice(1299, "USD", 2), "$12.99");
+  EXPECT_EQ(SayPrice(5, "EUR", 2), "€0.05");
+  EXPECT_EQ(SayPrice(300, "JPY", 0), "¥300");
+  EXPECT_EQ(SayPrice(1250, "CHF", 2), "12.50 CHF");
+  messages::IntentItem item;
+  item.name = "Kids Cheeseburger Meal";
+  item.quantity = 2;
+  item.modifiers = {"No Pickles", "No Onions", "Swap Fries for Fruit", "Large"};
+  item.note = "without ketchup, well done";
+  EXPECT_EQ(SayItem(item),
+            "two large Kids Cheeseburger Meals with fruit instead of fries and without pickles, onions or "
+            "ketchup, well done");
+  EXPECT_EQ(JoinSentences({"that's it", "", "anything else?"}), "That's it. Anything else?");
+}
+
+}  // namespace
+}  // namespace arc::brain

@@ -1,0 +1,1249 @@
+#include "services/brain/decide.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "common/status/status.h"
+#include "services/brain/answer.h"
+#include "services/menu/catalogue.h"
+#include "services/menu/text_analysis.h"
+
+namespace arc::brain {
+
+using messages::Intent;
+using messages::IntentItem;
+using messages::IntentType;
+using messages::MenuItem;
+
+std::string BrowseKey(const Act& act) {
+  std::string key = absl::StrCat("browse:", act.category, ":", act.text);
+  for (const Wish& wish : act.what.wishes) absl::StrAppend(&key, ":", wish.text);
+  return key;
+}
+
+namespace {
+
+constexpr size_t kNamedChoices = 4;  // in a spoken question
+constexpr int64_t kMaxQuantity = 99;
+
+// What `turn` decides, said and turned into intents.
+class Decider {
+ public:
+  Decider(Turn& turn, bool offer) : t_(turn), d_(turn.dialogue), offer_(offer) {}
+
+  void Run() {
+    t_.asked = d_.pending;
+    NoteConstraints();
+    for (const Act& act : t_.understood.acts) Do(act);
+    AskQueued();
+    Close();
+  }
+
+ private:
+  // Facts.
+
+  const MenuItem* Facts(int64_t id) const {
+    const auto fresh = t_.items.find(id);
+    if (fresh != t_.items.end() && fresh->second.ok()) return &*fresh->second;
+    const Dish* dish = t_.lexicon == nullptr ? nullptr : t_.lexicon->Find(id);
+    return dish == nullptr ? nullptr : &dish->item;
+  }
+
+  std::string NameOf(int64_t id) const {
+    const MenuItem* item = Facts(id);
+    return item == nullptr ? "dish" : item->name;
+  }
+
+  int exponent() const { return t_.lexicon == nullptr ? 2 : t_.lexicon->exponent(); }
+  std::string Money(int64_t minor) const {
+    return SayPrice(minor, t_.lexicon == nullptr ? "USD" : t_.lexicon->currency(), exponent());
+  }
+  std::string PriceOf(const Decimal& price) const { return Money(price.ToMinor(exponent()).value_or(0)); }
+
+  bool SoldOut(int64_t id) const {
+    const auto fresh = t_.items.find(id);
+    if (fresh != t_.items.end() && !fresh->second.ok()) {
+      return GetErrorCode(fresh->second.status()) == ErrorCode::kItemOutOfStock;
+    }
+    const Dish* dish = t_.lexicon == nullptr ? nullptr : t_.lexicon->Find(id);
+    return dish != nullptr && !dish->item.available;
+  }
+
+  // Why a dish is against what the customer said; empty when it is not.
+  std::string Conflict(const MenuItem& item) const {
+    menu::Bits allergens = menu::AllergensOf(item);
+    menu::Bits dietary = menu::DietaryOf(item);
+    for (const int64_t part : item.combo_of) {
+      if (const MenuItem* facts = Facts(part); facts != nullptr) {
+        allergens |= menu::AllergensOf(*facts);
+        if (t_.lexicon->Find(part) != nullptr && t_.lexicon->Find(part)->detailed)
+          dietary &= menu::DietaryOf(*facts);
+      }
+    }
+    std::vector<std::string> contained;
+    for (const std::string& name : d_.exclude_allergens) {
+      const std::optional<menu::Bits> bits = menu::AllergenBits(name);
+      if (bits.has_value() && (allergens & *bits) != 0) contained.push_back(name);
+    }
+    std::vector<std::string> missed;
+    for (const std::string& name : d_.dietary_filters) {
+      const std::optional<menu::Bits> bits = menu::DietaryBit(name);
+      if (bits.has_value() && (dietary & *bits) != *bits) missed.push_back(name);
+    }
+    std::vector<std::string> reasons;
+    if (!contained.empty()) reasons.push_back(absl::StrCat("contains ", SayNames(contained)));
+    if (!missed.empty()) reasons.push_back(absl::StrCat("isn't listed as ", SayNames(missed, "or")));
+    return SayList(reasons);
+  }
+
+  bool Detailed(int64_t id) const {
+    const auto fresh = t_.items.find(id);
+    if (fresh != t_.items.end()) return fresh->second.ok();
+    const Dish* dish = t_.lexicon == nullptr ? nullptr : t_.lexicon->Find(id);
+    return dish != nullptr && dish->detailed;
+  }
+
+  // Drops what the customer must not eat, as far as it is known.
+  std::vector<int64_t> Allowed(const std::vector<int64_t>& ids) const {
+    std::vector<int64_t> allowed;
+    for (const int64_t id : ids) {
+      const MenuItem* item = Facts(id);
+      if (item == nullptr || (Detailed(id) && !Conflict(*item).empty())) continue;
+      allowed.push_back(id);
+    }
+    return allowed;
+  }
+
+  // Speech and intents.
+
+  void Say(std::string sentence) { t_.sentences.push_back(std::move(sentence)); }
+  void Ask(std::string question, Pending pending) {
+    t_.question = std::move(question);
+    d_.pending = std::move(pending);
+  }
+  void Ask(std::string question, PendingKind kind) {
+    Pending pending;
+    pending.kind = kind;
+    Ask(std::move(question), std::move(pending));
+  }
+  bool asking() const { return !t_.question.empty(); }
+
+  Intent& Push(IntentType type) {
+    Intent intent;
+    intent.intent_type = type;
+    t_.intents.push_back(std::move(intent));
+    return t_.intents.back();
+  }
+  void PushItem(IntentType type, int64_t id) {
+    IntentItem item;
+    item.item_id = id;
+    item.name = NameOf(id);
+    Push(type).entities.items.push_back(std::move(item));
+  }
+
+  bool CartClosed() {
+    if (!t_.snapshot.has_value()) return false;
+    if (t_.snapshot->state == "paying") {
+      Say("Your payment is open. Tap your card, or say cancel to change your order.");
+      return true;
+    }
+    if (t_.snapshot->state == "paid") {
+      Say("Your order is paid. Thank you! Touch the screen to start another one.");
+      return true;
+    }
+    return false;
+  }
+
+  std::string state() const { return t_.snapshot.has_value() ? t_.snapshot->state : ""; }
+
+  void Remember(std::string change, std::vector<IntentItem> items) {
+    if (d_.last_change == change && changed_now_) {
+      d_.last.insert(d_.last.end(), items.begin(), items.end());
+      if (d_.last.size() > 50) d_.last.resize(50);
+    } else {
+      d_.last = std::move(items);
+    }
+    d_.last_change = std::move(change);
+    changed_now_ = true;
+    if (!d_.last.empty()) d_.focus = d_.last.back().item_id;
+  }
+
+  void NoteConstraints() {
+    const Understanding& u = t_.understood;
+    std::vector<std::string> news;
+    for (const std::string& name : u.exclude_allergens) {
+      if (!absl::c_linear_search(d_.exclude_allergens, name) && d_.exclude_allergens.size() < 40) {
+        d_.exclude_allergens.push_back(name);
+      }
+      news.push_back(name);
+    }
+    for (const std::string& name : u.dietary_filters) {
+      if (!absl::c_linear_search(d_.dietary_filters, name) && d_.dietary_filters.size() < 20) {
+        d_.dietary_filters.push_back(name);
+      }
+    }
+    if (!u.unknown_allergens.empty()) {
+      Say(absl::StrCat("our menu doesn't tell about ", SayList(u.unknown_allergens, "or"),
+                       ", so please ask our staff about that"));
+    }
+    if (u.exclude_allergens.empty() && u.dietary_filters.empty()) return;
+    std::vector<std::string> promises;
+    if (!u.exclude_allergens.empty())
+      promises.push_back(absl::StrCat("no ", SayNames(u.exclude_allergens, "or")));
+    if (!u.dietary_filters.empty()) promises.push_back(absl::StrCat("only ", SayNames(u.dietary_filters)));
+    if (u.acts.empty()) {
+      Intent& intent = Push(IntentType::kSearchMenu);
+      for (const std::string& name : u.exclude_allergens)
+        intent.entities.modifiers.push_back(absl::StrCat("no ", name));
+      for (const std::string& name : u.dietary_filters) intent.entities.modifiers.push_back(name);
+    }
+    Say(absl::StrCat("Okay, ", SayList(promises), ". I'll keep that in mind"));
+    for (const Cart::Line& line : t_.cart.lines()) {
+      const MenuItem* item = Facts(line.item.item_id);
+      if (item == nullptr || !Detailed(line.item.item_id)) continue;
+      const std::string conflict = Conflict(*item);
+      if (!conflict.empty()) Say(absl::StrCat("The ", item->name, " in your order ", conflict));
+    }
+    if (u.acts.empty()) Ask("What would you like?", PendingKind::kNone);
+  }
+
+  void Do(const Act& act) {
+    switch (act.kind) {
+      case ActKind::kAdd:
+        if (!CartClosed()) Add(act.what, std::nullopt);
+        return;
+      case ActKind::kRemove:
+        if (!CartClosed()) Remove(act);
+        return;
+      case ActKind::kQuantity:
+        if (!CartClosed()) Quantity(act);
+        return;
+      case ActKind::kModify:
+        if (!CartClosed()) Modify(act);
+        return;
+      case ActKind::kReplace:
+        if (!CartClosed()) Replace(act);
+        return;
+      case ActKind::kDetails:
+        Details(act);
+        return;
+      case ActKind::kBrowse:
+        Browse(act);
+        return;
+      case ActKind::kRecommend:
+        t_.wants_recommendation = true;
+        Push(IntentType::kRecommend);
+        return;
+      case ActKind::kShowCart:
+      case ActKind::kTotal:
+        ShowCart(act.kind == ActKind::kTotal);
+        return;
+      case ActKind::kCheckout:
+        Checkout(false);
+        return;
+      case ActKind::kPay:
+        Checkout(true);
+        return;
+      case ActKind::kYes:
+        Yes(false);
+        return;
+      case ActKind::kAccept:
+        Yes(true);
+        return;
+      case ActKind::kNo:
+        No();
+        return;
+      case ActKind::kCancel:
+        Push(IntentType::kCancelOrder);
+        Say(state() == "paying" ? "Okay, I'm cancelling the payment" : "Okay, I've cancelled your order");
+        d_ = Dialogue{};
+        return;
+      case ActKind::kStartOver:
+        Push(IntentType::kStartOver);
+        {
+          Dialogue fresh;
+          fresh.exclude_allergens = d_.exclude_allergens;
+          fresh.dietary_filters = d_.dietary_filters;
+          d_ = std::move(fresh);
+        }
+        t_.cart = Cart();
+        Say("Okay, let's start over");
+        Ask("What would you like?", PendingKind::kNone);
+        return;
+      case ActKind::kRepeat:
+        Repeat();
+        return;
+      case ActKind::kHelp:
+        Push(IntentType::kHelp);
+        Say("You can order by saying, for example, two burgers without onions. Ask me what is in a dish, or "
+            "say pay "
+            "when you are done");
+        t_.keep_pending = true;
+        return;
+      case ActKind::kGreet:
+        Push(IntentType::kGreet);
+        Say("Hello!");
+        Ask("What would you like?", PendingKind::kNone);
+        return;
+      case ActKind::kGoodbye:
+        Goodbye();
+        return;
+      case ActKind::kThanks:
+        Say("You're welcome!");
+        t_.keep_pending = true;
+        return;
+      case ActKind::kUnknown:
+        Unknown();
+        return;
+    }
+  }
+
+  // Adding.
+
+  static std::vector<std::string> NotesOf(const std::optional<std::string>& note) {
+    if (!note.has_value()) return {};
+    return absl::StrSplit(*note, ", ", absl::SkipEmpty());
+  }
+
+  // Applies wishes to customisations and notes of an item; names what had to become a note.
+  void Apply(const MenuItem& facts, const std::vector<Wish>& wishes, IntentItem& item) {
+    std::vector<std::string> notes = NotesOf(item.note);
+    for (const Wish& wish : wishes) {
+      const std::string left_out = MatchCustomisation(facts, {Polarity::kWithout, wish.text});
+      const std::string put_in = MatchCustomisation(facts, {Polarity::kExtra, wish.text});
+      const auto drop = [&](const std::string& name) {
+        const auto at = absl::c_find(item.modifiers, name);
+        if (name.empty() || at == item.modifiers.end()) return false;
+        item.modifiers.erase(at);
+        return true;
+      };
+      if (wish.polarity == Polarity::kWithout) {
+        const bool taken_back = drop(put_in);
+        if (!left_out.empty()) {
+          AddName(item.modifiers, left_out);
+        } else if (!taken_back && !DropNote(notes, wish)) {
+          Note(notes, wish);
+        }
+        continue;
+      }
+      const bool back = drop(left_out);
+      if (back && wish.polarity == Polarity::kWith) continue;
+      const std::string name = MatchCustomisation(facts, wish);
+      if (!name.empty()) {
+        AddName(item.modifiers, name);
+      } else if (!DropNote(notes, wish)) {
+        Note(notes, wish);
+      }
+    }
+    std::string note = absl::StrJoin(notes, ", ");
+    if (note.size() > 400) note.resize(400);
+    item.note.reset();
+    if (!note.empty()) item.note = std::move(note);
+    // In the menu's order, as the cart will have them.
+    std::vector<std::string> ordered;
+    for (const messages::Customization& customization : facts.customizations) {
+      if (absl::c_linear_search(item.modifiers, customization.name)) AddName(ordered, customization.name);
+    }
+    item.modifiers = std::move(ordered);
+  }
+
+  static void AddName(std::vector<std::string>& names, const std::string& name) {
+    if (!absl::c_linear_search(names, name)) names.push_back(name);
+  }
+
+  void Note(std::vector<std::string>& notes, const Wish& wish) {
+    const std::string text = SayWish(wish);
+    if (absl::c_linear_search(notes, text)) return;
+    notes.push_back(text);
+    AddName(noted_, text);
+  }
+
+  // "with tomatoes" takes back "without tomatoes".
+  static bool DropNote(std::vector<std::string>& notes, const Wish& wish) {
+    Wish opposite = wish;
+    opposite.polarity = wish.polarity == Polarity::kWithout ? Polarity::kWith : Polarity::kWithout;
+    for (const std::string& text : {SayWish(opposite), SayWish({Polarity::kExtra, wish.text})}) {
+      if (wish.polarity != Polarity::kWithout && absl::StartsWith(text, "extra")) continue;
+      const auto at = absl::c_find(notes, text);
+      if (at != notes.end()) {
+        notes.erase(at);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  int64_t UnitPrice(const MenuItem& facts, const std::vector<std::string>& modifiers) const {
+    int64_t price = facts.price.ToMinor(exponent()).value_or(0);
+    for (const messages::Customization& customization : facts.customizations) {
+      if (absl::c_linear_search(modifiers, customization.name)) {
+        price += customization.price.ToMinor(exponent()).value_or(0);
+      }
+    }
+    return price;
+  }
+
+  // A question about what `wanted` means; asked at the end, one at a time.
+  void Choose(const Wanted& wanted, PendingAct act, std::vector<IntentItem> held) {
+    Pending pending;
+    pending.kind = PendingKind::kChoice;
+    pending.act = act;
+    pending.phrase = wanted.phrase;
+    pending.quantity = wanted.quantity;
+    pending.wishes = wanted.wishes;
+    if (pending.wishes.size() > 20) pending.wishes.resize(20);
+    pending.held = std::move(held);
+    std::vector<int64_t> available;
+    for (const int64_t id : wanted.dishes) {
+      if (!SoldOut(id)) available.push_back(id);
+    }
+    if (act == PendingAct::kAdd || act == PendingAct::kReplace || act == PendingAct::kDetails) {
+      std::vector<int64_t> allowed = Allowed(available);
+      if (!allowed.empty()) available = std::move(allowed);
+      // What people order most comes first: it is named in the question.
+      absl::c_stable_sort(available, [&](int64_t a, int64_t b) { return Popular(a) > Popular(b); });
+      if (available.size() <= kNamedChoices)
+        absl::c_sort(available, [&](int64_t a, int64_t b) { return Rank(a) < Rank(b); });
+    } else {
+      available = wanted.dishes;
+    }
+    if (available.empty()) available = wanted.dishes;
+    if (available.size() > 200) available.resize(200);
+    pending.candidates = std::move(available);
+    questions_.push_back(std::move(pending));
+  }
+
+  size_t Rank(int64_t id) const {
+    const std::vector<Dish>& dishes = t_.lexicon->dishes();
+    for (size_t i = 0; i < dishes.size(); ++i) {
+      if (dishes[i].item.id == id) return i;
+    }
+    return dishes.size();
+  }
+
+  bool Popular(int64_t id) const {
+    const MenuItem* item = Facts(id);
+    return item != nullptr && absl::c_linear_search(item->tags, "popular");
+  }
+
+  static std::string KindOf(const std::string& phrase) {
+    Words words = Normalise(phrase);
+    if (words.empty()) return "one";
+    std::string& last = words.back();
+    if (last.size() > 3 && last.back() == 's' && last[last.size() - 2] != 's' && last != "fries")
+      last.pop_back();
+    return Join(words);
+  }
+
+  void AskChoice(const Pending& pending) {
+    std::vector<std::string> names;
+    const size_t named = std::min(pending.candidates.size(), kNamedChoices);
+    for (size_t i = 0; i < named; ++i) names.push_back(absl::StrCat("the ", NameOf(pending.candidates[i])));
+    const std::string kind = KindOf(pending.phrase);
+    if (pending.candidates.size() <= kNamedChoices) {
+      Ask(absl::StrCat("Which ", kind, ": ", SayList(names, "or"), "?"), pending);
+    } else {
+      Ask(absl::StrCat("Which ", kind, " would you like? We have, among others, ", SayList(names), "."),
+          pending);
+    }
+  }
+
+  void AskQueued() {
+    if (asking() && d_.pending.kind == PendingKind::kWarning) {
+      // The warning comes first, the choices wait.
+      for (Pending& pending : questions_) {
+        if (d_.queue.size() < 10) d_.queue.push_back(std::move(pending));
+      }
+      return;
+    }
+    std::vector<Pending> all = std::move(questions_);
+    const bool settled = !t_.understood.ask_again && !t_.keep_pending;
+    if (settled && t_.understood.chose) {
+      all.insert(all.end(), d_.queue.begin(), d_.queue.end());
+      d_.queue.clear();
+    }
+    if (all.empty()) return;
+    if (all.front().act == PendingAct::kAdd || all.front().act == PendingAct::kReplace) {
+      Push(IntentType::kSearchMenu).entities.item = all.front().phrase;
+    }
+    AskChoice(all.front());
+    d_.pending.pay_after = pay_after_;
+    d_.queue.assign(all.begin() + 1, all.end());
+    if (d_.queue.size() > 10) d_.queue.resize(10);
+  }
+
+  void UnknownDish(const std::string& phrase, bool bare = false) {
+    const auto found = t_.similar.find(phrase);
+    const bool nothing = found == t_.similar.end() || found->second.empty();
+    if (bare && nothing) {
+      Push(IntentType::kUnknown);
+    } else {
+      Push(IntentType::kSearchMenu).entities.item = phrase;
+    }
+    std::vector<std::string> names;
+    Pending pending;
+    pending.kind = PendingKind::kOffer;
+    pending.phrase = phrase;
+    if (found != t_.similar.end()) {
+      for (const messages::SearchItem& item : found->second) {
+        if (names.size() >= 3) break;
+        names.push_back(absl::StrCat("the ", item.name));
+        pending.candidates.push_back(item.id);
+      }
+    }
+    t_.confidence = std::min(t_.confidence, 0.5);
+    Say(absl::StrCat("Sorry, we don't have ", phrase));
+    if (names.empty()) {
+      Ask("What else would you like?", PendingKind::kNone);
+    } else {
+      Ask(absl::StrCat("How about ", SayList(names, "or"), "?"), std::move(pending));
+    }
+  }
+
+  void SayAlternatives(int64_t id) {
+    const MenuItem* item = Facts(id);
+    std::vector<int64_t> others;
+    for (const Dish& dish : t_.lexicon->dishes()) {
+      if (item == nullptr || dish.item.category != item->category || dish.item.id == id ||
+          !dish.item.available)
+        continue;
+      others.push_back(dish.item.id);
+    }
+    others = Allowed(others);
+    absl::c_stable_sort(others,
+                        [&](int64_t a, int64_t b) { return Similarity(*item, a) > Similarity(*item, b); });
+    if (others.size() > 2) others.resize(2);
+    Say(absl::StrCat("Sorry, the ", NameOf(id), " is sold out"));
+    Push(IntentType::kSearchMenu).entities.item = NameOf(id);
+    if (others.empty()) {
+      Ask("What else would you like?", PendingKind::kNone);
+      return;
+    }
+    std::vector<std::string> names;
+    names.reserve(others.size());
+    for (const int64_t other : others) names.push_back(absl::StrCat("the ", NameOf(other)));
+    Pending pending;
+    pending.kind = PendingKind::kOffer;
+    pending.phrase = NameOf(id);
+    pending.candidates = others;
+    Ask(absl::StrCat("How about ", SayList(names, "or"), " instead?"), std::move(pending));
+  }
+
+  int Similarity(const MenuItem& item, int64_t other) const {
+    const MenuItem* facts = Facts(other);
+    if (facts == nullptr) return 0;
+    int score = 0;
+    for (const std::string& a : menu::Tokenize(item.name)) {
+      for (const std::string& b : menu::Tokenize(facts->name)) score += Alike(a, b) ? 2 : 0;
+    }
+    for (const std::string& tag : item.tags) score += absl::c_linear_search(facts->tags, tag) ? 1 : 0;
+    return score;
+  }
+
+  IntentItem MakeItem(const MenuItem& facts, const Wanted& wanted) {
+    IntentItem item;
+    item.item_id = facts.id;
+    item.name = facts.name;
+    item.quantity = std::clamp<int64_t>(wanted.quantity.value_or(1), 1, kMaxQuantity);
+    if (wanted.like.has_value()) {
+      item.modifiers = wanted.like->modifiers;
+      item.note = wanted.like->note;
+    }
+    Apply(facts, wanted.wishes, item);
+    return item;
+  }
+
+  // Adds one dish, or asks, warns or regrets. `replaced`: it takes the place of that line's item.
+  bool Add(const Wanted& wanted, const std::optional<IntentItem>& replaced) {
+    if (wanted.dishes.empty()) {
+      UnknownDish(wanted.phrase, wanted.bare);
+      return false;
+    }
+    if (wanted.dishes.size() > 1) {
+      std::vector<IntentItem> held;
+      if (replaced.has_value()) held.push_back(*replaced);
+      Choose(wanted, replaced.has_value() ? PendingAct::kReplace : PendingAct::kAdd, std::move(held));
+      t_.confidence = std::min(t_.confidence, 0.7);
+      return false;
+    }
+    const int64_t id = wanted.dishes.front();
+    if (SoldOut(id)) {
+      SayAlternatives(id);
+      return false;
+    }
+    const MenuItem* facts = Facts(id);
+    if (facts == nullptr) {
+      UnknownDish(wanted.phrase);
+      return false;
+    }
+    if (wanted.quantity.value_or(1) > kMaxQuantity) {
+      Say(absl::StrCat("I can take at most ", kMaxQuantity, " of a dish here"));
+    }
+    const IntentItem item = MakeItem(*facts, wanted);
+    const std::string conflict = Conflict(*facts);
+    if (!conflict.empty()) {
+      Warn(item, conflict);
+      return false;
+    }
+    if (absl::c_linear_search(t_.asked.trade_ins, id) && !replaced.has_value() && item.quantity == 1) {
+      return TradeIn(*facts, item);
+    }
+    t_.cart.Add(item, UnitPrice(*facts, item.modifiers), t_.intents);
+    if (!replaced.has_value()) added_.push_back(item);
+    RememberOthers(wanted);
+    Remember(replaced.has_value() ? "replace" : "add", {item});
+    return true;
+  }
+
+  // Puts a combo that was offered in the place of those of its parts that are in the cart, as the
+  // orchestrator
+  // does when it is taken on the screen: one of each, the plainest line; what was chosen for a part is chosen
+  // for the combo.
+  bool TradeIn(const MenuItem& combo, IntentItem item) {
+    Cart cart = t_.cart;
+    std::vector<Intent> intents = t_.intents;
+    std::vector<std::string> notes = NotesOf(item.note);
+    std::vector<std::string> parts;
+    for (const int64_t part : combo.combo_of) {
+      std::optional<size_t> plainest;
+      for (size_t i = 0; i < cart.lines().size(); ++i) {
+        const IntentItem& line = cart.lines()[i].item;
+        if (line.item_id != part) continue;
+        if (!plainest.has_value() || line.modifiers.size() < cart.lines()[*plainest].item.modifiers.size()) {
+          plainest = i;
+        }
+      }
+      if (!plainest.has_value()) continue;
+      const IntentItem line = cart.lines()[*plainest].item;
+      for (const std::string& name : line.modifiers) {
+        const bool offered = absl::c_any_of(
+            combo.customizations, [&](const messages::Customization& offer) { return offer.name == name; });
+        if (!offered) {
+          Say(absl::StrCat("The ", combo.name, " can't be had ", SayChange(name),
+                           ", so I left your order as it was"));
+          return true;
+        }
+        AddName(item.modifiers, name);
+      }
+      if (line.note.has_value() && !line.note->empty())
+        notes.push_back(absl::StrCat(line.name, ": ", *line.note));
+      parts.push_back(absl::StrCat("the ", line.name));
+      cart.Remove(*plainest, 1, intents);
+    }
+    const std::string note = absl::StrJoin(notes, ", ");
+    if (note.size() > 400) {
+      Say("Your notes are too long for a combo, so I left your order as it was");
+      return true;
+    }
+    item.note.reset();
+    if (!note.empty()) item.note = note;
+    cart.Add(item, UnitPrice(combo, item.modifiers), intents);
+    t_.cart = std::move(cart);
+    t_.intents = std::move(intents);
+    if (parts.empty()) {
+      added_.push_back(item);
+    } else {
+      changed_.push_back(absl::StrCat(SayItem(item), " instead of ", SayList(parts)));
+    }
+    Remember("add", {item});
+    return true;
+  }
+
+  static std::string SayChange(const std::string& name) {
+    const std::string lower = absl::AsciiStrToLower(name);
+    return absl::StartsWith(lower, "no ") ? absl::StrCat("without ", lower.substr(3))
+                                          : absl::StrCat("with ", lower);
+  }
+
+  // Who chose one of several may mean another of them with "the other one".
+  void RememberOthers(const Wanted& wanted) {
+    if (!t_.understood.chose) {
+      if (wanted.more || d_.others.empty()) return;
+      d_.others.clear();
+      return;
+    }
+    std::vector<int64_t> others;
+    for (const int64_t id : t_.asked.candidates) {
+      if (id != wanted.dishes.front()) others.push_back(id);
+    }
+    d_.others = std::move(others);
+  }
+
+  void Warn(const IntentItem& item, const std::string& conflict) {
+    if (d_.pending.kind == PendingKind::kWarning && asking()) {
+      d_.pending.held.push_back(item);
+      Say(absl::StrCat("The ", item.name, " ", conflict));
+      t_.question = "Do you still want them?";
+      return;
+    }
+    PushItem(IntentType::kItemDetails, item.item_id);
+    Pending pending;
+    pending.kind = PendingKind::kWarning;
+    pending.phrase = item.name;
+    pending.held = {item};
+    Say(absl::StrCat("The ", item.name, " ", conflict));
+    Ask(item.quantity > 1 ? "Do you still want them?" : "Do you still want it?", std::move(pending));
+    d_.focus = item.item_id;
+  }
+
+  // Changing.
+
+  bool Missing(const Act& act) {
+    if (act.line.has_value() && *act.line < t_.lines.size()) return false;
+    if (act.what.dishes.size() > 1 && !act.not_in_cart) {
+      const PendingAct pending = act.kind == ActKind::kRemove   ? PendingAct::kRemove
+                                 : act.kind == ActKind::kModify ? PendingAct::kModify
+                                                                : PendingAct::kQuantity;
+      Choose(act.what, pending, {});
+      return true;
+    }
+    if (t_.cart.empty()) {
+      Say("your order is still empty");
+    } else if (act.what.phrase.empty()) {
+      Say("I'm not sure which dish you mean");
+    } else {
+      Say(absl::StrCat("I don't see ", act.what.phrase, " in your order"));
+    }
+    t_.confidence = std::min(t_.confidence, 0.5);
+    Push(IntentType::kShowCart);
+    Ask("What would you like?", PendingKind::kNone);
+    return true;
+  }
+
+  // Where the line of the cart as it came stands now, after earlier acts of this turn.
+  std::optional<size_t> Now(size_t line) const {
+    const messages::OrderLine& wanted = t_.lines[line];
+    for (size_t i = 0; i < t_.cart.lines().size(); ++i) {
+      const IntentItem& item = t_.cart.lines()[i].item;
+      if (item.item_id == wanted.item_id && item.modifiers == wanted.customizations &&
+          item.note.value_or("") == wanted.note.value_or("")) {
+        return i;
+      }
+    }
+    for (size_t i = t_.cart.lines().size(); i-- > 0;) {
+      if (t_.cart.lines()[i].item.item_id == wanted.item_id) return i;
+    }
+    return std::nullopt;
+  }
+
+  void Remove(const Act& act) {
+    if (Missing(act)) return;
+    const std::optional<size_t> line = Now(*act.line);
+    if (!line.has_value()) return;
+    IntentItem item = t_.cart.lines()[*line].item;
+    int64_t quantity = act.what.quantity.value_or(0);
+    if (quantity >= item.quantity) quantity = 0;
+    t_.cart.Remove(*line, quantity, t_.intents);
+    if (quantity > 0) item.quantity = quantity;
+    const bool all = quantity == 0;
+    removed_.push_back(all ? absl::StrCat("the ", item.quantity > 1 ? Plural(item.name) : item.name)
+                           : SayItem(item));
+    Remember("remove", {item});
+  }
+
+  void Quantity(const Act& act) {
+    if (Missing(act)) return;
+    const std::optional<size_t> line = Now(*act.line);
+    if (!line.has_value() || !act.what.quantity.has_value()) return;
+    const int64_t quantity = std::clamp<int64_t>(*act.what.quantity, 0, kMaxQuantity);
+    if (quantity == 0) {
+      Act remove = act;
+      remove.what.quantity.reset();
+      Remove(remove);
+      return;
+    }
+    if (*act.what.quantity > kMaxQuantity)
+      Say(absl::StrCat("I can take at most ", kMaxQuantity, " of a dish here"));
+    IntentItem item = t_.cart.lines()[*line].item;
+    t_.cart.SetQuantity(*line, quantity, t_.intents);
+    item.quantity = quantity;
+    changed_.push_back(SayItem(item));
+    Remember("quantity", {item});
+  }
+
+  void Modify(const Act& act) {
+    if (Missing(act)) return;
+    const std::optional<size_t> line = Now(*act.line);
+    if (!line.has_value()) return;
+    IntentItem item = t_.cart.lines()[*line].item;
+    const MenuItem* facts = Facts(item.item_id);
+    if (facts == nullptr) return;
+    const int64_t quantity = act.what.quantity.value_or(item.quantity);
+    Apply(*facts, act.what.wishes, item);
+    const int64_t price = UnitPrice(*facts, item.modifiers);
+    if (quantity > 0 && quantity < item.quantity) {
+      t_.cart.Remove(*line, quantity, t_.intents);
+      item.quantity = quantity;
+      t_.cart.Add(item, price, t_.intents);
+    } else {
+      t_.cart.Modify(*line, item.modifiers, item.note.value_or(""), price, t_.intents);
+    }
+    changed_.push_back(SayItem(item));
+    Remember("modify", {item});
+  }
+
+  void Replace(const Act& act) {
+    if (Missing(act)) return;
+    const std::optional<size_t> line = Now(*act.line);
+    if (!line.has_value()) return;
+    const IntentItem before = t_.cart.lines()[*line].item;
+    Wanted with = act.with;
+    if (!with.quantity.has_value() || with.article) with.quantity = before.quantity;
+    if (with.dishes.size() == 1 && !SoldOut(with.dishes.front())) {
+      const MenuItem* facts = Facts(with.dishes.front());
+      if (facts != nullptr && Conflict(*facts).empty()) {
+        t_.cart.Remove(*line, 0, t_.intents);
+        std::vector<int64_t> others = {before.item_id};
+        if (Add(with, before)) {
+          IntentItem item = MakeItem(*facts, with);
+          changed_.push_back(absl::StrCat(SayItem(item), " instead of the ",
+                                          before.quantity > 1 ? Plural(before.name) : before.name));
+          d_.others = std::move(others);
+        }
+        return;
+      }
+    }
+    Add(with, before);
+  }
+
+  // Answers.
+
+  static std::string Contents(const MenuItem& item) {
+    const std::vector<std::string> allergens = menu::AllergenNamesOf(menu::AllergensOf(item));
+    if (allergens.empty()) return "No allergens are listed for it";
+    return absl::StrCat("It contains ", SayNames(allergens));
+  }
+
+  void Details(const Act& act) {
+    if (act.what.dishes.empty()) {
+      UnknownDish(act.what.phrase);
+      return;
+    }
+    if (act.what.dishes.size() > 1) {
+      Choose(act.what, PendingAct::kDetails, {});
+      t_.confidence = std::min(t_.confidence, 0.7);
+      return;
+    }
+    const int64_t id = act.what.dishes.front();
+    const MenuItem* item = Facts(id);
+    if (item == nullptr) {
+      Unknown();
+      return;
+    }
+    const std::string& name = item->name;
+    if (SoldOut(id)) {
+      SayAlternatives(id);
+      return;
+    }
+    switch (act.topic) {
+      case Topic::kPrice:
+        Say(absl::StrCat("The ", name, Be(name), PriceOf(item->price)));
+        break;
+      case Topic::kCalories:
+        Say(item->calories.has_value() ? absl::StrCat("The ", name, Have(name), *item->calories, " calories")
+                                       : absl::StrCat("I don't know the calories of the ", name));
+        break;
+      case Topic::kIngredients:
+        Say(item->description.empty() ? absl::StrCat("I don't know exactly what is in the ", name)
+                                      : absl::StrCat("The ", name, ": ", item->description));
+        Say(Contents(*item));
+        break;
+      case Topic::kAllergens:
+        Say(absl::StrCat("The ", name, ": ", Contents(*item)));
+        break;
+      case Topic::kContains: {
+        std::vector<std::string> found;
+        for (const std::string& allergen : act.asked) {
+          const std::optional<menu::Bits> bits = menu::AllergenBits(allergen);
+          if (bits.has_value() && (menu::AllergensOf(*item) & *bits) != 0) found.push_back(allergen);
+        }
+        Say(found.empty()
+                ? absl::StrCat("No ", SayNames(act.asked, "or"), " is listed for the ", name)
+                : absl::StrCat("Yes, the ", name, Plain(name, " contains ", " contain "), SayNames(found)));
+        break;
+      }
+      case Topic::kDiet: {
+        std::vector<std::string> missed;
+        for (const std::string& diet : act.asked) {
+          const std::optional<menu::Bits> bits = menu::DietaryBit(diet);
+          if (bits.has_value() && (menu::DietaryOf(*item) & *bits) != *bits) missed.push_back(diet);
+        }
+        Say(missed.empty() ? absl::StrCat("Yes, the ", name, Be(name), SayNames(act.asked))
+                           : absl::StrCat("No, the ", name, Plain(name, " isn't", " aren't"), " listed as ",
+                                          SayNames(missed, "or")));
+        break;
+      }
+      case Topic::kSpicy: {
+        const bool spicy = absl::c_linear_search(item->tags, "spicy") ||
+                           absl::StrContains(menu::Fold(item->description), "spic") ||
+                           absl::StrContains(menu::Fold(item->description), "chilli");
+        Say(spicy ? absl::StrCat("Yes, the ", name, Be(name), "spicy")
+                  : absl::StrCat("No, the ", name, Plain(name, " isn't", " aren't"), " marked as spicy"));
+        break;
+      }
+      case Topic::kGeneral:
+        Say(absl::StrCat("The ", name, Be(name), PriceOf(item->price),
+                         item->description.empty() ? "" : absl::StrCat(": ", item->description)));
+        if (act.with.dishes.size() == 1) {
+          if (const MenuItem* other = Facts(act.with.dishes.front()); other != nullptr) {
+            Say(absl::StrCat("The ", other->name, Be(other->name), PriceOf(other->price),
+                             other->description.empty() ? "" : absl::StrCat(": ", other->description)));
+          }
+        }
+        break;
+    }
+    const std::string conflict = Conflict(*item);
+    if (!conflict.empty() && act.topic != Topic::kContains) Say(absl::StrCat("Mind that it ", conflict));
+    PushItem(IntentType::kItemDetails, id);
+    d_.focus = id;
+    d_.last_change = "details";
+    changed_now_ = true;
+    Pending pending;
+    pending.kind = PendingKind::kOffer;
+    pending.phrase = name;
+    pending.candidates = {id};
+    Ask(Plural(name) == name ? "Would you like some?" : "Would you like one?", std::move(pending));
+  }
+
+  static std::string Plain(const std::string& name, absl::string_view one, absl::string_view many) {
+    return std::string(Plural(name) == name && !absl::StrContains(name, " on the ") ? many : one);
+  }
+  static std::string Be(const std::string& name) { return Plain(name, " is ", " are "); }
+  static std::string Have(const std::string& name) { return Plain(name, " has ", " have "); }
+
+  void Browse(const Act& act) {
+    Intent& intent = Push(IntentType::kSearchMenu);
+    std::vector<int64_t> ids;
+    std::string what = act.text;
+    const bool filtered = !d_.exclude_allergens.empty() || !d_.dietary_filters.empty();
+    if (!act.category.empty()) {
+      for (const messages::MenuCategory& category : t_.lexicon->categories()) {
+        if (category.id == act.category) what = category.name;
+      }
+      intent.entities.item = what;
+    } else if (!act.text.empty() && act.text != "cheap") {
+      intent.entities.item = act.text;
+    }
+    for (const Wish& wish : act.what.wishes)
+      intent.entities.modifiers.push_back(absl::StrCat("no ", wish.text));
+    const auto found = t_.similar.find(BrowseKey(act));
+    if (found != t_.similar.end()) {
+      for (const messages::SearchItem& item : found->second) ids.push_back(item.id);
+    }
+    if (act.text == "cheap") {
+      absl::c_stable_sort(ids, [&](int64_t a, int64_t b) { return PriceMinor(a) < PriceMinor(b); });
+    } else {
+      absl::c_stable_sort(ids, [&](int64_t a, int64_t b) {
+        return what.empty() || !act.category.empty() ? Popular(a) > Popular(b) : false;
+      });
+    }
+    if (act.category.empty() && act.text.empty() && !filtered && act.what.wishes.empty() &&
+        act.asked.empty()) {
+      std::vector<std::string> names;
+      for (const messages::MenuCategory& category : t_.lexicon->categories()) {
+        names.push_back(absl::AsciiStrToLower(absl::StrReplaceAll(category.name, {{"&", "and"}})));
+      }
+      Say(absl::StrCat("We have ", SayList(names)));
+      Ask("What would you like?", PendingKind::kNone);
+      return;
+    }
+    if (ids.empty()) {
+      Say(what.empty() ? "Sorry, I found nothing like that"
+                       : absl::StrCat("Sorry, we don't have ", absl::AsciiStrToLower(what),
+                                      filtered ? " that fits what you told me" : ""));
+      Ask("What else would you like?", PendingKind::kNone);
+      return;
+    }
+    Pending pending;
+    pending.kind = PendingKind::kOffer;
+    pending.phrase = what.empty() ? "dish" : what;
+    std::vector<std::string> names;
+    for (size_t i = 0; i < ids.size() && i < kNamedChoices; ++i) {
+      const MenuItem* item = Facts(ids[i]);
+      if (item == nullptr) continue;
+      pending.candidates.push_back(ids[i]);
+      names.push_back(act.text == "cheap" ? absl::StrCat("the ", item->name, " for ", PriceOf(item->price))
+                                          : absl::StrCat("the ", item->name));
+    }
+    const size_t more = ids.size() > names.size() ? ids.size() - names.size() : 0;
+    Say(absl::StrCat("We have ", SayList(names),
+                     more > 0 ? absl::StrCat(", and ", more, " more on the screen") : ""));
+    Ask("Which one would you like?", std::move(pending));
+  }
+
+  int64_t PriceMinor(int64_t id) const {
+    const MenuItem* item = Facts(id);
+    return item == nullptr ? 0 : item->price.ToMinor(exponent()).value_or(0);
+  }
+
+  void ShowCart(bool total_only) {
+    Push(IntentType::kShowCart);
+    if (t_.cart.empty()) {
+      Say("Your order is still empty");
+      Ask("What would you like?", PendingKind::kNone);
+      return;
+    }
+    if (!total_only) {
+      std::vector<std::string> items;
+      for (const Cart::Line& line : t_.cart.lines()) items.push_back(SayItem(line.item));
+      Say(absl::StrCat("You have ", SayList(items)));
+    }
+    Say(absl::StrCat("Your items come to ", Money(t_.cart.total())));
+    Ask("Anything else?", PendingKind::kMore);
+  }
+
+  void Checkout(bool pay) {
+    if (state() == "paying") {
+      Say("Please tap or insert your card");
+      return;
+    }
+    if (state() == "paid") {
+      Say("Your order is paid already. Thank you!");
+      return;
+    }
+    if (!questions_.empty() || (asking() && d_.pending.kind == PendingKind::kWarning)) {
+      pay_after_ = true;  // first things first
+      return;
+    }
+    if (t_.snapshot.has_value() && t_.cart.empty()) {
+      Push(IntentType::kCheckout);
+      Say("Your order is still empty");
+      Ask("What would you like?", PendingKind::kNone);
+      return;
+    }
+    Push(IntentType::kCheckout);
+    closing_ = true;
+    const std::string total =
+        t_.cart.empty() ? "" : absl::StrCat("Your items come to ", Money(t_.cart.total()));
+    if (pay) {
+      // Whoever asks to pay has decided; the card itself is the consent to the total on the screen.
+      Push(IntentType::kConfirm);
+      closing_sentence_ = total;
+      closing_question_ = "Please tap or insert your card.";
+      closing_pending_ = PendingKind::kNone;
+    } else {
+      closing_sentence_ = total;
+      closing_question_ = "Would you like to pay now?";
+      closing_pending_ = PendingKind::kPay;
+    }
+  }
+
+  void AddHeld(const std::vector<IntentItem>& held) {
+    for (const IntentItem& item : held) {
+      const MenuItem* facts = Facts(item.item_id);
+      if (SoldOut(item.item_id)) {
+        SayAlternatives(item.item_id);
+        continue;
+      }
+      t_.cart.Add(item, facts == nullptr ? 0 : UnitPrice(*facts, item.modifiers), t_.intents);
+      added_.push_back(item);
+      Remember("add", {item});
+    }
+  }
+
+  void AddPlain(int64_t id) {
+    Wanted wanted;
+    wanted.dishes = {id};
+    wanted.phrase = NameOf(id);
+    Add(wanted, std::nullopt);
+  }
+
+  void Yes(bool accept) {
+    const Pending pending = t_.asked;
+    switch (pending.kind) {
+      case PendingKind::kWarning:
+        AddHeld(pending.held);
+        pay_after_ = pending.pay_after;
+        return;
+      case PendingKind::kOffer:
+      case PendingKind::kMoreOr:
+        if (pending.candidates.size() == 1) {
+          if (!CartClosed()) AddPlain(pending.candidates.front());
+          return;
+        }
+        {
+          Wanted wanted;
+          wanted.phrase = "one";
+          wanted.dishes = pending.candidates;
+          Choose(wanted, PendingAct::kAdd, {});
+        }
+        return;
+      case PendingKind::kChoice:
+        t_.understood.ask_again = true;
+        return;
+      case PendingKind::kPay:
+        if (state() == "paying") {
+          Say("Please tap or insert your card");
+          return;
+        }
+        if (t_.snapshot.has_value() && state() != "checkout") Push(IntentType::kCheckout);
+        Push(IntentType::kConfirm);
+        Say("Thank you. Please tap or insert your card");
+        return;
+      case PendingKind::kMore:
+        if (accept) break;
+        Ask("What else would you like?", PendingKind::kNone);
+        return;
+      case PendingKind::kNone:
+        break;
+    }
+    if (accept && d_.focus != 0 && Facts(d_.focus) != nullptr) {
+      if (!CartClosed()) AddPlain(d_.focus);
+      return;
+    }
+    // Nothing was asked by voice: the screen's question is meant.
+    const std::string now = state();
+    if (now == "paying") {
+      Say("Please tap or insert your card");
+    } else if (now == "checkout") {
+      Push(IntentType::kConfirm);
+      Say("Thank you. Please tap or insert your card");
+    } else if (now == "details" || now == "paid" || (now == "cart" && !t_.cart.empty())) {
+      Push(IntentType::kConfirm);
+      Say(now == "cart" ? "Okay, let's check out" : "Okay");
+      if (now == "cart") Ask("Would you like to pay now?", PendingKind::kPay);
+      if (now == "details") Ask("Anything else?", PendingKind::kMore);
+    } else {
+      Ask("What would you like?", PendingKind::kNone);
+    }
+  }
+
+  void No() {
+    const Pending pending = t_.asked;
+    const std::string now = state();
+    switch (pending.kind) {
+      case PendingKind::kMore:
+      case PendingKind::kMoreOr:
+        if (!t_.cart.empty() && now != "paying" && now != "paid") {
+          Checkout(false);
+          return;
+        }
+        break;
+      case PendingKind::kPay:
+        Push(IntentType::kDeny);
+        Ask("Okay. What would you like to change?", PendingKind::kNone);
+        return;
+      case PendingKind::kWarning:
+      case PendingKind::kChoice:
+      case PendingKind::kOffer:
+        // In checkout the orchestrator would take "no" for "back".
+        if (now != "checkout" && now != "paying") Push(IntentType::kDeny);
+        if (!d_.queue.empty()) {
+          t_.understood.chose = true;
+          return;
+        }
+        if (t_.cart.empty()) {
+          Ask("Okay. What would you like?", PendingKind::kNone);
+        } else {
+          Ask("Okay. Anything else?", PendingKind::kMore);
+        }
+        return;
+      case PendingKind::kNone:
+        break;
+    }
+    Push(IntentType::kDeny);
+    Say(now == "paying" ? "Okay, I'm stopping the payment" : "Okay");
+    Ask("What would you like?", PendingKind::kNone);
+  }
+
+  void Repeat() {
+    Push(IntentType::kRepeat);
+    std::string said = d_.said;
+    if (said.empty() && !t_.request->context.previous_turns.empty()) {
+      said = t_.request->context.previous_turns.back().agent;
+    }
+    Say(said.empty() ? "I haven't said anything yet. What would you like?" : said);
+    t_.keep_pending = true;
+  }
+
+  void Goodbye() {
+    Push(IntentType::kGoodbye);
+    if (!t_.cart.empty() && state() != "paid") {
+      Say("Your order isn't paid yet. Say pay to pay it, or cancel to leave without it");
+      return;
+    }
+    Say("Goodbye, and enjoy your meal!");
+  }
+
+  void Unknown() {
+    Push(IntentType::kUnknown);
+    t_.confidence = std::min(t_.confidence, 0.2);
+    Say("Sorry, I didn't understand that");
+    if (t_.asked.kind == PendingKind::kNone || t_.asked.kind == PendingKind::kMore ||
+        t_.asked.kind == PendingKind::kMoreOr) {
+      Ask("You can name a dish, or ask what we have.",
+          t_.asked.kind == PendingKind::kNone ? PendingKind::kNone : PendingKind::kMore);
+    } else {
+      t_.keep_pending = true;
+    }
+  }
+
+  // The sentences about what was done, in front of what was said besides, and the question behind.
+  void Close() {
+    if (t_.understood.ask_again && !asking()) {
+      Say("Sorry, I didn't get that");
+      AskChoice(t_.asked);
+      d_.pending.pay_after = t_.asked.pay_after;
+      t_.keep_pending = true;
+    }
+    std::vector<std::string> done;
+    if (!added_.empty()) {
+      std::vector<std::string> items;
+      for (const IntentItem& item : added_) items.push_back(SayItem(item));
+      done.push_back(absl::StrCat("That's ", SayList(items)));
+    }
+    if (!changed_.empty()) done.push_back(absl::StrCat("Okay, ", SayList(changed_)));
+    if (!removed_.empty()) done.push_back(absl::StrCat("Okay, I've removed ", SayList(removed_)));
+    if (!noted_.empty()) done.push_back(absl::StrCat("I've noted ", SayList(noted_), " for the kitchen"));
+    const bool did = !done.empty();
+    t_.sentences.insert(t_.sentences.begin(), done.begin(), done.end());
+
+    if ((pay_after_ || (t_.asked.pay_after && (t_.understood.chose || did))) && !asking() &&
+        !t_.cart.empty()) {
+      Checkout(false);
+    }
+    if (closing_ && !asking()) {
+      if (!closing_sentence_.empty()) Say(closing_sentence_);
+      Ask(closing_question_, closing_pending_);
+    } else if (did && !asking()) {
+      if (t_.cart.empty()) {
+        Ask("What would you like?", PendingKind::kNone);
+      } else {
+        Ask("Anything else?", PendingKind::kMore);
+        t_.wants_offer = offer_ && !d_.offered && !added_.empty() && state() != "checkout";
+      }
+    }
+    if (d_.pending.kind == PendingKind::kWarning) d_.pending.pay_after = pay_after_;
+    if (t_.question.empty() && !t_.keep_pending && !t_.wants_recommendation) d_.pending = Pending{};
+  }
+
+  Turn& t_;
+  Dialogue& d_;
+  bool offer_;
+  std::vector<IntentItem> added_;
+  std::vector<std::string> changed_;
+  std::vector<std::string> removed_;
+  std::vector<std::string> noted_;
+  std::vector<Pending> questions_;
+  bool changed_now_ = false;
+  bool pay_after_ = false;
+  bool closing_ = false;
+  std::string closing_sentence_;
+  std::string closing_question_;
+  PendingKind closing_pending_ = PendingKind::kNone;
+};
+
+}  // namespace
+
+void Decide(Turn& turn, bool offer) {
+  Decider(turn, offer).Run();
+}
+
+}  // namespace arc::brain

@@ -1,0 +1,67 @@
+// What is made of what was understood: intents, warnings, questions and the sentences about them.
+#ifndef ARC_SERVICES_BRAIN_DECIDE_H_
+#define ARC_SERVICES_BRAIN_DECIDE_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/messages/brain.h"
+#include "common/messages/menu.h"
+#include "common/messages/ui.h"
+#include "services/brain/cart.h"
+#include "services/brain/dialogue.h"
+#include "services/brain/lexicon.h"
+#include "services/brain/model.h"
+#include "services/brain/tools.h"
+#include "services/brain/understanding.h"
+
+namespace arc::brain {
+
+// All that is known while one request is answered.
+struct Turn {
+  const messages::BrainRequest* request = nullptr;
+  ToolLog* tools = nullptr;
+
+  Words words;
+  Dialogue dialogue;  // as it came, then as it goes back
+  Pending asked;      // what the last answer asked for
+  bool small_talk = false;
+  bool menu_missing = false;
+  absl::Status menu_error;
+  std::shared_ptr<const Lexicon> lexicon;
+  std::optional<messages::SnapshotResponse> snapshot;
+  Cart cart;
+  std::vector<messages::OrderLine> lines;
+
+  Understanding understood;
+  bool understood_by_model = false;
+  std::optional<ModelAnswer> model_answer;
+  std::optional<ModelFailure> model_failure;
+  absl::Duration engine_latency;
+  std::map<int64_t, absl::StatusOr<messages::MenuItem>> items;       // fresh
+  std::map<std::string, std::vector<messages::SearchItem>> similar;  // by unknown phrase
+
+  std::vector<messages::Intent> intents;
+  std::vector<std::string> sentences;
+  std::string question;  // last, after the sentences
+  bool wants_recommendation = false;
+  bool wants_offer = false;
+  bool keep_pending = false;
+  double confidence = 1;
+};
+
+// Under which Turn::similar has what a browsing `act` looks for.
+std::string BrowseKey(const Act& act);
+
+// Fills in intents, sentences, the question and the dialogue from what was understood. With `offer`,
+// something may be offered with the first order. Blocks on nothing.
+void Decide(Turn& turn, bool offer);
+
+}  // namespace arc::brain
+
+#endif  // ARC_SERVICES_BRAIN_DECIDE_H_

@@ -1,0 +1,101 @@
+// What a customer's sentence asks for, by rules: items with quantities and wishes, corrections, references to
+// what was said before or is in the cart, questions, allergies, yes and no. The menu (lexicon.h), the
+// conversation so far (dialogue.h) and the cart are given; nothing is asked of other agents here.
+//
+// Pure function, thread-safe.
+#ifndef ARC_SERVICES_BRAIN_UNDERSTANDING_H_
+#define ARC_SERVICES_BRAIN_UNDERSTANDING_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "common/messages/session.h"
+#include "services/brain/dialogue.h"
+#include "services/brain/language.h"
+#include "services/brain/lexicon.h"
+
+namespace arc::brain {
+
+// A dish, or dishes among which the customer has to choose, as it was spoken of.
+struct Wanted {
+  std::vector<int64_t> dishes;  // empty: nothing on the menu is called `phrase`
+  std::vector<int64_t> wide;
+  std::string phrase;
+  std::string category;
+  std::optional<int64_t> quantity;
+  std::vector<Wish> wishes;
+  std::optional<messages::IntentItem> like;  // the same as this one, `wishes` aside
+  bool more = false;                         // "another", "two more"
+  bool definite = false;                     // "the", "my", "of the"
+  bool article = false;                      // "a", "an"
+  bool partitive = false;                    // "one of the"
+  bool pointed = false;                      // "in the", "on the": wishes came before it
+  bool whole = false;                        // by a whole name or synonym
+  bool bare = false;                         // an unknown word that nothing introduces as a dish
+  double quality = 1;
+};
+
+enum class ActKind {
+  kAdd,
+  kRemove,
+  kQuantity,
+  kModify,
+  kReplace,
+  kDetails,
+  kBrowse,
+  kRecommend,
+  kShowCart,
+  kTotal,
+  kCheckout,
+  kPay,
+  kYes,
+  kAccept,  // "I'll take it"
+  kNo,
+  kCancel,
+  kStartOver,
+  kRepeat,
+  kHelp,
+  kGreet,
+  kGoodbye,
+  kThanks,
+  kUnknown,
+};
+
+// What a question about a dish wants to know.
+enum class Topic { kGeneral, kPrice, kCalories, kIngredients, kAllergens, kContains, kDiet, kSpicy };
+
+struct Act {
+  ActKind kind = ActKind::kUnknown;
+  Wanted what;
+  std::optional<size_t> line;  // of the cart: what is removed, changed or replaced
+  Wanted with;                 // kReplace: what comes in its place
+  Topic topic = Topic::kGeneral;
+  std::vector<std::string> asked;  // kContains: allergens; kDiet: dietary properties
+  std::string text;                // kBrowse: what is looked for; empty: everything
+  std::string category;            // kBrowse
+  bool not_in_cart = false;        // what is to be removed or changed is not there
+};
+
+struct Understanding {
+  std::vector<Act> acts;
+  std::vector<std::string> exclude_allergens;  // named now, by the menu's names
+  std::vector<std::string> dietary_filters;
+  std::vector<std::string> unknown_allergens;  // named, but not what a menu can tell
+  bool chose = false;                          // a pending choice was settled
+  bool ask_again = false;                      // the pending question was not answered
+  double confidence = 1;
+};
+
+// What only looks at the sentence itself: greetings, thanks, help. Empty when more has to be known.
+std::optional<Understanding> UnderstandSmallTalk(const Words& words);
+
+// `cart` are the lines of the kiosk's cart, in its order.
+Understanding Understand(const Words& words, const Lexicon& lexicon, const Dialogue& dialogue,
+                         const std::vector<messages::OrderLine>& cart);
+
+}  // namespace arc::brain
+
+#endif  // ARC_SERVICES_BRAIN_UNDERSTANDING_H_
