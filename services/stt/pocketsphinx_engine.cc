@@ -350,6 +350,9 @@ void PocketsphinxEngine::SetMenu(std::shared_ptr<const menu::Catalogue> catalogu
     const std::lock_guard<std::mutex> lock(mutex_);
     // An item that is taken off changes no words, and that no menu was found does not undo one.
     if (wanted_ > 0 && (catalogue == catalogue_ || catalogue == nullptr)) return;
+    // A model without dishes mishears every order: utterances wait for the first menu's.
+    if (catalogue_ == nullptr && catalogue != nullptr && status_.ok())
+      status_ = absl::UnavailableError(kModelNotLoaded);
     catalogue_ = std::move(catalogue);
     ++wanted_;
   }
@@ -520,7 +523,7 @@ void PocketsphinxEngine::Build() {
       const std::lock_guard<std::mutex> lock(mutex_);
       built_ = number;
       vocabulary_ = static_cast<int64_t>((*model)->vocabulary.size()) - 2;
-      status_ = absl::OkStatus();
+      if (catalogue != nullptr || number == wanted_) status_ = absl::OkStatus();
     }
     Log(LogLevel::kInfo, "speech model ready",
         {{"words", absl::StrCat((*model)->vocabulary.size() - 2)},

@@ -51,6 +51,8 @@ struct PocketsphinxOptions {
   bool remove_noise = true;
 };
 
+inline constexpr char kModelNotLoaded[] = "the model of the menu is not loaded yet";
+
 class PocketsphinxEngine : public Engine {
  public:
   explicit PocketsphinxEngine(PocketsphinxOptions options);
@@ -93,7 +95,7 @@ class PocketsphinxEngine : public Engine {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool stopping_ = false;
-  absl::Status status_ = absl::UnavailableError("the model is not loaded yet");
+  absl::Status status_ = absl::UnavailableError(kModelNotLoaded);
   std::shared_ptr<const menu::Catalogue> catalogue_;
   int64_t wanted_ = 0;  // menus set
   int64_t built_ = -1;  // the number of the latest that is in use

@@ -93,6 +93,23 @@ TEST(PocketsphinxEngineTest, HearsTwoUtterancesAtOnceAndTheSameEachTime) {
   }
 }
 
+TEST(PocketsphinxEngineTest, HearsNothingBetweenTheFirstMenuAndItsModel) {
+  PocketsphinxOptions options;
+  options.decoders = 1;
+  options.general_words = 500;
+  PocketsphinxEngine engine(options);
+  engine.Start();
+  engine.SetMenu(nullptr);
+  ASSERT_TRUE(Await("a model without dishes", kLimit, [&] { return engine.Health().ok(); }));
+  engine.SetMenu(DemoCatalogue());
+  EXPECT_THAT(engine.Begin("en-US"), StatusIs(absl::StatusCode::kUnavailable));
+  ASSERT_TRUE(Await("the menu's model", kLimit, [&] { return engine.Health().ok(); }));
+  EXPECT_EQ(engine.menus_in_use(), 2);
+  // Later menus are made ready beside the one in use.
+  engine.SetMenu(DemoCatalogue("Dragon Bowl"));
+  EXPECT_THAT(engine.Begin("en-US"), IsOk());
+}
+
 TEST(PocketsphinxEngineTest, NoMoreThanItsDecoders) {
   auto one = Engine2().Begin("en-US");
   auto two = Engine2().Begin("");
