@@ -21,7 +21,7 @@ const json = (data) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).deco
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 // Calls `attempt` until it returns something true, and returns that. What it throws counts as "not yet".
-export async function eventually(what, attempt, milliseconds = 10_000) {
+export async function eventually(what, attempt, milliseconds = 30_000) {
   const deadline = Date.now() + milliseconds;
   for (;;) {
     let problem = "";
@@ -284,7 +284,7 @@ export class Kiosk {
     return this.client.ask("kiosk.agent.orchestrator.snapshot", { command: "snapshot" }, { headers });
   }
   // The newest screen, once it satisfies `wanted`.
-  screen(what, wanted, milliseconds = 10_000) {
+  screen(what, wanted, milliseconds = 30_000) {
     return eventually(`a screen with ${what} at ${this.id}; it shows ${JSON.stringify(this.screens.at(-1)?.payload)?.slice(0, 600)}`, () => {
       const update = this.screens.at(-1)?.payload;
       return update && wanted(update) && update;
@@ -293,7 +293,7 @@ export class Kiosk {
   layout(name, milliseconds) {
     return this.screen(`the layout ${name}`, ({ layout_mode }) => layout_mode === name, milliseconds);
   }
-  sessionEvent(name, from = 0, milliseconds = 10_000) {
+  sessionEvent(name, from = 0, milliseconds = 30_000) {
     return eventually(`kiosk.session.${name} at ${this.id}`, () => this.events.slice(from).find(({ subject }) => subject === `kiosk.session.${name}`), milliseconds);
   }
 }

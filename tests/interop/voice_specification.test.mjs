@@ -28,7 +28,7 @@ const caught = Object.fromEntries(WILDCARDS.map((subscription) => [subscription,
 const json = ({ data }) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data));
 const isAudio = (subject) => /^agent\.\w+\.audio\./.test(subject);
 const bodies = (subject, from = 0) => seen.slice(from).filter((message) => message.subject === subject).map(json);
-const found = (subject, wanted = () => true, { from = 0, milliseconds = 20_000 } = {}) =>
+const found = (subject, wanted = () => true, { from = 0, milliseconds = 40_000 } = {}) =>
   eventually(`${subject}; there were ${[...new Set(seen.slice(from).map((message) => message.subject))].join(", ")}`, () => bodies(subject, from).find(wanted), milliseconds);
 const publish = (subject, body, headers = {}) => {
   const fields = nats.headers();
@@ -71,7 +71,7 @@ async function synthesise(text) {
   const room = `studio-${randomUUID()}`;
   const from = seen.length;
   publish("agent.tts.request", { request_id: randomUUID(), text, target_room: room, constraints: { format: "pcm", sample_rate: 16000, max_latency_ms: 0 } });
-  await eventually(`the sound of "${text}"`, () => seen.slice(from).some(({ subject, headers }) => subject === `agent.tts.audio.${room}` && headers?.get("End") === "true"), 20_000);
+  await eventually(`the sound of "${text}"`, () => seen.slice(from).some(({ subject, headers }) => subject === `agent.tts.audio.${room}` && headers?.get("End") === "true"), 40_000);
   const sound = Buffer.concat(seen.slice(from).filter(({ subject }) => subject === `agent.tts.audio.${room}`).map(({ data }) => data));
   assert.ok(sound.length > FRAME_BYTES * 10, `${sound.length} bytes of sound`);
   return sound;
@@ -125,7 +125,7 @@ describe("text-to-speech service", () => {
   test("agent.tts.request is taken as it is written: opus at 24 kHz into its room", async () => {
     publish("agent.tts.request", request);
     const frames = () => seen.filter(({ subject }) => subject === `agent.tts.audio.${request.target_room}`);
-    await eventually("the last frame", () => frames().some(({ headers }) => headers.get("End") === "true"), 20_000);
+    await eventually("the last frame", () => frames().some(({ headers }) => headers.get("End") === "true"), 40_000);
     const all = frames();
     assert.deepEqual(all.map(({ headers }) => headers.get("Seq")), all.map((_, index) => String(index)));
     for (const [index, { headers, data }] of all.entries()) {

@@ -16,6 +16,13 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
+// Limits are written for an idle machine; a busy one, and a sanitizer's build, take longer for the same.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr int kPatience = 6;
+#else
+constexpr int kPatience = 3;
+#endif
+
 Steady::time_point After(absl::Duration limit) {
   return Steady::now() + absl::ToChronoNanoseconds(limit);
 }
@@ -37,6 +44,7 @@ void Fail(absl::string_view what, absl::Duration limit) {
 }  // namespace
 
 bool Await(absl::string_view what, absl::Duration limit, const std::function<bool()>& done) {
+  limit *= kPatience;
   const Steady::time_point deadline = After(limit);
   absl::Duration step = absl::Milliseconds(1);
   for (;;) {
@@ -68,6 +76,7 @@ void Signal::Set(const std::function<void()>& change) {
 }
 
 bool Signal::Await(absl::string_view what, absl::Duration limit, const std::function<bool()>& done) {
+  limit *= kPatience;
   std::unique_lock<std::mutex> lock(mutex_);
   if (changed_.wait_until(lock, After(limit), done)) return true;
   Fail(what, limit);

@@ -17,8 +17,9 @@
 
 namespace arc::testing_support {
 
-// Asks done() until it holds or `limit` is over; between two questions it waits on a timer of the kernel, 1
-// ms at first and 20 ms later. When the time is over, fails the test with `what`, and returns false.
+// Asks done() until it holds or `limit` is over (three times that, and six times in a sanitizer's build);
+// between two questions it waits on a timer of the kernel, 1 ms at first and 20 ms later. When the time is
+// over, fails the test with `what`, and returns false.
 bool Await(absl::string_view what, absl::Duration limit, const std::function<bool()>& done);
 
 // Waits until the descriptor can be read (a pidfd: until the process ended) or `limit` is over.

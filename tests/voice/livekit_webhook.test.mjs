@@ -22,7 +22,7 @@ const children = [];
 let folder, connection, keyed, keyless;
 const seen = [];
 
-async function until(what, attempt, milliseconds = 15_000) {
+async function until(what, attempt, milliseconds = 30_000) {
   const deadline = Date.now() + milliseconds;
   for (;;) {
     const value = await attempt();
