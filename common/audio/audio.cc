@@ -208,19 +208,22 @@ std::vector<std::string> FrameOrder::Push(std::optional<uint64_t> seq, std::stri
     due.push_back(std::move(frame));
     return due;
   }
-  bool anew = next_.has_value() &&
-              (*seq > *next_ + kRestart || *seq + kRestart < *next_ || (*seq == 0 && *next_ > window_));
-  if (next_.has_value() && *seq < *next_) {
-    stale_ = *seq == last_stale_ + 1 ? stale_ + 1 : 1;
-    last_stale_ = *seq;
-    anew = anew || stale_ >= kStale;
-  } else {
-    stale_ = 0;
-  }
-  if (anew) {
-    stale_ = 0;
-    due = Flush();
-    next_.reset();
+  if (next_.has_value()) {
+    const bool jump = *seq > *next_ + kRestart || *seq + kRestart < *next_;
+    const bool anew = restarts_ && !jump && *seq < *next_ && BeginsAnew(*seq, frame);
+    if (jump || anew) {
+      due = Flush();
+      next_ = *seq;
+    }
+    if (anew) {
+      // All but the last were taken for doubled ones.
+      counts_.doubled -= static_cast<int64_t>(stale_.size()) - 1;
+      for (std::string& waiting : stale_) due.push_back(std::move(waiting));
+      stale_.clear();
+      ++*next_;
+      return due;
+    }
+    if (jump || *seq >= *next_) stale_.clear();
   }
   if (!next_.has_value()) next_ = *seq;
   if (*seq < *next_ || waiting_.count(*seq) > 0) {
@@ -236,6 +239,15 @@ std::vector<std::string> FrameOrder::Push(std::optional<uint64_t> seq, std::stri
     Release(due);
   }
   return due;
+}
+
+bool FrameOrder::BeginsAnew(uint64_t seq, std::string& frame) {
+  if (stale_.empty() || seq != first_stale_ + stale_.size()) {
+    stale_.clear();
+    first_stale_ = seq;
+  }
+  stale_.push_back(std::move(frame));
+  return stale_.size() >= (first_stale_ == 0 && *next_ > window_ ? kStaleFromZero : kStale);
 }
 
 void FrameOrder::Release(std::vector<std::string>& due) {

@@ -84,7 +84,8 @@ absl::Status WriteWav(const std::string& path, const Clip& clip);
 // until `window` later ones have come, then given up. Frames without a number are taken as they come.
 class FrameOrder {
  public:
-  explicit FrameOrder(size_t window = 4) : window_(window) {}
+  // With `restarts`, numbers that were due already may begin the stream anew.
+  explicit FrameOrder(size_t window = 4, bool restarts = true) : window_(window), restarts_(restarts) {}
 
   struct Counts {
     int64_t lost = 0;
@@ -93,8 +94,9 @@ class FrameOrder {
   };
 
   // Takes a frame and returns those that are due now, in order. A stream begins with the first number seen.
-  // It begins anew, as after a reload of the page that sends it, with 0 far behind, with a jump by more than
-  // kRestart, and with kStale numbers in a row that were long since due.
+  // It begins anew, as after a reload of the page that sends it, with a jump by more than kRestart, and with
+  // kStale numbers in a row (kStaleFromZero from 0 on) that were long since due: these are due then. Fewer
+  // came twice or too late.
   std::vector<std::string> Push(std::optional<uint64_t> seq, std::string frame);
   // What waits, without what is missing between.
   std::vector<std::string> Flush();
@@ -102,16 +104,20 @@ class FrameOrder {
   const Counts& counts() const { return counts_; }
 
   static constexpr uint64_t kRestart = 1000;
-  static constexpr int kStale = 10;
+  static constexpr size_t kStale = 10;
+  static constexpr size_t kStaleFromZero = 3;
 
  private:
+  // Takes a number that was due already; whether those of its row begin a stream.
+  bool BeginsAnew(uint64_t seq, std::string& frame);
   void Release(std::vector<std::string>& due);
 
   const size_t window_;
+  const bool restarts_;
   std::optional<uint64_t> next_;
   std::map<uint64_t, std::string> waiting_;
-  uint64_t last_stale_ = 0;
-  int stale_ = 0;  // in a row, each behind the one before
+  uint64_t first_stale_ = 0;
+  std::vector<std::string> stale_;  // frames that were due already, in a row from first_stale_ on
   Counts counts_;
 };
 

@@ -1,6 +1,9 @@
 #include "common/audio/audio.h"
 
+#include <algorithm>
 #include <cmath>
+#include <random>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status_matchers.h"
@@ -122,14 +125,67 @@ TEST(FrameOrder, AJumpBeginsAnew) {
   EXPECT_EQ(Joined(order, {0, 1, 3}), "0 1 ");
   EXPECT_EQ(Joined(order, {5000000}), "3 5000000 ");
   EXPECT_EQ(Joined(order, {0, 1}), "0 1 ");
-  // A sender that begins again, whose first frame is lost, or not.
-  EXPECT_EQ(Joined(order, {2, 3, 4, 5, 0, 1, 2}), "2 3 4 5 0 1 2 ");
+  // A sender that begins again, whose first frames are lost, or not.
+  EXPECT_EQ(Joined(order, {2, 3, 4, 5}), "2 3 4 5 ");
+  EXPECT_EQ(Joined(order, {0, 1}), "");
+  EXPECT_EQ(Joined(order, {2, 3}), "0 1 2 3 ");
+  EXPECT_EQ(order.counts().doubled, 0);
   EXPECT_EQ(Joined(order, {0, 1}), "");
   FrameOrder other;
   for (uint64_t i = 0; i < 500; ++i) other.Push(i, "x");
   EXPECT_EQ(Joined(other, {1, 2, 3, 4, 5, 6, 7, 8, 9}), "");
-  EXPECT_EQ(Joined(other, {10, 11, 12}), "10 11 12 ");
+  EXPECT_EQ(Joined(other, {10, 11, 12}), "1 2 3 4 5 6 7 8 9 10 11 12 ");
   EXPECT_THAT(order.Push(std::nullopt, "x"), ElementsAre("x"));
+}
+
+TEST(FrameOrder, WhatComesTwiceBeginsNoStream) {
+  FrameOrder order;
+  std::string expected;
+  std::string heard;
+  // The network doubles the first frame long after it, and whole rows of frames.
+  for (uint64_t i = 0; i < 40; ++i) {
+    heard += Joined(order, {i});
+    if (i == 20) heard += Joined(order, {0});
+    if (i == 30) heard += Joined(order, {0, 1, 15, 16, 17, 18, 19, 20, 21, 22, 23});
+    absl::StrAppend(&expected, i, " ");
+  }
+  EXPECT_EQ(heard, expected);
+  EXPECT_EQ(order.counts().doubled, 12);
+  EXPECT_EQ(order.counts().lost, 0);
+}
+
+TEST(FrameOrder, AStreamThatCannotBeginAnewTakesEachNumberOnce) {
+  FrameOrder order(4, /*restarts=*/false);
+  std::vector<uint64_t> numbers;
+  for (uint64_t i = 0; i < 50; ++i) numbers.push_back(i);
+  EXPECT_FALSE(Joined(order, numbers).empty());
+  EXPECT_EQ(Joined(order, numbers), "");
+  EXPECT_EQ(order.counts().doubled, 50);
+  EXPECT_EQ(Joined(order, {50}), "50 ");
+}
+
+TEST(FrameOrder, ShuffledAndDoubledAreHeardOnceInOrder) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 200; ++round) {
+    // Each frame once or twice, none further than the window from its place.
+    std::vector<std::pair<double, uint64_t>> sent;
+    std::string expected;
+    for (uint64_t i = 0; i < 60; ++i) {
+      absl::StrAppend(&expected, i + 1, " ");
+      for (unsigned copies = 1 + random() % 2; copies > 0; --copies) {
+        sent.emplace_back(static_cast<double>(i) + static_cast<double>(random() % 1000) / 250, i + 1);
+      }
+    }
+    std::sort(sent.begin(), sent.end());
+    std::vector<uint64_t> numbers;
+    for (const auto& [place, number] : sent) numbers.push_back(number);
+    FrameOrder order;
+    order.Push(0, "");
+    std::string heard = Joined(order, numbers);
+    for (const std::string& frame : order.Flush()) heard += frame;
+    ASSERT_EQ(heard, expected) << round;
+    ASSERT_EQ(order.counts().lost, 0) << round;
+  }
 }
 
 }  // namespace
