@@ -81,7 +81,7 @@ struct Stt::Utterance {
   std::mutex mutex;
   std::condition_variable changed;
   // Guarded by `mutex`:
-  audio::FrameOrder order;
+  audio::FrameOrder order{4, /*restarts=*/false};
   std::deque<std::string> frames;  // packed, in order
   absl::Duration received;         // length of all frames that were due
   absl::Time last_frame;
@@ -243,13 +243,15 @@ absl::StatusOr<messages::SttAccepted> Stt::Claim(const messages::SttRequest& req
     if (utterances_.count(request.request_id) > 0) {
       return MakeError(ErrorCode::kInvalidRequest, "request_id: is of an utterance that is under way");
     }
-    if (!taking_ || utterances_.size() >= static_cast<size_t>(options_.workers)) return answer;
+    if (!taking_ || taken_ >= options_.workers) return answer;
+    ++taken_;
     utterances_.emplace(request.request_id, utterance);
   }
   const auto give_up = [&] {
     utterance->recognition.reset();
     const std::lock_guard<std::mutex> lock(mutex_);
     utterances_.erase(request.request_id);
+    --taken_;
     changed_.notify_all();
   };
   utterance->request = request;
@@ -368,6 +370,11 @@ void Stt::Run(Utterance& utterance) {
   utterance.audio.reset();
   utterance.retries = utterance.recognition->retries();
   utterance.recognition.reset();
+  {
+    // Before anything is said: who hears the last of an utterance may claim the worker for the next one.
+    const std::lock_guard<std::mutex> lock(mutex_);
+    --taken_;
+  }
   bool drained = false;
   {
     const std::lock_guard<std::mutex> lock(utterance.mutex);

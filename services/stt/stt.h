@@ -110,7 +110,8 @@ class Stt {
   bool stopping_ = false;
   bool taking_ = false;
   std::map<std::string, std::shared_ptr<Utterance>> utterances_;  // under way, by request_id
-  std::deque<std::shared_ptr<Utterance>> claimed_;                // no worker has begun with them
+  int taken_ = 0;                                   // workers, by utterances that still need one
+  std::deque<std::shared_ptr<Utterance>> claimed_;  // no worker has begun with them
   std::vector<std::thread> workers_;
   std::unique_ptr<bus::Subscription> requests_;  // last: its callback uses the members above
 };

@@ -1,6 +1,7 @@
 // The stt agent on a manual clock, with an engine that hears what the test wants.
 #include "services/stt/stt.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -93,8 +94,10 @@ class SttTest : public ::testing::Test {
     options_.workers = 2;
   }
   void Start() {
-    stt_ = std::make_unique<Stt>(options_, bus_, engine_, metrics_,
-                                 [this](const absl::Status& status) { failures_.push_back(status); });
+    stt_ = std::make_unique<Stt>(options_, bus_, engine_, metrics_, [this](const absl::Status& status) {
+      failures_.push_back(status);
+      if (on_failure_) on_failure_();
+    });
     ASSERT_TRUE(stt_->Start().ok());
   }
 
@@ -157,6 +160,7 @@ class SttTest : public ::testing::Test {
   FakeEngine engine_;
   SttOptions options_;
   std::vector<absl::Status> failures_;
+  std::function<void()> on_failure_;  // on the worker's thread
   std::unique_ptr<Stt> stt_;
 };
 
@@ -215,6 +219,24 @@ TEST_F(SttTest, MoreThanTheWorkersAreBusy) {
   ASSERT_TRUE(AwaitActive(1));
   EXPECT_EQ(Claim("d"), "busy") << "the engine has the last word";
   EXPECT_TRUE(Shows("kiosk_stt_busy_total{agent=\"stt\"} 2")) << metrics_.Text();
+}
+
+TEST_F(SttTest, AWorkerIsFreeWhenTheLastOfItsUtteranceIsSaid) {
+  options_.workers = 1;
+  engine_.finish = absl::UnavailableError("no server");
+  testing_support::Signal claimed;
+  bool next = false;
+  on_failure_ = [&] { claimed.Await("the next claim", absl::Seconds(20), [&] { return next; }); };
+  Start();
+  ASSERT_EQ(Claim("a"), "accepted");
+  End("a", 0);
+  ASSERT_TRUE(bus_.RunUntil([this] { return !bus_.Published(subjects::kSttError).empty(); }));
+  EXPECT_EQ(Claim("b"), "accepted") << "the utterance before is not cleared away yet";
+  EXPECT_EQ(Claim("c"), "busy");
+  claimed.Set([&] { next = true; });
+  End("b", 0);
+  ASSERT_TRUE(AwaitIdle());
+  EXPECT_THAT(failures_, SizeIs(2));
 }
 
 TEST_F(SttTest, ASlowUtteranceHoldsUpNoOther) {
