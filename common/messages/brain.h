@@ -30,6 +30,9 @@ struct BrainContext {
   std::optional<json::Raw> user_profile;     // an object
   std::string kiosk_id;                      // whose cart; empty: the default kiosk
   std::optional<json::Raw> dialogue;  // `dialogue` of the conversation's last response, unread by others
+  // Of the kiosk's session, where there is no `dialogue` that knows them: hard constraints.
+  std::vector<std::string> exclude_allergens;
+  std::vector<std::string> dietary_filters;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -37,6 +40,8 @@ struct BrainContext {
     v.Optional("user_profile", s.user_profile);
     v.Optional("kiosk_id", s.kiosk_id, json::Range(0, 64));
     v.Optional("dialogue", s.dialogue);
+    v.Optional("exclude_allergens", s.exclude_allergens, json::Range(0, 40));
+    v.Optional("dietary_filters", s.dietary_filters, json::Range(0, 20));
   }
 };
 

@@ -71,6 +71,9 @@ struct SnapshotResponse {
   std::string state;       // attract, browsing, details, cart, checkout, paying, paid or error
   SnapshotCart cart;
   UiUpdate ui;  // the last kiosk.ui.update
+  // What the session's customer named: hard constraints, for agents that have forgotten the conversation.
+  std::vector<std::string> exclude_allergens;
+  std::vector<std::string> dietary_filters;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -79,6 +82,8 @@ struct SnapshotResponse {
     v.Required("state", s.state);
     v.Required("cart", s.cart);
     v.Required("ui", s.ui);
+    v.Optional("exclude_allergens", s.exclude_allergens, json::Range(0, 40));
+    v.Optional("dietary_filters", s.dietary_filters, json::Range(0, 20));
   }
 };
 

@@ -1627,8 +1627,7 @@ class Stepper {
           s_.cart.clear();
           CartChanged();
         }
-        s_.dietary_filters.clear();
-        s_.exclude_allergens.clear();
+        // The same customer, who is still allergic: the filters stay.
         GoHome();
         break;
       case IntentType::kGreet:
@@ -2156,6 +2155,8 @@ messages::SnapshotResponse SnapshotOf(const KioskState& state) {
   snapshot.cart.lines = OrderLines(lines, exponent);
   snapshot.cart.total = Decimal::FromMinor(TotalsOf(lines, 0).subtotal, static_cast<int>(exponent));
   snapshot.ui = state.ui;
+  snapshot.exclude_allergens = state.exclude_allergens;
+  snapshot.dietary_filters = state.dietary_filters;
   return snapshot;
 }
 

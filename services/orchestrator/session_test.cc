@@ -925,7 +925,26 @@ TEST(Voice, AllergiesAndDietsOfAnyIntentHoldForTheSession) {
   kiosk.Settle();
   EXPECT_THAT(kiosk.Notices(), Contains("ALLERGEN"));
   kiosk.Intend(IntentType::kStartOver);
+  EXPECT_THAT(kiosk.state_.exclude_allergens, ElementsAre("dairy"));
+  EXPECT_THAT(kiosk.state_.dietary_filters, ElementsAre("vegetarian"));
+  kiosk.Intend(IntentType::kCancelOrder);
   EXPECT_THAT(kiosk.state_.exclude_allergens, IsEmpty());
+  EXPECT_THAT(kiosk.state_.dietary_filters, IsEmpty());
+}
+
+TEST(Voice, ASnapshotTellsTheAllergiesAndDietsOfTheSession) {
+  Kiosk kiosk;
+  messages::Intent intent;
+  intent.intent_type = IntentType::kGreet;
+  intent.entities.exclude_allergens = {"peanuts"};
+  intent.entities.dietary_filters = {"vegan"};
+  kiosk.Send(intent, Source::kVoice);
+  EXPECT_THAT(SnapshotOf(kiosk.state_).exclude_allergens, ElementsAre("peanuts"));
+  EXPECT_THAT(SnapshotOf(kiosk.state_).dietary_filters, ElementsAre("vegan"));
+  kiosk.Settle();
+  kiosk.Intend(IntentType::kCancelOrder);
+  EXPECT_THAT(SnapshotOf(kiosk.state_).exclude_allergens, IsEmpty());
+  EXPECT_THAT(SnapshotOf(kiosk.state_).dietary_filters, IsEmpty());
 }
 
 TEST(Voice, TypedTextIsASearchUnlessAVoiceAgentReadsIt) {
