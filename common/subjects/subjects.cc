@@ -36,10 +36,18 @@ const Family* FamilyOf(absl::string_view subject) {
 
 }  // namespace
 
-bool IsValidKioskId(absl::string_view id) {
-  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
+bool IsName(absl::string_view name, size_t max_size) {
+  return !name.empty() && name.size() <= max_size && std::all_of(name.begin(), name.end(), [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_';
   });
+}
+
+bool IsValidKioskId(absl::string_view id) {
+  return IsName(id, 64);
+}
+
+bool IsValidRoom(absl::string_view room) {
+  return IsName(room, 100);
 }
 
 bool BelongsToOneKiosk(absl::string_view subject) {

@@ -90,8 +90,15 @@ inline constexpr char kMsgIdHeader[] = "Nats-Msg-Id";
 // The kiosk whose subjects are the specification's own, without a suffix.
 inline constexpr char kDefaultKioskId[] = "kiosk-001";
 
-// 1 to 64 letters, digits, '-' and '_': a kiosk's id is a token of subjects and keys.
+// 1 to `max_size` ASCII letters, digits, '-' and '_': what can be a token of subjects, and of keys,
+// everywhere.
+bool IsName(absl::string_view name, size_t max_size);
+
+// A kiosk's id: a name of at most 64.
 bool IsValidKioskId(absl::string_view id);
+
+// A room: a name of at most 100.
+bool IsValidRoom(absl::string_view room);
 
 // A subject that belongs to one kiosk, taken apart: "kiosk.ui.update.kiosk-007" is {"kiosk.ui.update",
 // "kiosk-007"}. A subject without a suffix, or of a family that has none, has an empty `kiosk_id`.

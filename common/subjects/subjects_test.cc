@@ -33,6 +33,17 @@ TEST(SubjectsTest, KioskIds) {
   EXPECT_FALSE(IsValidKioskId(std::string(65, 'a')));
 }
 
+TEST(SubjectsTest, NamesAndRooms) {
+  EXPECT_TRUE(IsName("a_B-9", 5));
+  EXPECT_FALSE(IsName("a_B-9x", 5));
+  for (const char* bad : {"", "a b", "a.b", "a*", ">", "caf\xc3\xa9", "a/b", "a\n"}) {
+    EXPECT_FALSE(IsName(bad, 100)) << bad;
+    EXPECT_FALSE(IsValidRoom(bad)) << bad;
+  }
+  EXPECT_TRUE(IsValidRoom(std::string(100, 'a')));
+  EXPECT_FALSE(IsValidRoom(std::string(101, 'a')));
+}
+
 TEST(SubjectsTest, Matching) {
   EXPECT_TRUE(Matches("kiosk.agent.>", "kiosk.agent.menu.search"));
   EXPECT_FALSE(Matches("kiosk.agent.>", "kiosk.agent"));

@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -21,6 +20,7 @@
 #include "common/log/log.h"
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
+#include "common/subjects/subjects.h"
 #include "services/hardware/digest.h"
 #include "services/hardware/file_util.h"
 
@@ -118,11 +118,7 @@ struct Spool::Record {
 };
 
 std::string Spool::KeyOf(absl::string_view order_id) {
-  const bool plain = !order_id.empty() && order_id.size() <= 64 &&
-                     std::all_of(order_id.begin(), order_id.end(), [](unsigned char c) {
-                       return absl::ascii_isalnum(c) || c == '-' || c == '_';
-                     });
-  if (plain) return std::string(order_id);
+  if (subjects::IsName(order_id, 64)) return std::string(order_id);
   return absl::StrCat("=", Sha256Hex(order_id));
 }
 

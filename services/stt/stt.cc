@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/audio/audio.h"
@@ -43,12 +42,6 @@ constexpr char kRealTimeFactorHelp[] = "Time of decoding the last utterance, div
 constexpr char kDecodingHelp[] = "Time of decoding, in seconds.";
 constexpr char kAudioHelp[] = "Length of what was decoded, in seconds.";
 constexpr char kActiveHelp[] = "Utterances under way.";
-
-bool IsToken(absl::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_';
-  });
-}
 
 // A frame within FrameOrder: its rate, then its samples, one channel.
 std::string Pack(int rate, absl::Span<const int16_t> samples) {
@@ -222,7 +215,7 @@ void Stt::OnRequest(const bus::Message& message) {
 
 absl::StatusOr<messages::SttAccepted> Stt::Claim(const messages::SttRequest& request,
                                                  const std::string& kiosk_id) {
-  if (!IsToken(request.request_id)) {
+  if (!subjects::IsName(request.request_id, 100)) {
     return MakeError(ErrorCode::kInvalidRequest, "request_id: must be letters, digits, '-' and '_'");
   }
   if (!engine_.Understands(request.language)) {

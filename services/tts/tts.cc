@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/log/log.h"
+#include "common/subjects/subjects.h"
 #include "services/tts/frames.h"
 #include "services/tts/speakable.h"
 
@@ -24,16 +25,8 @@ constexpr char kCacheHelp[] = "Sentences looked for in the cache.";
 constexpr char kCacheBytesHelp[] = "What the cache holds.";
 constexpr char kActiveHelp[] = "Requests in work.";
 
-constexpr size_t kMaxRoom = 100;
 // A speech that is ahead of its playing wakes up again when that much is due.
 constexpr absl::Duration kStep = absl::Milliseconds(100);
-
-bool IsRoom(absl::string_view room) {
-  if (room.empty() || room.size() > kMaxRoom) return false;
-  return std::all_of(room.begin(), room.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
-  });
-}
 
 bool IsPrintable(absl::string_view text) {
   return std::none_of(text.begin(), text.end(),
@@ -118,7 +111,7 @@ absl::Status Tts::Say(const messages::TtsRequest& request) {
   absl::StatusOr<audio::Format> format =
       ChooseFormat(request.constraints.format, request.constraints.sample_rate);
   absl::Status invalid = format.status();
-  if (invalid.ok() && !IsRoom(request.target_room)) {
+  if (invalid.ok() && !subjects::IsValidRoom(request.target_room)) {
     invalid = absl::InvalidArgumentError("target_room: must be 1 to 100 letters, digits, '-' and '_'");
   }
   if (invalid.ok() && !IsPrintable(request.request_id)) {
