@@ -1,5 +1,6 @@
 // The HTTP port of an agent: /metrics, /healthz, and what the agent adds. Bound to loopback unless told
-// otherwise. Thread-safe; handlers run on the server's threads.
+// otherwise. A client that is slow to send or to take occupies none of the threads for long: see
+// RequestLimits. Thread-safe; handlers run on the server's threads.
 #ifndef ARC_COMMON_HTTP_HTTP_SERVER_H_
 #define ARC_COMMON_HTTP_HTTP_SERVER_H_
 
@@ -10,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/http/request_reader.h"
 
 namespace arc {
 
@@ -34,6 +36,7 @@ using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
 class HttpServer {
  public:
   HttpServer();
+  explicit HttpServer(const RequestLimits& limits);
   ~HttpServer();  // stops
 
   // `pattern` is a regular expression for the whole path. Before Start().

@@ -1,7 +1,17 @@
 #include "common/http/http_server.h"
 
-#include <string>
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/status/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -87,6 +97,162 @@ TEST(HttpServerTest, StopsAtOnceAndFreesItsPort) {
   EXPECT_FALSE(httplib::Client("127.0.0.1", port).Get("/"));
   HttpServer again;
   EXPECT_THAT(again.Start("127.0.0.1", port), IsOkAndHolds(port));
+}
+
+// A client that does as it likes.
+class RawClient {
+ public:
+  explicit RawClient(int port, const std::string& text = "") : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    Send(text);
+  }
+  ~RawClient() { close(socket_); }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  bool Send(const std::string& text) {
+    return send(socket_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+  }
+  // Everything until the server closes the connection; at most `limit`.
+  std::string ReadAll(absl::Duration limit, bool* closed = nullptr) {
+    const absl::Time deadline = absl::Now() + limit;
+    std::string all;
+    while (absl::Now() < deadline) {
+      pollfd polled = {socket_, POLLIN, 0};
+      if (poll(&polled, 1, 20) <= 0) continue;
+      std::array<char, 4096> buffer;
+      const ssize_t got = recv(socket_, buffer.data(), buffer.size(), 0);
+      if (got <= 0) {
+        if (closed != nullptr) *closed = true;
+        return all;
+      }
+      all.append(buffer.data(), static_cast<size_t>(got));
+    }
+    return all;
+  }
+
+ private:
+  const int socket_;
+};
+
+class SlowClientsTest : public testing::Test {
+ protected:
+  void Start(const RequestLimits& limits = RequestLimits()) {
+    server_ = std::make_unique<HttpServer>(limits);
+    server_->Handle("GET", "/healthz", [](const HttpRequest&) { return HttpResponse{}; });
+    server_->Handle("GET", "/large", [](const HttpRequest&) {
+      return HttpResponse{200, "text/plain", std::string(size_t{16} * 1024 * 1024, 'x'), {}};
+    });
+    server_->Handle("POST", "/echo", [](const HttpRequest& request) {
+      return HttpResponse{200, "text/plain", request.body, {}};
+    });
+    const absl::StatusOr<int> port = server_->Start("127.0.0.1", 0);
+    ASSERT_THAT(port, IsOk());
+    port_ = *port;
+  }
+  absl::Duration AskHealth() {
+    const absl::Time begin = absl::Now();
+    httplib::Client client("127.0.0.1", port_);
+    const auto answer = client.Get("/healthz");
+    EXPECT_TRUE(answer && answer->status == 200);
+    return absl::Now() - begin;
+  }
+
+  std::unique_ptr<HttpServer> server_;
+  int port_ = 0;
+};
+
+TEST_F(SlowClientsTest, HalfOpenConnectionsDoNotKeepAProbeWaiting) {
+  Start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 400; ++i) {
+    const char* const part = i % 3 == 0   ? ""
+                             : i % 3 == 1 ? "GET /healthz HTTP/1.1\r\nHost"
+                                          : "POST /echo HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc";
+    clients.push_back(std::make_unique<RawClient>(port_, part));
+    if (i % 20 == 0) {
+      EXPECT_LT(AskHealth(), absl::Seconds(1)) << i;
+    }
+  }
+  for (int i = 0; i < 10; ++i) EXPECT_LT(AskHealth(), absl::Seconds(1));
+}
+
+TEST_F(SlowClientsTest, WhoSendsTooSlowlyIsCutOff) {
+  RequestLimits limits;
+  limits.whole = absl::Milliseconds(400);
+  Start(limits);
+  RawClient client(port_, "GET /healthz HTTP/1.1\r\n");
+  const absl::Time begin = absl::Now();
+  // A byte now and then does not help.
+  bool closed = false;
+  while (!closed && absl::Now() < begin + absl::Seconds(20)) {
+    (void)client.Send("a");
+    (void)client.ReadAll(absl::Milliseconds(50), &closed);
+  }
+  EXPECT_TRUE(closed);
+  EXPECT_GE(absl::Now() - begin, limits.whole);
+}
+
+TEST_F(SlowClientsTest, ManyConnectionsShortenThePatience) {
+  RequestLimits limits;
+  limits.whole = absl::Minutes(10);
+  limits.many = 10;
+  Start(limits);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  clients.reserve(11);
+  for (int i = 0; i < 10; ++i) clients.push_back(std::make_unique<RawClient>(port_, "GET /"));
+  bool closed = false;
+  (void)clients[0]->ReadAll(absl::Seconds(1), &closed);
+  EXPECT_FALSE(closed);
+  clients.push_back(std::make_unique<RawClient>(port_, "GET /"));
+  (void)clients[0]->ReadAll(absl::Seconds(20), &closed);
+  EXPECT_TRUE(closed);
+}
+
+TEST_F(SlowClientsTest, WhoDoesNotTakeAnswersDoesNotKeepAProbeWaiting) {
+  Start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  clients.reserve(24);
+  for (int i = 0; i < 24; ++i) {
+    clients.push_back(std::make_unique<RawClient>(port_, "GET /large HTTP/1.1\r\n\r\n"));
+  }
+  for (int i = 0; i < 3; ++i) EXPECT_LT(AskHealth(), absl::Seconds(3));
+}
+
+TEST_F(SlowClientsTest, ARequestInPiecesIsOne) {
+  Start();
+  RawClient plain(port_);
+  const std::string request = "POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello";
+  for (const char c : request) EXPECT_TRUE(plain.Send(std::string(1, c)));
+  EXPECT_THAT(plain.ReadAll(absl::Seconds(20)), HasSubstr("\r\n\r\nhello"));
+  RawClient chunked(port_, "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n");
+  EXPECT_TRUE(chunked.Send("2\r\nlo\r\n"));
+  EXPECT_TRUE(chunked.Send("0\r\n\r\n"));
+  EXPECT_THAT(chunked.ReadAll(absl::Seconds(20)), HasSubstr("\r\n\r\nhello"));
+  RawClient polite(port_, "POST /echo HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_THAT(polite.ReadAll(absl::Milliseconds(500)), HasSubstr("100 Continue"));
+  EXPECT_TRUE(polite.Send("hello"));
+  EXPECT_THAT(polite.ReadAll(absl::Seconds(20)), HasSubstr("\r\n\r\nhello"));
+}
+
+TEST_F(SlowClientsTest, HostileRequestsAreRefused) {
+  Start();
+  RawClient long_head(port_, "GET /healthz HTTP/1.1\r\nA: " + std::string(20000, 'a'));
+  EXPECT_THAT(long_head.ReadAll(absl::Seconds(20)), HasSubstr("HTTP/1.1 431"));
+  RawClient huge(port_, "POST /echo HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n");
+  EXPECT_THAT(huge.ReadAll(absl::Seconds(20)), HasSubstr("HTTP/1.1 413"));
+  for (const char* bad : {"\r\n\r\n", "nonsense\r\n\r\n", "POST /echo HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+                          "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n"}) {
+    RawClient client(port_, bad);
+    bool closed = false;
+    (void)client.ReadAll(absl::Seconds(20), &closed);
+    EXPECT_TRUE(closed) << bad;
+  }
+  EXPECT_LT(AskHealth(), absl::Seconds(1));
 }
 
 }  // namespace
