@@ -32,6 +32,25 @@ namespace {
 
 constexpr char kFallback[] = "I'm having trouble with that right now. Could you say it again?";
 
+// What was said about health and faith comes back in the dialogue, and from the orchestrator's session too,
+// so that it holds when a dialogue is lost. Names that no menu knows would fail every search.
+template <class Source>
+void KeepConstraints(const Source& source, Dialogue& dialogue) {
+  const auto merge = [](const std::vector<std::string>& more, auto known, std::vector<std::string>& names) {
+    std::vector<std::string> kept;
+    for (const std::vector<std::string>* from : {&std::as_const(names), &more}) {
+      for (const std::string& name : *from) {
+        if (known(name).has_value() && !absl::c_linear_search(kept, name)) kept.push_back(name);
+      }
+    }
+    names = std::move(kept);
+  };
+  merge(source.exclude_allergens, menu::AllergenBits, dialogue.exclude_allergens);
+  merge(source.dietary_filters, menu::DietaryBit, dialogue.dietary_filters);
+  if (dialogue.exclude_allergens.size() > 40) dialogue.exclude_allergens.resize(40);
+  if (dialogue.dietary_filters.size() > 20) dialogue.dietary_filters.resize(20);
+}
+
 // Nodes.
 
 void Listen(Turn& turn) {
@@ -40,6 +59,7 @@ void Listen(Turn& turn) {
     absl::StatusOr<Dialogue> dialogue = json::Decode<Dialogue>(turn.request->context.dialogue->text);
     if (dialogue.ok()) turn.dialogue = *std::move(dialogue);
   }
+  KeepConstraints(turn.request->context, turn.dialogue);
   if (turn.words.empty()) {
     turn.understood.acts.emplace_back();
     turn.understood.confidence = 0.1;
@@ -66,6 +86,7 @@ void Look(Turn& turn, MenuCache& menu) {
     turn.snapshot = *std::move(snapshot);
     turn.lines = turn.snapshot->cart.lines;
     turn.cart = Cart(turn.lines, turn.lexicon->exponent());
+    KeepConstraints(*turn.snapshot, turn.dialogue);
     // What was said to somebody else at this kiosk is over.
     if (turn.snapshot->state == "attract") {
       turn.dialogue.last.clear();
@@ -74,8 +95,13 @@ void Look(Turn& turn, MenuCache& menu) {
   }
 }
 
+Words SaidBefore(const Turn& turn) {
+  const auto& turns = turn.request->context.previous_turns;
+  return turns.empty() ? Words{} : Normalise(turns.back().user);
+}
+
 void UnderstandNode(Turn& turn) {
-  turn.understood = Understand(turn.words, *turn.lexicon, turn.dialogue, turn.lines);
+  turn.understood = Understand(turn.words, *turn.lexicon, turn.dialogue, turn.lines, SaidBefore(turn));
   turn.confidence = turn.understood.confidence;
 }
 
@@ -214,7 +240,8 @@ void Inspect(Turn& turn, MenuCache& menu) {
 void AskModel(Turn& turn, Model& model, MenuCache& menu) {
   // Health is read by rules, whatever the model makes of it.
   Words words = turn.words;
-  Constraints constraints = TakeConstraints(words);
+  Constraints constraints =
+      TakeConstraints(words, ConstraintContextOf(*turn.lexicon, turn.dialogue, SaidBefore(turn)));
   Dialogue dialogue = turn.dialogue;
   for (const std::string& name : constraints.exclude_allergens) {
     if (!absl::c_linear_search(dialogue.exclude_allergens, name)) dialogue.exclude_allergens.push_back(name);
@@ -267,32 +294,14 @@ void Adopt(Turn& turn) {
     if (intent.intent_type == IntentType::kAddToCart) {
       std::vector<IntentItem> kept;
       for (IntentItem& item : intent.entities.items) {
-        const auto fresh = turn.items.find(item.item_id);
-        const Dish* dish = turn.lexicon->Find(item.item_id);
-        const MenuItem* facts = fresh != turn.items.end() && fresh->second.ok() ? &*fresh->second
-                                : dish != nullptr                               ? &dish->item
-                                                                                : nullptr;
-        std::vector<std::string> reasons;
-        if (facts != nullptr) {
-          for (const std::string& name : dialogue.exclude_allergens) {
-            const std::optional<menu::Bits> bits = menu::AllergenBits(name);
-            if (bits.has_value() && (menu::AllergensOf(*facts) & *bits) != 0) {
-              reasons.push_back(absl::StrCat("contains ", name));
-            }
-          }
-          for (const std::string& name : dialogue.dietary_filters) {
-            const std::optional<menu::Bits> bits = menu::DietaryBit(name);
-            if (bits.has_value() && (menu::DietaryOf(*facts) & *bits) != *bits) {
-              reasons.push_back(absl::StrCat("isn't listed as ", SayNames({name})));
-            }
-          }
-        }
+        const MenuItem* facts = FactsOf(turn, item.item_id);
+        const std::string conflict = facts == nullptr ? "" : ConflictOf(turn, *facts);
         const bool agreed = turn.dialogue.pending.kind == PendingKind::kWarning &&
                             absl::c_any_of(turn.dialogue.pending.held, [&](const IntentItem& other) {
                               return other.item_id == item.item_id;
                             });
-        if (!reasons.empty() && !agreed) {
-          warnings.push_back(absl::StrCat("The ", item.name, " ", SayList(reasons)));
+        if (!conflict.empty() && !agreed) {
+          warnings.push_back(absl::StrCat("The ", item.name, " ", conflict));
           held.push_back(std::move(item));
         } else {
           last.push_back(item);

@@ -162,6 +162,77 @@ TEST_F(BrainTest, ADietWarnsTooAndWhatIsInTheCartIsNamed) {
   EXPECT_THAT(Cart(), ElementsAre("one Volcano Burger", "one Plant Power Burger"));
 }
 
+TEST_F(BrainTest, AnAllergyToNobodyKnowsWhatIsAskedAbout) {
+  const messages::BrainResponse asked = Say("i'm allergic, and i'd like a chocolate brownie");
+  EXPECT_THAT(asked.agent_response, HasSubstr("What are you allergic to?"));
+  const messages::BrainResponse answered = Say("to nuts");
+  EXPECT_THAT(kiosk_.dialogue().exclude_allergens, ElementsAre("nuts", "peanuts"));
+  EXPECT_THAT(answered.agent_response, HasSubstr("The Chocolate Brownie in your order contains nuts"));
+  // A question that waited comes after it.
+  kiosk_.Reset();
+  EXPECT_THAT(Say("i'm allergic, a water please").agent_response, HasSubstr("What are you allergic to?"));
+  EXPECT_THAT(Say("milk").agent_response, HasSubstr("Which water"));
+  EXPECT_THAT(kiosk_.dialogue().exclude_allergens, ElementsAre("dairy"));
+}
+
+TEST_F(BrainTest, AnAllergyMeansWhatWasSpokenOf) {
+  EXPECT_THAT(Say("is there milk in the mocha").agent_response, HasSubstr("Yes"));
+  Say("i'm allergic to that");
+  EXPECT_THAT(kiosk_.dialogue().exclude_allergens, ElementsAre("dairy"));
+  EXPECT_THAT(Say("a mocha please").agent_response, HasSubstr("contains dairy"));
+}
+
+TEST_F(BrainTest, AnAllergyThatIsDeniedStaysWhereItWasNamed) {
+  Say("my son is allergic to nuts");
+  EXPECT_THAT(Say("i'm not allergic to nuts").agent_response, HasSubstr("leave out nuts or peanuts"));
+  EXPECT_THAT(kiosk_.dialogue().exclude_allergens, ElementsAre("nuts", "peanuts"));
+  EXPECT_THAT(Say("a chocolate brownie").agent_response, HasSubstr("contains nuts"));
+}
+
+TEST_F(BrainTest, AnAllergyHoldsWhenTheDialogueIsLost) {
+  Say("i'm allergic to dairy");
+  // The voice agent began anew: the session's allergies come in the context or from the orchestrator.
+  messages::BrainRequest request = kiosk_.Request("a volcano burger please");
+  request.context.dialogue.reset();
+  request.context.previous_turns.clear();
+  kiosk_.tools().snapshot = kiosk_.Snapshot();
+  Outcome outcome = kiosk_.brain().Handle(request, kiosk_.tools());
+  ASSERT_TRUE(outcome.response.has_value());
+  EXPECT_THAT(outcome.response->agent_response, HasSubstr("contains dairy"));
+  kiosk_.tools().snapshot.reset();
+  request.context.exclude_allergens = {"dairy", "unobtainium"};
+  request.context.dietary_filters = {"halal", "breatharian"};
+  outcome = kiosk_.brain().Handle(request, kiosk_.tools());
+  ASSERT_TRUE(outcome.response.has_value());
+  EXPECT_THAT(outcome.response->agent_response, HasSubstr("contains dairy"));
+  ASSERT_THAT(outcome.response->intents, Not(IsEmpty()));
+  EXPECT_THAT(outcome.response->intents[0].entities.exclude_allergens, ElementsAre("dairy"));
+  EXPECT_THAT(outcome.response->intents[0].entities.dietary_filters, ElementsAre("halal"));
+}
+
+TEST_F(BrainTest, WhatIsPutOnADishIsWarnedAboutToo) {
+  Say("i can't have dairy");
+  Say("classic fries");
+  ASSERT_THAT(Cart(), ElementsAre("one Classic Fries"));
+  EXPECT_THAT(Say("with extra cheese on the fries").agent_response, HasSubstr("contains dairy"));
+  EXPECT_THAT(Cart(), ElementsAre("one Classic Fries"));
+  Say("yes please");
+  EXPECT_THAT(Cart(), ElementsAre("one Classic Fries with extra cheese"));
+  EXPECT_THAT(Say("change the fries to a mocha").agent_response, HasSubstr("contains dairy"));
+  Say("yes");
+  EXPECT_THAT(Cart(), ElementsAre("one Mocha"));
+}
+
+TEST_F(BrainTest, ADishThatCannotBeCheckedIsNotTakenForSafe) {
+  Say("i'm allergic to dairy");
+  kiosk_.clock().Advance(absl::Minutes(1));
+  kiosk_.tools().fault = [](absl::string_view tool) {
+    return tool == "menu.details" ? absl::UnavailableError("gone") : absl::OkStatus();
+  };
+  EXPECT_THAT(Say("a volcano burger").agent_response, HasSubstr("can't be checked"));
+  EXPECT_THAT(Cart(), IsEmpty());
+}
+
 TEST_F(BrainTest, ChoicesOfferedToAnAllergicCustomerAreSafe) {
   Say("i'm vegan");
   EXPECT_EQ(Say("a burger please").agent_response,

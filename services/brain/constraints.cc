@@ -2,86 +2,106 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "services/menu/catalogue.h"
+#include "services/menu/text_analysis.h"
 
 namespace arc::brain {
+namespace {
+
+using NameMap = absl::flat_hash_map<absl::string_view, std::vector<std::string>>;
+
 // What else people call an allergen; the menu's own names and usual ones are menu::AllergenBits().
-std::vector<std::string> AllergensNamed(const std::string& phrase) {
-  static const auto* const more_names = new std::vector<std::pair<std::string, std::vector<std::string>>>{
-      {"dairy products", {"dairy"}},
-      {"milk products", {"dairy"}},
-      {"cheese", {"dairy"}},
-      {"butter", {"dairy"}},
-      {"cream", {"dairy"}},
-      {"cows milk", {"dairy"}},
-      {"cow milk", {"dairy"}},
-      {"yoghurt", {"dairy"}},
-      {"seafood", {"fish", "crustaceans", "molluscs"}},
-      {"bread", {"gluten"}},
-      {"barley", {"gluten"}},
-      {"rye", {"gluten"}},
-      {"flour", {"gluten"}},
-      {"almonds", {"nuts"}},
-      {"almond", {"nuts"}},
-      {"hazelnuts", {"nuts"}},
-      {"hazelnut", {"nuts"}},
-      {"walnuts", {"nuts"}},
-      {"walnut", {"nuts"}},
-      {"cashews", {"nuts"}},
-      {"pistachios", {"nuts"}},
-      {"pecans", {"nuts"}},
-      {"crab", {"crustaceans"}},
-      {"lobster", {"crustaceans"}},
-      {"prawn", {"crustaceans"}},
-      {"shrimps", {"crustaceans"}},
-      {"mussels", {"molluscs"}},
-      {"oysters", {"molluscs"}},
-      {"squid", {"molluscs"}},
-      {"clams", {"molluscs"}},
-      {"tofu", {"soy"}},
-      {"soy sauce", {"soy"}},
-      {"anchovies", {"fish"}},
-      {"salmon", {"fish"}},
-      {"tuna", {"fish"}},
-      {"cod", {"fish"}},
-      {"tahini", {"sesame"}},
-      {"lupins", {"lupin"}},
-      {"celiac", {"gluten"}},
-      {"celiac disease", {"gluten"}},
-      {"egg whites", {"egg"}},
-      {"ground nuts", {"peanuts"}},
-      {"groundnuts", {"peanuts"}},
-      {"peanut butter", {"peanuts"}},
-      {"mayonnaise", {"egg"}},
-      {"mayo", {"egg"}},
-  };
-  for (const auto& [name, allergens] : *more_names) {
-    if (name == phrase) return allergens;
+const NameMap& OtherAllergens() {
+  static const auto* const table = [] {
+    const std::vector<std::pair<std::vector<std::string>, absl::string_view>> kinds = {
+        {{"dairy"},
+         "dairy product|milk product|milk protein|cheese|butter|cream|cows milk|cow milk|goats milk|yoghurt|"
+         "yogurt|whey|casein|lactose|cheddar|mozzarella|parmesan|feta|halloumi|ice cream|dairy produce"},
+        {{"fish", "crustaceans", "molluscs"}, "seafood|sea food"},
+        {{"gluten"},
+         "bread|barley|rye|flour|spelt|glutin|gluten product|wheat flour|semolina|"
+         "wheat product"},
+        {{"nuts"},
+         "almond|hazelnut|walnut|cashew|pistachio|pecan|macadamia|brazil nut|pine nut|cashew nut|"
+         "macadamia nut|pecan nut|chestnut|marzipan|praline"},
+        {{"crustaceans"}, "crab|lobster|prawn|shrimp|crayfish|scampi|langoustine|crustacean"},
+        {{"molluscs"}, "mussel|oyster|squid|clam|calamari|octopus|scallop|snail|mollusk"},
+        {{"soy"}, "tofu|soy sauce|soya sauce|soy bean|soya bean|edamame|miso|soy milk|soya milk"},
+        {{"fish"}, "anchovy|anchovie|salmon|tuna|cod|haddock"},
+        {{"sesame"}, "tahini|sesame seed|sesame oil|sesami"},
+        {{"lupin"}, "lupine|lupin flour"},
+        {{"egg"}, "egg white|egg yolk|mayonnaise|mayo|egg product"},
+        {{"mustard"}, "mustard seed"},
+        {{"celery"}, "celeriac|celery salt"},
+        {{"sulphites"}, "sulphite|sulfite|sulphur|sulfur"},
+        {{"peanuts"}, "ground nut|groundnut|peanut butter|peanut oil|monkey nut"}};
+    auto* const names = new NameMap;
+    static auto* const kept = new std::vector<std::string>;
+    kept->reserve(200);
+    for (const auto& [allergens, phrases] : kinds) {
+      for (const absl::string_view phrase : absl::StrSplit(phrases, '|')) {
+        kept->emplace_back(phrase);
+        (*names)[kept->back()] = allergens;
+      }
+    }
+    return names;
+  }();
+  return *table;
+}
+
+// The spellings of one name: as said, and without the ending of a plural.
+std::vector<std::string> Singulars(const std::string& phrase) {
+  std::vector<std::string> forms = {phrase};
+  if (phrase.size() > 3 && absl::EndsWith(phrase, "s")) forms.push_back(phrase.substr(0, phrase.size() - 1));
+  if (phrase.size() > 4 && absl::EndsWith(phrase, "es")) forms.push_back(phrase.substr(0, phrase.size() - 2));
+  if (phrase.size() > 4 && absl::EndsWith(phrase, "ies")) {
+    forms.push_back(absl::StrCat(phrase.substr(0, phrase.size() - 3), "y"));
   }
-  const std::optional<menu::Bits> bits = menu::AllergenBits(phrase);
-  if (!bits.has_value()) return {};
-  std::vector<std::string> names = menu::AllergenNamesOf(*bits);
-  // Whoever is allergic to "nuts" rarely means tree nuts alone, and a wrong guess is dangerous.
-  if (phrase == "nuts" || phrase == "nut" || phrase == "all nuts") names.push_back("peanuts");
-  return names;
+  return forms;
+}
+
+}  // namespace
+
+std::vector<std::string> AllergensNamed(const std::string& phrase) {
+  for (const std::string& form : Singulars(phrase)) {
+    const auto found = OtherAllergens().find(form);
+    if (found != OtherAllergens().end()) return found->second;
+    const std::optional<menu::Bits> bits = menu::AllergenBits(form);
+    if (!bits.has_value()) continue;
+    std::vector<std::string> names = menu::AllergenNamesOf(*bits);
+    // Whoever is allergic to "nuts" rarely means tree nuts alone, and a wrong guess is dangerous.
+    if (form == "nuts" || form == "nut") names.push_back("peanuts");
+    return names;
+  }
+  return {};
 }
 
 std::string DietNamed(const std::string& phrase) {
-  static const auto* const more_names = new std::vector<std::pair<std::string, std::string>>{
-      {"vegans", "vegan"},          {"vegetarians", "vegetarian"},
-      {"veggies", "vegetarian"},    {"pescatarians", "pescatarian"},
-      {"muslim", "halal"},          {"muslims", "halal"},
-      {"wheat free", "gluten_free"}};
-  for (const auto& [name, diet] : *more_names) {
-    if (name == phrase) return diet;
-  }
+  static const auto* const more_names =
+      new absl::flat_hash_map<std::string, std::string>{{"vegans", "vegan"},
+                                                        {"vegetarians", "vegetarian"},
+                                                        {"veggies", "vegetarian"},
+                                                        {"pescatarians", "pescatarian"},
+                                                        {"muslim", "halal"},
+                                                        {"muslims", "halal"},
+                                                        {"wheat free", "gluten_free"},
+                                                        {"jewish", "kosher"},
+                                                        {"celiac friendly", "gluten_free"}};
+  const auto known = more_names->find(phrase);
+  if (known != more_names->end()) return known->second;
   const std::optional<menu::Bits> bits = menu::DietaryBit(phrase);
   if (!bits.has_value()) return "";
   const std::vector<std::string> names = menu::DietaryNamesOf(*bits);
@@ -101,181 +121,661 @@ void AddUnique(std::vector<std::string>& to, const std::string& value) {
   if (!absl::c_linear_search(to, value)) to.push_back(value);
 }
 
+// Frames: how a sentence speaks of foods (#0, #1, ...) and diets (@0, ...), which stand in the text in place
+// of their names. Built of these parts:
+
+constexpr char kFoodMark[] = "#([0-9]+)";
+constexpr char kDietMark[] = "@([0-9]+)";
+
+// "just so you know", "because"
+constexpr char kLead[] =
+    "(?:\\b(?:(?:because|so|and|but|well|that|also|since|as|actually|sorry|unfortunately|sadly|basically|"
+    "careful|be careful|warning|remember|note|please note|just a heads up|a heads up|heads up|"
+    "just so you know|so you know|you should know|i should say|i forgot|by the way|turns out|just) )*)?";
+
+// Who it is about; "it" and "you" are nobody.
 constexpr char kPerson[] =
-    "(?:(?:because |so |and |but |well |that )*(?:i|we|he|she|they|(?:my|our)(?: little| older| younger)? "
-    "[a-z]+|one of us)"
-    "(?: am| are| is| have| has| got| have got| has got| do| does| really| strictly| also| both| just| only| "
-    "all| a| an| severe| bad| very| severely)* )?";
+    "(?:\\b(?:i|we|he|she|they|one of (?:us|them|my [a-z]+|our [a-z]+|the [a-z]+)|everyone|everybody|"
+    "(?:someone|somebody|people|anyone)|(?:my|our|his|her)"
+    "(?: (?:little|older|younger|oldest|youngest|elder|eldest|best|other|own|wee|poor))? [a-z]+|"
+    "the (?:kids?|kid|wife|husband|missus|little one|baby|children|boy|girl|boys|girls|lad|lady))"
+    "(?: (?:here|over here|over there|with (?:us|me)|of us|at (?:the|our|my) table|in (?:my|our) "
+    "(?:party|family|group)|who|and i))* )";
 
-// Takes what customers say about their health and faith out of `words`.
-void ReadConstraints(Words& words, Constraints& out) {
-  static const auto* const before = new RE2(
-      absl::StrCat("(", kPerson,
-                   "(?:(?:allergic|allergy|allergies|allergen|intolerant|intolerance|sensitive|sensitivity) "
-                   "(?:to|against)|"
-                   "(?:can not|must not|should not|may not|cannot) "
-                   "(?:eat|have|drink|tolerate|do|digest|take|handle)|not (?:eat|drink|tolerate|do well with)"
-                   "|avoid(?:ing)?|stay away from|steer clear of)(?: any| anything with| food with| all| "
-                   "the| things with)* )"));
-  static const auto* const after = new RE2(absl::StrCat(
-      "(", kPerson, ")((?:[a-z]+ )?[a-z]+) (?:allergy|allergies|allergic|intolerant|intolerance)\\b"));
-  static const auto* const no_for_me =
-      new RE2("\\bno (?:any )?((?:[a-z]+ )?[a-z]+) for (?:me|us|him|her|them|my [a-z]+)\\b");
-  static const auto* const celiac =
-      new RE2(absl::StrCat(kPerson, "\\b(?:with )?celiac(?: disease)?(?: sufferers?)?\\b"));
-  static const auto* const i_am = new RE2(absl::StrCat(
-      "(?:(?:because |so |and |but |well |that )*(?:i|we|he|she|they|(?:my|our) [a-z]+|one of us|everyone)"
-      "(?: (?:am|are|is|have to be|has to be|try to "
-      "be|eat|eats|keep|follow|only|strictly|a|an|all|both|also|really))+ )"
-      "((?:[a-z]+ )?[a-z]+)( diet| food| only| people| eaters?)?\\b"));
-  static const auto* const need = new RE2(
-      "\\b(?:i|we) (?:need|require|must have|want)(?: everything| it| my food| all| our food)*(?: to be)? "
-      "((?:[a-z]+ )?[a-z]+)( food| diet| only)?$");
-  static const auto* const alone = new RE2(
-      "^(?:(?:only|everything|all|strictly|it (?:has|must|needs) to be|make it all|make everything) "
-      ")?((?:[a-z]+ )?[a-z]+)"
-      "(?: (?:only|for (?:me|us)|food|thanks|diet|everything))*$");
+// "has got a severe"
+constexpr char kState[] =
+    "(?:(?:am|are|is|was|have|has|had|got|do|does|really|strictly|also|both|just|only|all|a|an|severe|bad|"
+    "very|severely|quite|pretty|highly|super|deadly|seriously|terribly|badly|extremely|slight|slightly|"
+    "mild|mildly|bit|little|serious|terrible|strong|strongly|nasty|actually|with|who|that|been|suffer|"
+    "suffers|from|diagnosed|be|might|may|could|possibly|think|unfortunately|known|life|threatening|of|"
+    "having|living|huge|massive|major|kind|sort|the|always|get|gets|will|would|food|so|this|some|these|"
+    "not (?:only|just)) )*";
 
-  std::string text = Join(words);
-  const auto cut = [&](size_t begin, size_t length) {
-    text = absl::StrCat(text.substr(0, begin), " ", text.substr(begin + length));
-    text = Join(Split(text));
-  };
-  // Reads allergens from `rest`; returns how many words they took, connectives included.
-  const auto read_list = [&](const Words& rest, bool unknown_too) {
-    size_t taken = 0;
-    size_t i = 0;
-    while (i < rest.size()) {
-      const std::string& word = rest[i];
-      if (word == "and" || word == "or" || word == "any" || word == "all" || word == "also" || word == "to" ||
-          word == "the" || word == "kinds" || word == "of") {
-        ++i;
-        continue;
+// "any kind of", "anything with"
+constexpr char kAny[] =
+    "(?:(?:any|all|anything|everything|something|food|foods|things|thing|stuff|with|containing|contains|the|"
+    "some|kinds?|types?|sorts?|of|both|like|that|has|have|in it|certain|my|too|much|raw|even) )*";
+
+// "strawberries or", in front of what is known
+constexpr char kOthers[] = "(?:[a-z]+ (?:and|or) )*";
+
+constexpr char kTail[] =
+    "(?: (?:of any kind|at all|in (?:it|them|anything|my food)|too|as well|by the way|thanks|you see|you "
+    "know|either|whatsoever|whatever|ever))*";
+
+constexpr char kWhom[] = "(?:me|us|him|her|them|(?:my|our) [a-z]+(?: [a-z]+)?|the kids?)";
+
+// What a reaction looks like.
+constexpr char kSick[] =
+    "(?:sick|ill|unwell|poorly|bloat|bloats|bloated|itch|itchy|itching|swell|swells|swollen|hives|rash|"
+    "rashes|cramps?|reactions?|react|choke|sneeze|throw|vomit|faint|gassy|gas|headaches?|migraines?|"
+    "stomach ?aches?|tummy ?aches?|puke|wheeze|wheezy|spots|asthma|eczema|die|dies|hospital|epipen|"
+    "anaphylaxis|anaphylactic|trouble|problems?|anaphylactic shock|runs|violently)";
+
+enum class Frame {
+  kAllergy,  // names a food that must be excluded
+  kMild,     // the same, but could be taste: only the allergens' usual names count
+  kIfEaten,  // names it, where the sentence tells of a reaction
+  kDiet,
+};
+
+struct FramePattern {
+  Frame frame;
+  std::string pattern;  // one group: the number of the food or diet
+};
+
+const std::vector<std::pair<Frame, std::unique_ptr<RE2>>>& Frames() {
+  static const auto* const frames = [] {
+    const std::string person = absl::StrCat("(?:", kPerson, ")?");
+    const std::vector<FramePattern> patterns = {
+        // "i have a bad allergy to nuts", "allergic reaction against milk", "i react badly to sesame"
+        {Frame::kAllergy,
+         absl::StrCat(kLead, person, kState,
+                      "(?:allergic|allergy|allergies|intolerant|intolerances?|sensitive|sensitivity|"
+                      "sensitivities|anaphylactic|anaphylaxis|react|reacts|reacting|reactions?)"
+                      "(?: (?:really|very|quite|so|badly|terribly|severely|strongly|violently|reactions?|is|"
+                      "are|include|includes|just))* (?:to|against|for|with|from|of|is|are|include|includes) ",
+                      kAny, kFoodMark, kTail)},
+        // "Allergies: nuts, milk"
+        {Frame::kAllergy, absl::StrCat("^(?:my |our |food |his |her )*(?:allergy|allergies|allergic|"
+                                       "intolerances?|intolerant)(?: is| are| include)? ",
+                                       kFoodMark, kTail)},
+        // "a nut allergy", "lactose intolerant"
+        {Frame::kAllergy, absl::StrCat(kLead, person, kState, kAny, kFoodMark,
+                                       " (?:allergy|allergies|allergic|intolerant|intolerances?|sensitive|"
+                                       "sensitivity|sensitivities|anaphylaxis)\\b",
+                                       kTail)},
+        // "my daughter must not eat eggs", "we don't drink milk"
+        {Frame::kAllergy,
+         absl::StrCat(kLead, "(?:", kPerson, "|^)(?:really |also |just |still |who )*",
+                      "(?:can|could|must|should|may|will|would|do|does|am|are|is) (?:not|never)"
+                      "(?: (?:really|ever|even|actually|allowed|supposed|able|meant|to|be|have any|get))*"
+                      " (?:eat|eats|eating|have|having|drink|drinks|tolerate|tolerates|do|digest|take|handle|"
+                      "touch|stomach|process|consume|go near|be near|do well with|get on with|get along with|"
+                      "deal with)(?: well)? ",
+                      kAny, kOthers, kFoodMark, kTail)},
+        // "i'm off dairy", "we avoid gluten"
+        {Frame::kAllergy, absl::StrCat(kLead, "(?:", kPerson,
+                                       "|^)(?:(?:am|is|are|have|has|need|needs|to|must|should|trying|try|"
+                                       "supposed|told|been|got|want|would|like|prefer|better|really|"
+                                       "always|having) )*"
+                                       "(?:avoids?|avoiding|stay(?:ing)? (?:away from|off|clear of)|"
+                                       "keep(?:ing)? (?:away from|off|clear of)|steer(?:ing)? clear of|"
+                                       "(?:am|is|are) off|lay(?:ing)? off|cut(?:ting)? out|"
+                                       "giv(?:e|en|ing) up|gave up|watch out for|stopped eating|quit) ",
+                                       kAny, kOthers, kFoodMark, kTail)},
+        // "gluten makes me sick"
+        {Frame::kAllergy,
+         absl::StrCat(
+             kLead, kAny, kFoodMark,
+             " (?:products? |stuff |things )?(?:(?:really|always|just|will|would|can|could|might|does|"
+             "do|tends to|totally|usually) )*"
+             "(?:make|makes|making|made|turns?|gets?|gives?|gave|brings?|causes?) ",
+             kWhom,
+             "(?: (?:a|really|very|quite|so|feel|terribly|an|the|come|break|comes|out|in|bad|horrible|"
+             "awful|to|have|be|up|my|get))* ",
+             kSick, "(?: (?:up|out|reaction|shock))*", kTail)},
+        // "dairy doesn't agree with me"
+        {Frame::kAllergy,
+         absl::StrCat(kLead, kFoodMark,
+                      " (?:(?:and|i|just|really|stuff|products?|does|do|will|would|never) )*(?:not )"
+                      "(?:(?:really|always|ever) )*"
+                      "(?:agree|sit well|sit right|go down well|get on|get along|mix|go well) with ",
+                      kWhom, kTail)},
+        {Frame::kAllergy,
+         absl::StrCat(kLead, kFoodMark, " (?:products? )?(?:always )?disagrees? with ", kWhom)},
+        // "nuts could kill me"
+        {Frame::kAllergy,
+         absl::StrCat(
+             kLead, kFoodMark,
+             " (?:(?:will|would|could|can|might|may|literally|actually|really|always|almost|nearly) )*"
+             "(?:kill|kills|killed|upsets?|hurts?|triggers?|sets? off|affects?|messes with|bothers?|"
+             "(?:puts?|sends?) ",
+             kWhom, " (?:in|to) (?:the )?hospital)(?: ", kWhom,
+             "| [a-z]+ (?:stomach|tummy|skin|throat|"
+             "asthma|eczema|allergy|allergies))?",
+             kTail)},
+        // "nuts are a problem for me"
+        {Frame::kAllergy,
+         absl::StrCat(
+             kLead, kFoodMark,
+             " (?:is|are) (?:(?:really|very|so|quite|definitely|a|an|absolutely|strictly|kind|of|bit|"
+             "big|huge|total|absolute|not|no|complete) )*"
+             "(?:bad|dangerous|deadly|poison|poisonous|lethal|toxic|off limits|out|go|good|okay|ok|"
+             "option|allowed|safe|problem|issue|forbidden|banned|harmful|trouble|nono) (?:for|to|with) ",
+             kWhom, kTail)},
+        // "i swell up when i eat prawns"
+        {Frame::kIfEaten,
+         absl::StrCat("\\b(?:if|when|whenever|every time|each time|the moment|as soon as) (?:", kPerson,
+                      ")(?:(?:ever|even|so much as|accidentally|just|do|does) )*"
+                      "(?:eats?|have|has|touch|touches|smell|drinks?|get|gets|consume|am near|go near|try) ",
+                      kAny, kOthers, kFoodMark, kTail)},
+        {Frame::kIfEaten,
+         absl::StrCat("\\b(?:from|after|eating|having) (?:eating |having )?", kAny, kFoodMark, kTail)},
+        // "no nuts for me"
+        {Frame::kMild, absl::StrCat(kLead, "\\bno (?:any |ever )*", kAny, kFoodMark,
+                                    " (?:whatsoever |at all |products? |stuff )*for ", kWhom, "\\b")},
+        {Frame::kAllergy, absl::StrCat(kLead,
+                                       "(?:^|\\b(?:i|we|he|she|they) (?:want|need|can have) )(?:nothing|not "
+                                       "anything|no food|no dishe?s?|none) "
+                                       "(?:with|containing|that has|that have|that contains|made with) ",
+                                       kAny, kFoodMark, kTail)},
+        {Frame::kMild, absl::StrCat(kLead, "\\bno ", kAny, kFoodMark,
+                                    " (?:at all|whatsoever|of any kind|ever|in (?:anything|any of it|my food|"
+                                    "our food|everything|any of them))")},
+        // "i am a strict vegan", "we are a vegetarian family"
+        {Frame::kDiet,
+         absl::StrCat(
+             kLead, kPerson,
+             "(?:(?:am|are|is|have to be|has to be|have|has|try to be|eat|eats|keep|keeps|keeping|"
+             "follow|follows|following|only|strictly|strict|a|an|all|both|also|really|went|gone|turned|"
+             "on|very|practising|practicing|trying|to|be|go|going|pretty|much|mostly|being|committed|"
+             "lifelong|devout|just|actually|now) )+",
+             kDietMark,
+             "(?: (?:diet|food|only|people|eaters?|family|household|couple|person|man|woman|guy|girl|"
+             "kid|too|as well|myself|now|these days|at the moment|lot))*\\b")},
+        {Frame::kDiet, absl::StrCat(kLead,
+                                    "\\b(?:i|we|he|she|they|(?:my|our) [a-z]+) "
+                                    "(?:need|needs|require|requires|must have|want|wants|must be|has to be|"
+                                    "have to be)(?: everything| it| my food| all| our food| only)*"
+                                    "(?: to be)? ",
+                                    kDietMark, "(?: food| diet| only| stuff)*$")},
+        // "gluten free please"
+        {Frame::kDiet,
+         absl::StrCat("^(?:only |everything |all |strictly |it (?:has|must|needs) to be |it must be |"
+                      "make it all |make everything |(?:(?:can|could) you )?make sure (?:that )?"
+                      "(?:it|everything|all of it) is |everything (?:has|must|needs) (?:to )?be |"
+                      "has to be |must be )*",
+                      kDietMark, "(?: (?:only|for ", kWhom, "|food|thanks|diet|everything))*$")},
+    };
+    auto* const compiled = new std::vector<std::pair<Frame, std::unique_ptr<RE2>>>;
+    for (const FramePattern& frame : patterns) {
+      compiled->emplace_back(frame.frame, std::make_unique<RE2>(frame.pattern));
+    }
+    return compiled;
+  }();
+  return *frames;
+}
+
+// What a customer lists: "nuts and eggs or milk".
+struct Food {
+  std::string words;  // as said
+  std::vector<std::string> allergens;
+  std::vector<std::string> diets;
+  bool usual = true;  // the allergens themselves, not a food that has them: "dairy", not "cheese"
+};
+
+bool IsAllergyWord(absl::string_view word) {
+  static const auto* const known_words = new absl::flat_hash_set<absl::string_view>{
+      "allergic",      "allergy", "allergies", "intolerant", "intolerance", "intolerances", "sensitivity",
+      "sensitivities", "celiac",  "react",     "reaction",   "reacts",      "anaphylactic", "anaphylaxis"};
+  return known_words->contains(word);
+}
+
+// Whether a misspelt `word` may be meant as `name`.
+bool Misspelt(absl::string_view word, absl::string_view name) {
+  if (word.size() < 4 || name.size() < 4) return false;
+  const int errors = name.size() >= 7 ? 2 : 1;
+  return menu::EditDistance(word, name, errors) <= errors;
+}
+
+class Reader {
+ public:
+  Reader(Words words, const ConstraintContext& context) : words_(std::move(words)), context_(context) {}
+
+  Constraints Run(Words& left) {
+    const bool speaks = MendAllergyWords();
+    if (speaks || context_.asked) MendFoods();
+    Mark();
+    if (context_.asked) ReadBareAnswer();
+    ReadDenials();
+    for (int round = 0; round < 8 && (ReadFrame() || ReadUnknown()); ++round) {
+    }
+    ReadCeliac();
+    ReadUnnamed();
+    left = Unmark();
+    const bool read = out_.any() || out_.denied || !out_.denied_allergens.empty() || out_.unnamed;
+    if (read) TrimConnectives(left);
+    return std::move(out_);
+  }
+
+ private:
+  size_t DishLength(const Words& words, size_t at) const {
+    return context_.dish_length ? context_.dish_length(words, at) : 0;
+  }
+
+  // "alergic" is allergic; whether an allergy is spoken of at all.
+  bool MendAllergyWords() {
+    static constexpr absl::string_view kNames[] = {"allergic",   "allergy",     "allergies",
+                                                   "intolerant", "intolerance", "celiac"};
+    bool speaks = false;
+    for (std::string& word : words_) {
+      if (!IsAllergyWord(word) && word.size() >= 5 && !IsCommonWord(word)) {
+        for (const absl::string_view name : kNames) {
+          // "celery" is two letters from "celiac", and "allergens" are asked about.
+          if (word == "celery" || word == "allergen" || word == "allergens" || word == "allergenic") break;
+          const int errors = name.size() >= 9 ? 2 : 1;
+          const bool doubled = absl::StartsWith(word, "al") && absl::StartsWith(name, "al") &&
+                               menu::EditDistance(word, name, 2) <= 2;
+          if (doubled || menu::EditDistance(word, name, errors) <= errors) {
+            word = std::string(name);
+            break;
+          }
+        }
       }
-      size_t length = 2;
-      std::vector<std::string> found;
-      for (; length > 0 && found.empty(); --length) {
-        if (i + length > rest.size()) continue;
-        found = AllergensNamed(Join(rest, i, i + length));
-        if (!found.empty()) break;
-      }
-      if (found.empty()) {
-        if (word == "meat" || word == "animals") {
-          AddUnique(out.dietary_filters, "vegetarian");
-          length = 1;
-        } else if (word == "gluten") {
-          length = 1;
-        } else if (unknown_too && taken == 0 && !IsCommonWord(word)) {
-          AddUnique(out.unknown_allergens, word);
-          length = 1;
-        } else {
+      speaks = speaks || IsAllergyWord(word);
+    }
+    return speaks;
+  }
+
+  // "penuts" is peanuts, where an allergy is spoken of: after "to", before "allergy", or as an answer.
+  void MendFoods() {
+    static constexpr absl::string_view kNames[] = {
+        "peanuts",  "peanut",      "gluten",  "wheat",     "dairy",     "lactose", "sesame",
+        "mustard",  "celery",      "lupin",   "sulphites", "shellfish", "prawns",  "shrimp",
+        "molluscs", "crustaceans", "almonds", "hazelnuts", "walnuts",   "cashews", "eggs",
+        "milk",     "fish",        "cheese",  "soya",      "nuts"};
+    bool expected = context_.asked;
+    for (size_t i = 0; i < words_.size(); ++i) {
+      std::string& word = words_[i];
+      const bool before_allergy = i + 1 < words_.size() && IsAllergyWord(words_[i + 1]);
+      if (word == "to" || word == "of" || word == "against") expected = true;
+      if (word == "diary") word = "dairy";
+      if ((expected || before_allergy) && AllergensNamed(word).empty() && !IsCommonWord(word) &&
+          !IsAllergyWord(word) && DishLength(words_, i) == 0 && !IsFood(word)) {
+        for (const absl::string_view name : kNames) {
+          if (!Misspelt(word, name)) continue;
+          word = std::string(name);
           break;
         }
       }
-      for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
-      i += length;
-      if (i < rest.size() && (rest[i] == "products" || rest[i] == "product" || rest[i] == "stuff")) ++i;
-      taken = i;
     }
-    return taken;
-  };
+  }
 
-  for (int round = 0; round < 6; ++round) {
-    re2::StringPiece groups[3];
-    const re2::StringPiece input(text);
-    if (before->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
-      const auto begin = static_cast<size_t>(groups[0].data() - text.data());
-      const size_t length = groups[0].size();
-      const std::string trigger = std::string(groups[0]);
-      const bool allergy = absl::StrContains(trigger, "llerg") || absl::StrContains(trigger, "toler") ||
-                           absl::StrContains(trigger, "sensitiv");
-      const Words rest = Split(text.substr(begin + length));
-      const size_t taken = read_list(rest, allergy);
-      if (taken > 0) {
-        cut(begin, length + Join(rest, 0, taken).size());
-        continue;
+  // Foods of their own that are a letter away from an allergen.
+  static bool IsFood(absl::string_view word) {
+    static const auto* const known_words = new absl::flat_hash_set<absl::string_view>{
+        "dish", "buts", "nets", "eggplant", "silk", "custard", "chips", "figs", "legs", "wish", "dairies"};
+    return known_words->contains(word);
+  }
+
+  bool Separates(const std::string& word) const {
+    return word == "and" || word == "or" || word == "nor" || word == "also" || word == "plus";
+  }
+
+  // One food at words_[at]; how many words, 0: none.
+  size_t FoodAt(size_t at, Food& food) const {
+    for (size_t length = std::min<size_t>(3, words_.size() - at); length > 0; --length) {
+      const std::string phrase = Join(words_, at, at + length);
+      std::vector<std::string> found = AllergensNamed(phrase);
+      std::string diet;
+      if (found.empty() && length == 1) {
+        const std::string& word = words_[at];
+        if (word == "meat" || word == "animals") diet = "vegetarian";
+        if (word == "pork") diet = "halal";
+      }
+      if (found.empty() && diet.empty()) continue;
+      if (DishLength(words_, at) > length) return 0;
+      // "sesame free" is a diet.
+      if (at + length < words_.size() && words_[at + length] == "free") return 0;
+      for (const std::string& name : found) AddUnique(food.allergens, name);
+      if (!diet.empty()) AddUnique(food.diets, diet);
+      if (!menu::AllergenBits(phrase).has_value()) food.usual = false;
+      if (at + length < words_.size() &&
+          (words_[at + length] == "products" || words_[at + length] == "product" ||
+           words_[at + length] == "stuff")) {
+        ++length;
+      }
+      return length;
+    }
+    return 0;
+  }
+
+  size_t DietAt(size_t at, Food& diet) const {
+    for (size_t length = std::min<size_t>(2, words_.size() - at); length > 0; --length) {
+      const std::string phrase = Join(words_, at, at + length);
+      // "no gluten" names the gluten.
+      const std::string name = words_[at] == "no" ? "" : DietNamed(phrase);
+      if (!name.empty()) {
+        // "vegetarian meal" is a dish; "gluten free" never is.
+        if (DishLength(words_, at) > length) return 0;
+        diet.diets = {name};
+        return length;
+      }
+      if (length == 2 && words_[at + 1] == "free") {
+        diet.allergens = AllergensNamed(words_[at]);
+        if (!diet.allergens.empty()) return 2;
       }
     }
-    if (after->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 3)) {
-      const Words named = Split(std::string(groups[2]));
-      const auto begin = static_cast<size_t>(groups[0].data() - text.data());
-      std::vector<std::string> found = AllergensNamed(Join(named));
-      size_t kept = 0;
-      if (found.empty() && named.size() == 2) {
-        found = AllergensNamed(named[1]);
-        if (!found.empty() && groups[1].empty()) kept = named[0].size() + 1;
-      }
-      // "any allergies" is a question.
-      if (found.empty() && !named.empty() && !IsCommonWord(named.back()) && !groups[1].empty()) {
-        AddUnique(out.unknown_allergens, named.back());
-        cut(begin, groups[0].size());
+    return 0;
+  }
+
+  // Puts numbers in place of foods and diets.
+  void Mark() {
+    Words marked;
+    for (size_t i = 0; i < words_.size();) {
+      Food diet;
+      if (const size_t length = DietAt(i, diet); length > 0) {
+        // "gluten and dairy free"
+        diet.words = Join(words_, i, i + length);
+        if (words_[i + length - 1] == "free" && marked.size() >= 2 && Separates(marked.back()) &&
+            marked[marked.size() - 2][0] == '#') {
+          for (const std::string& name : foods_.back().allergens) AddUnique(diet.allergens, name);
+          diet.words = absl::StrCat(foods_.back().words, " ", marked.back(), " ", diet.words);
+          marked.resize(marked.size() - 2);
+        }
+        // "vegan and gluten free"
+        if (marked.size() >= 2 && marked.back() == "and" && marked[marked.size() - 2][0] == '@') {
+          Food& before = foods_.back();
+          for (const std::string& name : diet.diets) AddUnique(before.diets, name);
+          for (const std::string& name : diet.allergens) AddUnique(before.allergens, name);
+          before.words = absl::StrCat(before.words, " and ", diet.words);
+          marked.pop_back();
+        } else {
+          marked.push_back(absl::StrCat("@", foods_.size()));
+          foods_.push_back(std::move(diet));
+        }
+        i += length;
         continue;
       }
-      if (!found.empty()) {
-        for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
-        cut(begin + kept, groups[0].size() - kept);
+      Food food;
+      size_t length = FoodAt(i, food);
+      if (length == 0) {
+        marked.push_back(words_[i]);
+        ++i;
         continue;
       }
+      size_t end = i + length;
+      while (end < words_.size()) {
+        size_t next = end;
+        while (next < words_.size() &&
+               (Separates(words_[next]) || words_[next] == "any" || words_[next] == "all" ||
+                words_[next] == "to" || words_[next] == "the")) {
+          ++next;
+        }
+        if (next >= words_.size()) break;
+        const size_t more = FoodAt(next, food);
+        if (more == 0) break;
+        end = next + more;
+      }
+      food.words = Join(words_, i, end);
+      marked.push_back(absl::StrCat("#", foods_.size()));
+      foods_.push_back(std::move(food));
+      i = end;
     }
-    if (no_for_me->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 2)) {
-      const std::vector<std::string> found = AllergensNamed(std::string(groups[1]));
-      if (!found.empty()) {
-        for (const std::string& name : found) AddUnique(out.exclude_allergens, name);
-        cut(static_cast<size_t>(groups[0].data() - text.data()), groups[0].size());
-        continue;
+    text_ = Join(marked);
+  }
+
+  Words Unmark() const {
+    Words words;
+    for (const std::string& word : Split(text_)) {
+      size_t at = 0;
+      if (word.size() > 1 && (word[0] == '#' || word[0] == '@') && absl::SimpleAtoi(word.substr(1), &at) &&
+          at < foods_.size()) {
+        for (std::string& part : Split(foods_[at].words)) words.push_back(std::move(part));
+      } else {
+        words.push_back(word);
       }
     }
-    if (celiac->Match(input, 0, input.size(), RE2::UNANCHORED, groups, 1) && !absl::StartsWith(text, "is ") &&
-        !absl::StartsWith(text, "what")) {
-      AddUnique(out.exclude_allergens, "gluten");
-      cut(static_cast<size_t>(groups[0].data() - text.data()), groups[0].size());
-      continue;
+    return words;
+  }
+
+  void Cut(size_t begin, size_t length) {
+    text_ = Join(Split(absl::StrCat(text_.substr(0, begin), " ", text_.substr(begin + length))));
+  }
+
+  void Take(const Food& food) {
+    for (const std::string& name : food.allergens) AddUnique(out_.exclude_allergens, name);
+    for (const std::string& name : food.diets) AddUnique(out_.dietary_filters, name);
+  }
+
+  const Food* FoodOf(re2::StringPiece number) const {
+    size_t at = 0;
+    if (!absl::SimpleAtoi(absl::string_view(number.data(), number.size()), &at) || at >= foods_.size()) {
+      return nullptr;
     }
-    const auto diet_of = [](const re2::StringPiece& piece, size_t& unused) {
-      const Words named = Split(std::string(piece));
-      unused = 0;
-      std::string diet = DietNamed(Join(named));
-      if (diet.empty() && named.size() == 2) {
-        diet = DietNamed(named[0]);
-        if (!diet.empty()) unused = named[1].size() + 1;
+    return &foods_[at];
+  }
+
+  bool Match(const RE2& pattern, re2::StringPiece* groups, int count) const {
+    return pattern.Match(text_, 0, text_.size(), RE2::UNANCHORED, groups, count);
+  }
+  bool Has(const RE2& pattern) const { return Match(pattern, nullptr, 0); }
+  size_t BeginOf(re2::StringPiece piece) const { return static_cast<size_t>(piece.data() - text_.data()); }
+
+  // "to nuts", behind "what are you allergic to?"
+  void ReadBareAnswer() {
+    static const auto* const none = new RE2("^(?:no|nope|nothing|none|not really|nah)\\b[a-z ]*$");
+    static const auto* const answer = new RE2(absl::StrCat(
+        "^(?:(?:to|it|is|just|only|mainly|mostly|i|am|well|that|would|be|yes|yeah|the|all|any|kinds|"
+        "of|sorry|allergic) )*",
+        kFoodMark, kTail));
+    static const auto* const word =
+        new RE2("^(?:(?:to|it|is|just|only|i|am|well|yes|the|all|kinds|of|allergic) )*([a-z]+)(?: thanks)?$");
+    re2::StringPiece groups[2];
+    if (Match(*none, groups, 1)) return;
+    if (Match(*answer, groups, 2)) {
+      Take(*FoodOf(groups[1]));
+      Cut(0, groups[0].size());
+    } else if (Match(*word, groups, 2) &&
+               !IsCommonWord(absl::string_view(groups[1].data(), groups[1].size()))) {
+      AddUnique(out_.unknown_allergens, std::string(groups[1]));
+      Cut(0, groups[0].size());
+    }
+  }
+
+  // "i'm not allergic to nuts", "no allergies"
+  void ReadDenials() {
+    static const auto* const denial = new RE2(absl::StrCat(
+        kLead, "(?:", kPerson,
+        ")?(?:(?:am|are|is|have|has|got|do|does|was|actually|really|definitely|thankfully|luckily) )*"
+        "(?:not|no longer|never|no|nor|without)"
+        "(?: (?:been|have|any|a|an|actually|really|known|food|got|really|was|had|even|longer|that))*",
+        "(?: ", kFoodMark,
+        ")? (?:allergic|allergy|allergies|intolerant|intolerances?|sensitive)(?: (?:to|against|of))?(?: ",
+        kAny, kFoodMark, "| (?:anything|nothing|any of (?:it|that|them)|those|that|it))?",
+        "(?: (?:after all|any ?more|at all|here|anyway|thanks|that i know of|whatsoever|now))*"));
+    static const auto* const only = new RE2("\\bnot (?:only|just)\\b");
+    for (int round = 0; round < 3; ++round) {
+      re2::StringPiece groups[3];
+      if (!Match(*denial, groups, 3) || RE2::PartialMatch(text_, *only)) return;
+      out_.denied = true;
+      for (int i = 1; i < 3; ++i) {
+        if (groups[i].empty()) continue;
+        const Food* const food = FoodOf(groups[i]);
+        if (food == nullptr) continue;
+        for (const std::string& name : food->allergens) AddUnique(out_.denied_allergens, name);
       }
-      return diet;
+      const size_t begin = BeginOf(groups[0]);
+      Cut(begin, groups[0].size());
+      // "not allergic to nuts but to milk"
+      static const auto* const but =
+          new RE2(absl::StrCat("\\bbut (?:i am |only |just )*(?:allergic )?to ", kAny, kFoodMark, kTail));
+      if (Match(*but, groups, 2)) {
+        Take(*FoodOf(groups[1]));
+        Cut(BeginOf(groups[0]), groups[0].size());
+      }
+    }
+  }
+
+  // The first frame that names something; whether there was one.
+  bool ReadFrame() {
+    static const auto* const sick = new RE2(absl::StrCat("\\b", kSick, "\\b|\\bthroat\\b|\\bpoison"));
+    static const auto* const allergy =
+        new RE2("\\b(?:allerg|intoler|celiac|react|anaphyla|sensitiv|serious|medical|health)");
+    for (const auto& [frame, pattern] : Frames()) {
+      re2::StringPiece groups[2];
+      if (!Match(*pattern, groups, 2)) continue;
+      const Food* const food = FoodOf(groups[1]);
+      if (food == nullptr) continue;
+      if (frame == Frame::kMild && !Has(*allergy)) {
+        // "with no mustard for me" is a wish for one dish.
+        const bool wish = absl::EndsWith(text_.substr(0, BeginOf(groups[0])), "with ");
+        if (!food->usual || wish) continue;
+      }
+      if (frame == Frame::kIfEaten && !Has(*sick)) continue;
+      Take(*food);
+      const bool health = frame == Frame::kAllergy || frame == Frame::kIfEaten;
+      if (health) NoteOthers(groups[0]);
+      const size_t at = BeginOf(groups[0]);
+      Cut(at, groups[0].size());
+      if (health) ReadMore(at);
+      return true;
+    }
+    return false;
+  }
+
+  // "strawberries or" in what a frame took.
+  void NoteOthers(re2::StringPiece taken) {
+    static const auto* const other = new RE2("([a-z]+) (?:and|or) (?:[a-z]+ (?:and|or) )*#");
+    std::string word;
+    if (RE2::PartialMatch(taken, *other, &word) && !IsCommonWord(word) && !IsAllergyWord(word)) {
+      AddUnique(out_.unknown_allergens, word);
+    }
+  }
+
+  // "and strawberries and eggs", behind what was taken from text_ at `at`.
+  void ReadMore(size_t at) {
+    const std::string head = text_.substr(0, std::min(at, text_.size()));
+    Words rest = Split(absl::string_view(text_).substr(head.size()));
+    const auto joins = [](const std::string& word) {
+      return word == "and" || word == "or" || word == "nor" || word == "plus";
     };
-    bool found = false;
-    for (const RE2* pattern : {i_am, need, alone}) {
-      const re2::StringPiece now(text);
-      if (!pattern->Match(now, 0, now.size(), RE2::UNANCHORED, groups, 2)) continue;
-      size_t unused = 0;
-      const std::string diet = diet_of(groups[1], unused);
-      if (diet.empty() || (unused > 0 && pattern == alone)) continue;
-      AddUnique(out.dietary_filters, diet);
-      const auto begin = static_cast<size_t>(groups[0].data() - text.data());
-      cut(begin, unused > 0
-                     ? static_cast<size_t>(groups[1].data() - text.data()) + groups[1].size() - unused - begin
-                     : groups[0].size());
-      found = true;
-      break;
+    size_t taken = 0;
+    while (taken < rest.size()) {
+      size_t i = taken;
+      bool joined = false;
+      while (i < rest.size() &&
+             (joins(rest[i]) || rest[i] == "also" || rest[i] == "to" || rest[i] == "but")) {
+        joined = joined || joins(rest[i]) || rest[i] == "also" || rest[i] == "to";
+        ++i;
+      }
+      if (!joined || i >= rest.size()) break;
+      size_t number = 0;
+      if (rest[i][0] == '#' && absl::SimpleAtoi(rest[i].substr(1), &number) && number < foods_.size()) {
+        Take(foods_[number]);
+      } else {
+        const bool last = i + 1 >= rest.size() || joins(rest[i + 1]);
+        const bool word = !IsCommonWord(rest[i]) && !ReadCount(rest, i).has_value() && rest[i][0] != '@';
+        if (!last || !word) break;
+        AddUnique(out_.unknown_allergens, rest[i]);
+      }
+      taken = i + 1;
     }
-    if (!found) break;
+    if (taken > 0) text_ = Join(Split(absl::StrCat(head, " ", Join(rest, taken, rest.size()))));
   }
-  Words left = Split(text);
-  while (!left.empty() && (left.front() == "and" || left.front() == "so" || left.front() == "but" ||
-                           left.front() == "because")) {
-    if (out.exclude_allergens.empty() && out.dietary_filters.empty() && out.unknown_allergens.empty()) break;
-    left.erase(left.begin());
+
+  // "allergic to strawberries"
+  bool ReadUnknown() {
+    static const auto* const before =
+        new RE2(absl::StrCat(kLead, "(?:", kPerson, ")?", kState,
+                             "(?:allergic|allergy|allergies|intolerant|intolerance|sensitive|react|reacts)"
+                             "(?: (?:badly|really|terribly|very|severely|reaction))* to ",
+                             kAny, "([a-z]+)"));
+    static const auto* const after = new RE2(absl::StrCat(
+        kLead, kPerson, kState, "([a-z]+) (?:allergy|allergies|allergic|intolerant|intolerance)\\b"));
+    re2::StringPiece groups[2];
+    if (!Match(*before, groups, 2) && !Match(*after, groups, 2)) return false;
+    const std::string name(groups[1]);
+    const bool vague = IsCommonWord(name) || IsAllergyWord(name) || name == "few" || name == "food" ||
+                       name == "foods" || name == "stuff" || name == "certain" || name == "allergens";
+    if (vague) return false;
+    AddUnique(out_.unknown_allergens, name);
+    const size_t at = BeginOf(groups[0]);
+    Cut(at, groups[0].size());
+    ReadMore(at);
+    return true;
   }
-  while (!left.empty() &&
-         (left.back() == "and" || left.back() == "so" || left.back() == "but" || left.back() == "because")) {
-    left.pop_back();
+
+  void ReadCeliac() {
+    static const auto* const celiac =
+        new RE2(absl::StrCat(kLead, "(?:", kPerson, ")?", kState,
+                             "(?:with )?\\bceliacs?(?: disease)?(?: sufferers?| friendly)?\\b", kTail));
+    static const auto* const question = new RE2("^(?:is|are|what|which|do|does|can)\\b.*\\bceliac");
+    static const auto* const own = new RE2("\\b(?:i|we|my|our|he|she) .*\\bceliac");
+    re2::StringPiece groups[1];
+    if (!Match(*celiac, groups, 1) || (Has(*question) && !Has(*own))) return;
+    AddUnique(out_.exclude_allergens, "gluten");
+    Cut(BeginOf(groups[0]), groups[0].size());
   }
-  words = std::move(left);
-}
+
+  // "is there milk in it? i'm allergic", "i have an allergy"
+  void ReadUnnamed() {
+    static const auto* const allergic = new RE2(
+        absl::StrCat(kLead, kPerson, kState,
+                     "(?:allergic|allergy|allergies|intolerant|intolerances?|allergic reactions?)"
+                     "(?: (?:to|against|from)(?: (?:it|that|them|those|this|these|some (?:things|foods|"
+                     "stuff)|certain (?:things|foods)|stuff|things|a few things|foods?))?)?",
+                     kTail));
+    static const auto* const alone = new RE2("^(?:an? |food )?(?:allergic|allergy|food allergy)$");
+    static const auto* const asks = new RE2(
+        "\\b(?:(?:any|what|which|about|for|the|your|more) (?:allergies|allergens|allergy|allergen)|"
+        "(?:allergy|allergen|allergies) (?:info|information|advice|menu|list|chart|details|warning))\\b");
+    re2::StringPiece groups[1];
+    if (!(Match(*allergic, groups, 1) || Match(*alone, groups, 1)) || Has(*asks)) return;
+    static const auto* const number = new RE2("#([0-9]+)");
+    re2::StringPiece rest(text_);
+    bool named = false;
+    re2::StringPiece at;
+    while (RE2::FindAndConsume(&rest, *number, &at)) {
+      Take(*FoodOf(at));
+      named = true;
+    }
+    if (!named && !context_.before.empty()) {
+      Reader before(context_.before, context_);
+      before.Mark();
+      for (const Food& food : before.foods_) {
+        Take(food);
+        named = named || !food.allergens.empty();
+      }
+    }
+    // What the sentence named besides is what is meant.
+    out_.unnamed = !named && !out_.any();
+    Cut(BeginOf(groups[0]), groups[0].size());
+  }
+
+  static void TrimConnectives(Words& words) {
+    const auto idle = [](const std::string& word) {
+      return word == "and" || word == "so" || word == "but" || word == "because" || word == "if" ||
+             word == "since" || word == "as";
+    };
+    while (!words.empty() && idle(words.front())) words.erase(words.begin());
+    while (!words.empty() && idle(words.back())) words.pop_back();
+  }
+
+  Words words_;
+  const ConstraintContext& context_;
+  std::string text_;
+  std::vector<Food> foods_;
+  Constraints out_;
+};
 
 }  // namespace
 
-Constraints TakeConstraints(Words& words) {
-  Constraints constraints;
-  ReadConstraints(words, constraints);
+Constraints TakeConstraints(Words& words, const ConstraintContext& context) {
+  Words left;
+  Constraints constraints = Reader(words, context).Run(left);
+  words = std::move(left);
   return constraints;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "common/status/status.h"
 #include "services/brain/answer.h"
+#include "services/brain/constraints.h"
 #include "services/menu/catalogue.h"
 #include "services/menu/text_analysis.h"
 
@@ -26,6 +28,39 @@ std::string BrowseKey(const Act& act) {
   std::string key = absl::StrCat("browse:", act.category, ":", act.text);
   for (const Wish& wish : act.what.wishes) absl::StrAppend(&key, ":", wish.text);
   return key;
+}
+
+const MenuItem* FactsOf(const Turn& turn, int64_t id) {
+  const auto fresh = turn.items.find(id);
+  if (fresh != turn.items.end() && fresh->second.ok()) return &*fresh->second;
+  const Dish* dish = turn.lexicon == nullptr ? nullptr : turn.lexicon->Find(id);
+  return dish == nullptr ? nullptr : &dish->item;
+}
+
+std::string ConflictOf(const Turn& turn, const MenuItem& item) {
+  menu::Bits allergens = menu::AllergensOf(item);
+  menu::Bits dietary = menu::DietaryOf(item);
+  for (const int64_t part : item.combo_of) {
+    if (const MenuItem* facts = FactsOf(turn, part); facts != nullptr) {
+      allergens |= menu::AllergensOf(*facts);
+      if (turn.lexicon->Find(part) != nullptr && turn.lexicon->Find(part)->detailed)
+        dietary &= menu::DietaryOf(*facts);
+    }
+  }
+  std::vector<std::string> contained;
+  for (const std::string& name : turn.dialogue.exclude_allergens) {
+    const std::optional<menu::Bits> bits = menu::AllergenBits(name);
+    if (bits.has_value() && (allergens & *bits) != 0) contained.push_back(name);
+  }
+  std::vector<std::string> missed;
+  for (const std::string& name : turn.dialogue.dietary_filters) {
+    const std::optional<menu::Bits> bits = menu::DietaryBit(name);
+    if (bits.has_value() && (dietary & *bits) != *bits) missed.push_back(name);
+  }
+  std::vector<std::string> reasons;
+  if (!contained.empty()) reasons.push_back(absl::StrCat("contains ", SayNames(contained)));
+  if (!missed.empty()) reasons.push_back(absl::StrCat("isn't listed as ", SayNames(missed, "or")));
+  return SayList(reasons);
 }
 
 namespace {
@@ -49,12 +84,7 @@ class Decider {
  private:
   // Facts.
 
-  const MenuItem* Facts(int64_t id) const {
-    const auto fresh = t_.items.find(id);
-    if (fresh != t_.items.end() && fresh->second.ok()) return &*fresh->second;
-    const Dish* dish = t_.lexicon == nullptr ? nullptr : t_.lexicon->Find(id);
-    return dish == nullptr ? nullptr : &dish->item;
-  }
+  const MenuItem* Facts(int64_t id) const { return FactsOf(t_, id); }
 
   std::string NameOf(int64_t id) const {
     const MenuItem* item = Facts(id);
@@ -76,31 +106,59 @@ class Decider {
     return dish != nullptr && !dish->item.available;
   }
 
-  // Why a dish is against what the customer said; empty when it is not.
-  std::string Conflict(const MenuItem& item) const {
-    menu::Bits allergens = menu::AllergensOf(item);
-    menu::Bits dietary = menu::DietaryOf(item);
-    for (const int64_t part : item.combo_of) {
-      if (const MenuItem* facts = Facts(part); facts != nullptr) {
-        allergens |= menu::AllergensOf(*facts);
-        if (t_.lexicon->Find(part) != nullptr && t_.lexicon->Find(part)->detailed)
-          dietary &= menu::DietaryOf(*facts);
+  std::string Conflict(const MenuItem& item) const { return ConflictOf(t_, item); }
+
+  // Why what is added to a dish is against it: "extra cheese".
+  std::string ConflictOfWishes(const std::vector<Wish>& wishes) const {
+    menu::Bits against = 0;
+    for (const std::string& name : d_.exclude_allergens) against |= menu::AllergenBits(name).value_or(0);
+    bool no_meat = false;
+    bool no_pork = false;
+    for (const std::string& name : d_.dietary_filters) {
+      against |= menu::AllergensAgainst(menu::DietaryBit(name).value_or(0));
+      no_meat = no_meat || name == "vegan" || name == "vegetarian" || name == "pescatarian";
+      no_pork = no_pork || name == "halal" || name == "kosher";
+    }
+    static const auto* const meats = new absl::flat_hash_set<absl::string_view>{
+        "bacon", "ham", "pork", "pepperoni", "sausage", "chicken", "beef", "meat", "turkey", "steak"};
+    std::vector<std::string> reasons;
+    for (const Wish& wish : wishes) {
+      if (wish.polarity == Polarity::kWithout) continue;
+      menu::Bits bits = 0;
+      bool barred = false;
+      const Words words = absl::StrSplit(wish.text, ' ', absl::SkipEmpty());
+      // "oat milk" and "vegan cheese" are not what they are called after.
+      const bool plant = absl::c_any_of(words, [](const std::string& word) {
+        return word == "oat" || word == "vegan" || word == "plant" || word == "almond" || word == "coconut";
+      });
+      for (size_t i = 0; i < words.size(); ++i) {
+        for (size_t length = 1; length <= 2 && i + length <= words.size(); ++length) {
+          for (const std::string& name : AllergensNamed(Join(words, i, i + length))) {
+            if (plant && name == "dairy") continue;
+            bits |= menu::AllergenBits(name).value_or(0);
+          }
+        }
+        const bool meat = meats->contains(words[i]) && !plant;
+        const bool pork = words[i] == "bacon" || words[i] == "ham" || words[i] == "pork";
+        barred = barred || (no_meat && meat) || (no_pork && pork);
+      }
+      const std::string how =
+          wish.polarity == Polarity::kWith ? SayWish(wish) : absl::StrCat("with ", SayWish(wish));
+      if ((bits & against) != 0) {
+        reasons.push_back(absl::StrCat(how, " contains ", SayNames(menu::AllergenNamesOf(bits & against))));
+      } else if (barred) {
+        reasons.push_back(absl::StrCat(how, " isn't ", SayNames(d_.dietary_filters, "or")));
       }
     }
-    std::vector<std::string> contained;
-    for (const std::string& name : d_.exclude_allergens) {
-      const std::optional<menu::Bits> bits = menu::AllergenBits(name);
-      if (bits.has_value() && (allergens & *bits) != 0) contained.push_back(name);
-    }
-    std::vector<std::string> missed;
-    for (const std::string& name : d_.dietary_filters) {
-      const std::optional<menu::Bits> bits = menu::DietaryBit(name);
-      if (bits.has_value() && (dietary & *bits) != *bits) missed.push_back(name);
-    }
-    std::vector<std::string> reasons;
-    if (!contained.empty()) reasons.push_back(absl::StrCat("contains ", SayNames(contained)));
-    if (!missed.empty()) reasons.push_back(absl::StrCat("isn't listed as ", SayNames(missed, "or")));
     return SayList(reasons);
+  }
+
+  // Why it must be asked again whether a dish is wanted; empty when nothing speaks against it.
+  std::string Objection(const MenuItem& item, const std::vector<Wish>& wishes) const {
+    if (d_.exclude_allergens.empty() && d_.dietary_filters.empty()) return "";
+    if (!Detailed(item.id)) return "can't be checked for what you told me right now";
+    std::string conflict = Conflict(item);
+    return conflict.empty() ? ConflictOfWishes(wishes) : conflict;
   }
 
   bool Detailed(int64_t id) const {
@@ -193,7 +251,17 @@ class Decider {
       Say(absl::StrCat("our menu doesn't tell about ", SayList(u.unknown_allergens, "or"),
                        ", so please ask our staff about that"));
     }
-    if (u.exclude_allergens.empty() && u.dietary_filters.empty()) return;
+    if (u.denied && !u.allergy_unnamed && u.exclude_allergens.empty()) NoteDenial(u);
+    // An answer to "what are you allergic to?" leads on to what was asked before it.
+    if (t_.asked.kind == PendingKind::kAllergy &&
+        (u.denied || !u.unknown_allergens.empty() || !news.empty() || !u.dietary_filters.empty())) {
+      t_.understood.chose = true;
+    }
+    if (u.exclude_allergens.empty() && u.dietary_filters.empty()) {
+      const bool said = u.denied || !u.unknown_allergens.empty();
+      if (said && !u.allergy_unnamed && u.acts.empty()) Ask("What would you like?", PendingKind::kNone);
+      return;
+    }
     std::vector<std::string> promises;
     if (!u.exclude_allergens.empty())
       promises.push_back(absl::StrCat("no ", SayNames(u.exclude_allergens, "or")));
@@ -212,6 +280,28 @@ class Decider {
       if (!conflict.empty()) Say(absl::StrCat("The ", item->name, " in your order ", conflict));
     }
     if (u.acts.empty()) Ask("What would you like?", PendingKind::kNone);
+  }
+
+  // Nobody may need what was named before: it stays, whoever denies it.
+  void NoteDenial(const Understanding& u) {
+    std::vector<std::string> kept;
+    for (const std::string& name : u.denied_allergens) {
+      if (absl::c_linear_search(d_.exclude_allergens, name)) kept.push_back(name);
+    }
+    if (kept.empty()) {
+      if (u.acts.empty()) Say("Okay");
+      return;
+    }
+    Say(absl::StrCat("You told me to leave out ", SayNames(kept, "or"),
+                     ", so I still do. To change that, cancel the order and begin a new one"));
+  }
+
+  void AskAllergy() {
+    // What would be asked otherwise comes after it.
+    if (asking() && d_.pending.kind == PendingKind::kChoice && d_.queue.size() < 10) {
+      d_.queue.insert(d_.queue.begin(), d_.pending);
+    }
+    Ask("What are you allergic to?", PendingKind::kAllergy);
   }
 
   void Do(const Act& act) {
@@ -587,9 +677,9 @@ class Decider {
       Say(absl::StrCat("I can take at most ", kMaxQuantity, " of a dish here"));
     }
     const IntentItem item = MakeItem(*facts, wanted);
-    const std::string conflict = Conflict(*facts);
-    if (!conflict.empty()) {
-      Warn(item, conflict);
+    const std::string objection = Objection(*facts, wanted.wishes);
+    if (!objection.empty()) {
+      Warn(item, objection, replaced);
       return false;
     }
     if (absl::c_linear_search(t_.asked.trade_ins, id) && !replaced.has_value() && item.quantity == 1) {
@@ -676,10 +766,18 @@ class Decider {
     d_.others = std::move(others);
   }
 
-  void Warn(const IntentItem& item, const std::string& conflict) {
+  void Warn(const IntentItem& item, const std::string& conflict, const std::optional<IntentItem>& replaced) {
+    Say(absl::StrCat("The ", item.name, " ", conflict));
     if (d_.pending.kind == PendingKind::kWarning && asking()) {
+      if (replaced.has_value()) {
+        if (d_.pending.act == PendingAct::kReplace) {
+          Say("Please ask for that again afterwards");
+          return;
+        }
+        d_.pending.act = PendingAct::kReplace;
+        d_.pending.held.insert(d_.pending.held.begin(), *replaced);
+      }
       d_.pending.held.push_back(item);
-      Say(absl::StrCat("The ", item.name, " ", conflict));
       t_.question = "Do you still want them?";
       return;
     }
@@ -688,7 +786,10 @@ class Decider {
     pending.kind = PendingKind::kWarning;
     pending.phrase = item.name;
     pending.held = {item};
-    Say(absl::StrCat("The ", item.name, " ", conflict));
+    if (replaced.has_value()) {
+      pending.act = PendingAct::kReplace;
+      pending.held.insert(pending.held.begin(), *replaced);
+    }
     Ask(item.quantity > 1 ? "Do you still want them?" : "Do you still want it?", std::move(pending));
     d_.focus = item.item_id;
   }
@@ -776,7 +877,17 @@ class Decider {
     const MenuItem* facts = Facts(item.item_id);
     if (facts == nullptr) return;
     const int64_t quantity = act.what.quantity.value_or(item.quantity);
+    const IntentItem before = item;
+    const std::vector<std::string> noted = noted_;
     Apply(*facts, act.what.wishes, item);
+    const bool limited = !d_.exclude_allergens.empty() || !d_.dietary_filters.empty();
+    if (const std::string conflict = limited ? ConflictOfWishes(act.what.wishes) : ""; !conflict.empty()) {
+      noted_ = noted;
+      IntentItem part = before;
+      part.quantity = item.quantity = std::min(quantity > 0 ? quantity : before.quantity, before.quantity);
+      Warn(item, conflict, part);
+      return;
+    }
     const int64_t price = UnitPrice(*facts, item.modifiers);
     if (quantity > 0 && quantity < item.quantity) {
       t_.cart.Remove(*line, quantity, t_.intents);
@@ -1048,6 +1159,22 @@ class Decider {
     }
   }
 
+  // The first of `held` gives way to the others.
+  void AddInstead(const std::vector<IntentItem>& held) {
+    if (held.size() < 2) return;
+    const IntentItem& before = held.front();
+    std::optional<size_t> line;
+    for (size_t i = 0; i < t_.cart.lines().size(); ++i) {
+      const IntentItem& item = t_.cart.lines()[i].item;
+      if (item.item_id == before.item_id && item.modifiers == before.modifiers &&
+          item.note.value_or("") == before.note.value_or("")) {
+        line = i;
+      }
+    }
+    if (line.has_value() && !SoldOut(held[1].item_id)) t_.cart.Remove(*line, before.quantity, t_.intents);
+    AddHeld({held.begin() + 1, held.end()});
+  }
+
   void AddPlain(int64_t id) {
     Wanted wanted;
     wanted.dishes = {id};
@@ -1059,7 +1186,11 @@ class Decider {
     const Pending pending = t_.asked;
     switch (pending.kind) {
       case PendingKind::kWarning:
-        AddHeld(pending.held);
+        if (pending.act == PendingAct::kReplace) {
+          AddInstead(pending.held);
+        } else {
+          AddHeld(pending.held);
+        }
         pay_after_ = pending.pay_after;
         return;
       case PendingKind::kOffer:
@@ -1086,6 +1217,9 @@ class Decider {
         if (t_.snapshot.has_value() && state() != "checkout") Push(IntentType::kCheckout);
         Push(IntentType::kConfirm);
         Say("Thank you. Please tap or insert your card");
+        return;
+      case PendingKind::kAllergy:
+        AskAllergy();
         return;
       case PendingKind::kMore:
         if (accept) break;
@@ -1129,6 +1263,14 @@ class Decider {
       case PendingKind::kPay:
         Push(IntentType::kDeny);
         Ask("Okay. What would you like to change?", PendingKind::kNone);
+        return;
+      case PendingKind::kAllergy:
+        if (!d_.queue.empty()) {
+          t_.understood.chose = true;
+          return;
+        }
+        Ask(t_.cart.empty() ? "Okay. What would you like?" : "Okay. Anything else?",
+            t_.cart.empty() ? PendingKind::kNone : PendingKind::kMore);
         return;
       case PendingKind::kWarning:
       case PendingKind::kChoice:
@@ -1219,6 +1361,11 @@ class Decider {
         Ask("Anything else?", PendingKind::kMore);
         t_.wants_offer = offer_ && !d_.offered && !added_.empty() && state() != "checkout";
       }
+    }
+    if (t_.understood.allergy_unnamed && !(asking() && d_.pending.kind == PendingKind::kWarning)) {
+      t_.wants_offer = false;
+      t_.wants_recommendation = false;
+      AskAllergy();
     }
     if (d_.pending.kind == PendingKind::kWarning) d_.pending.pay_after = pay_after_;
     if (t_.question.empty() && !t_.keep_pending && !t_.wants_recommendation) d_.pending = Pending{};

@@ -55,6 +55,12 @@ struct Turn {
   double confidence = 1;
 };
 
+// What is known of a dish: as it was answered now, else as the menu has it; nullptr when nothing is.
+const messages::MenuItem* FactsOf(const Turn& turn, int64_t id);
+
+// Why a dish, parts of a combo included, is against what the customer said; empty when it is not.
+std::string ConflictOf(const Turn& turn, const messages::MenuItem& item);
+
 // Under which Turn::similar has what a browsing `act` looks for.
 std::string BrowseKey(const Act& act);
 

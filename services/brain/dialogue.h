@@ -25,10 +25,11 @@ enum class PendingKind {
   kMore,     // anything else?
   kMoreOr,   // anything else, perhaps the one of `candidates`?
   kPay,      // whether to pay now
+  kAllergy,  // what the customer is allergic to
 };
 inline absl::Span<const absl::string_view> EnumNames(PendingKind) {
-  static constexpr std::array<absl::string_view, 7> kNames = {"none", "choice",  "warning", "offer",
-                                                              "more", "more_or", "pay"};
+  static constexpr std::array<absl::string_view, 8> kNames = {"none", "choice",  "warning", "offer",
+                                                              "more", "more_or", "pay",     "allergy"};
   return kNames;
 }
 

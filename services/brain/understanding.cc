@@ -73,18 +73,21 @@ bool IsNoteWord(absl::string_view word) {
 
 class Parser {
  public:
-  Parser(Words words, const Lexicon& lexicon, const Dialogue& dialogue, const std::vector<OrderLine>& cart)
-      : words_(std::move(words)), lexicon_(lexicon), dialogue_(dialogue), cart_(cart) {}
+  Parser(Words words, const Lexicon& lexicon, const Dialogue& dialogue, const std::vector<OrderLine>& cart,
+         const Words& before)
+      : words_(std::move(words)), lexicon_(lexicon), dialogue_(dialogue), cart_(cart), before_(before) {}
 
   Understanding Run() {
-    Constraints constraints = TakeConstraints(words_);
+    Constraints constraints = TakeConstraints(words_, ConstraintContextOf(lexicon_, dialogue_, before_));
+    const bool constrained = constraints.any() || constraints.denied || constraints.unnamed;
     out_.exclude_allergens = std::move(constraints.exclude_allergens);
     out_.dietary_filters = std::move(constraints.dietary_filters);
     out_.unknown_allergens = std::move(constraints.unknown_allergens);
+    out_.denied_allergens = std::move(constraints.denied_allergens);
+    out_.denied = constraints.denied;
+    out_.allergy_unnamed = constraints.unnamed;
     text_ = Join(words_);
     StripManners();
-    const bool constrained =
-        !out_.exclude_allergens.empty() || !out_.dietary_filters.empty() || !out_.unknown_allergens.empty();
     const bool social = greeted_ || thanked_ || left_;
     ReadCheckout();
     if (words_.empty()) {
@@ -95,6 +98,7 @@ class Parser {
       ReadOrder();
     }
     for (Act& act : closing_) out_.acts.push_back(std::move(act));
+    if (constrained) DropAsides();
     if (out_.acts.empty() && !constrained && !out_.ask_again && !out_.chose) {
       if (dialogue_.pending.kind == PendingKind::kChoice) {
         out_.ask_again = true;
@@ -115,6 +119,18 @@ class Parser {
   }
 
  private:
+  // What is left of a sentence about an allergy may be a word that means nothing: "my partner".
+  void DropAsides() {
+    out_.acts.erase(std::remove_if(out_.acts.begin(), out_.acts.end(),
+                                   [](const Act& act) {
+                                     return act.kind == ActKind::kUnknown ||
+                                            (act.kind == ActKind::kAdd && act.what.dishes.empty() &&
+                                             (act.what.bare || !act.what.article)) ||
+                                            (act.not_in_cart && act.what.dishes.empty());
+                                   }),
+                    out_.acts.end());
+  }
+
   void SetWords(Words words) {
     words_ = std::move(words);
     text_ = Join(words_);
@@ -1977,6 +1993,7 @@ class Parser {
   const Lexicon& lexicon_;
   const Dialogue& dialogue_;
   const std::vector<OrderLine>& cart_;
+  const Words& before_;
 
   Understanding out_;
   bool greeted_ = false;
@@ -2007,8 +2024,19 @@ std::optional<Understanding> UnderstandSmallTalk(const Words& words) {
 }
 
 Understanding Understand(const Words& words, const Lexicon& lexicon, const Dialogue& dialogue,
-                         const std::vector<messages::OrderLine>& cart) {
-  return Parser(words, lexicon, dialogue, cart).Run();
+                         const std::vector<messages::OrderLine>& cart, const Words& before) {
+  return Parser(words, lexicon, dialogue, cart, before).Run();
+}
+
+ConstraintContext ConstraintContextOf(const Lexicon& lexicon, const Dialogue& dialogue, const Words& before) {
+  ConstraintContext context;
+  context.dish_length = [&lexicon](const Words& words, size_t at) -> size_t {
+    const std::optional<Mention> mention = lexicon.Match(words, at, false);
+    return mention.has_value() ? mention->end - mention->begin : 0;
+  };
+  context.asked = dialogue.pending.kind == PendingKind::kAllergy;
+  context.before = before;
+  return context;
 }
 
 }  // namespace arc::brain

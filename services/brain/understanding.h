@@ -13,6 +13,7 @@
 
 #include "absl/strings/string_view.h"
 #include "common/messages/session.h"
+#include "services/brain/constraints.h"
 #include "services/brain/dialogue.h"
 #include "services/brain/language.h"
 #include "services/brain/lexicon.h"
@@ -84,6 +85,9 @@ struct Understanding {
   std::vector<std::string> exclude_allergens;  // named now, by the menu's names
   std::vector<std::string> dietary_filters;
   std::vector<std::string> unknown_allergens;  // named, but not what a menu can tell
+  std::vector<std::string> denied_allergens;   // what nobody is allergic to
+  bool denied = false;                         // "no allergies"
+  bool allergy_unnamed = false;                // allergic, and not said to what
   bool chose = false;                          // a pending choice was settled
   bool ask_again = false;                      // the pending question was not answered
   double confidence = 1;
@@ -92,9 +96,12 @@ struct Understanding {
 // What only looks at the sentence itself: greetings, thanks, help. Empty when more has to be known.
 std::optional<Understanding> UnderstandSmallTalk(const Words& words);
 
-// `cart` are the lines of the kiosk's cart, in its order.
+// `cart` are the lines of the kiosk's cart, in its order; `before` is what the customer said last.
 Understanding Understand(const Words& words, const Lexicon& lexicon, const Dialogue& dialogue,
-                         const std::vector<messages::OrderLine>& cart);
+                         const std::vector<messages::OrderLine>& cart, const Words& before = {});
+
+// For TakeConstraints(): the names of dishes, and what was asked and said last.
+ConstraintContext ConstraintContextOf(const Lexicon& lexicon, const Dialogue& dialogue, const Words& before);
 
 }  // namespace arc::brain
 

@@ -93,6 +93,114 @@ TEST_F(UnderstandingTest, AnAllergyAndAnOrderInOneSentence) {
   EXPECT_THAT(read.acts[0].what.dishes, ElementsAre(101));
 }
 
+TEST_F(UnderstandingTest, AllergiesHoweverTheyAreSaid) {
+  struct Case {
+    const char* text;
+    std::vector<std::string> allergens;
+  };
+  const std::vector<std::string> nuts = {"nuts", "peanuts"};
+  const std::vector<Case> cases = {
+      {"i can't have dairy", {"dairy"}},
+      {"I cannot eat any gluten at all", {"gluten"}},
+      {"no nuts for me I'm allergic", nuts},
+      {"my son has a peanut allergy", {"peanuts"}},
+      {"my little girl's allergic to eggs", {"egg"}},
+      {"i react to sesame", {"sesame"}},
+      {"i react really badly to sesame seeds", {"sesame"}},
+      {"gluten makes me sick", {"gluten"}},
+      {"milk always makes my husband come out in hives", {"dairy"}},
+      {"dairy doesn't agree with me", {"dairy"}},
+      {"nuts could kill me", nuts},
+      {"peanuts are really dangerous for my daughter", {"peanuts"}},
+      {"i'm coeliac", {"gluten"}},
+      {"my partner's a celiac", {"gluten"}},
+      {"i am ceoliac", {"gluten"}},
+      {"lactose intolerant", {"dairy"}},
+      {"I'M LACTOSE INTOLERANT!!", {"dairy"}},
+      {"we're off dairy", {"dairy"}},
+      {"i'm trying to stay off dairy", {"dairy"}},
+      {"we avoid soya and shellfish", {"soy", "crustaceans", "molluscs"}},
+      {"i swell up if i eat prawns", {"crustaceans"}},
+      {"i get a rash when i eat strawberries or eggs", {"egg"}},
+      {"i have allergies to milk, egg and mustard", {"dairy", "egg", "mustard"}},
+      {"Allergies: Nuts, Milk", {"nuts", "peanuts", "dairy"}},
+      {"allergic to almonds and walnuts", {"nuts"}},
+      {"i'm allergic to an egg", {"egg"}},
+      {"IM ALERGIC TO MUSTERD", {"mustard"}},
+      {"im allergick to penuts and glutten", {"peanuts", "gluten"}},
+      {"i have a diary allergy", {"dairy"}},
+      {"i'm alergic to shelfish", {"crustaceans", "molluscs"}},
+      {"nut alergy here", nuts},
+      {"sesame free please", {"sesame"}},
+      {"i must not have celery or lupin", {"celery", "lupin"}},
+      {"i'm not only allergic to milk but also to eggs", {"dairy", "egg"}},
+      {"i'm not allergic to nuts but to milk", {"dairy"}},
+      {"is there milk in that? i'm allergic to it", {"dairy"}},
+      {"does the brownie contain nuts because i'm allergic", nuts},
+      {"a volcano burger without cheese i'm allergic", {"dairy"}},
+      {"no dairy whatsoever", {"dairy"}},
+      {"no gluten for me", {"gluten"}},
+      {"i'm allergic to strawberries and nuts", nuts},
+      {"i'm allergic to nuts, strawberries and eggs", {"nuts", "peanuts", "egg"}},
+      {"i don't eat fish or eggs", {"fish", "egg"}},
+  };
+  for (const Case& sentence : cases) {
+    EXPECT_THAT(Read(sentence.text).exclude_allergens,
+                ::testing::UnorderedElementsAreArray(sentence.allergens))
+        << sentence.text;
+  }
+  EXPECT_THAT(Read("nut free please").dietary_filters, ElementsAre("nut_free"));
+  EXPECT_THAT(Read("we're a vegetarian family").dietary_filters, ElementsAre("vegetarian"));
+  EXPECT_THAT(Read("we are vegan and gluten free").dietary_filters,
+              UnorderedElementsAre("vegan", "gluten_free"));
+  for (const char* text :
+       {"i'm not allergic to nuts", "she's not allergic to anything", "no allergies", "i have no nut allergy",
+        "what allergens are in the brownie", "any allergy information", "a burger with no mustard for me",
+        "a fish burger please", "can i have a milk coffee", "a celery stick", "is it nut free",
+        "no cheese on the burger", "do you have peanut butter", "a creamy coleslaw and garlic bread"}) {
+    EXPECT_THAT(Read(text).exclude_allergens, IsEmpty()) << text;
+    EXPECT_FALSE(Read(text).allergy_unnamed) << text;
+  }
+  EXPECT_THAT(Read("i'm not allergic to nuts").denied_allergens, UnorderedElementsAre("nuts", "peanuts"));
+}
+
+TEST_F(UnderstandingTest, AnAllergyToNobodyKnowsWhatIsAskedAbout) {
+  for (const char* text :
+       {"i'm allergic", "I have an allergy", "my son has allergies", "i've got food allergies"}) {
+    const Understanding read = Read(text);
+    EXPECT_TRUE(read.allergy_unnamed) << text;
+    EXPECT_THAT(read.acts, IsEmpty()) << text;
+  }
+  dialogue_.pending.kind = PendingKind::kAllergy;
+  EXPECT_THAT(Read("to nuts").exclude_allergens, UnorderedElementsAre("nuts", "peanuts"));
+  EXPECT_THAT(Read("just penuts").exclude_allergens, ElementsAre("peanuts"));
+  EXPECT_THAT(Read("milk and eggs").exclude_allergens, UnorderedElementsAre("dairy", "egg"));
+  EXPECT_THAT(Read("strawberries").unknown_allergens, ElementsAre("strawberries"));
+}
+
+TEST_F(UnderstandingTest, AnAllergyTakesNothingFromTheOrderBesideIt) {
+  struct Case {
+    const char* text;
+    std::vector<int64_t> dishes;
+  };
+  for (const Case& sentence :
+       std::vector<Case>{{"i'm allergic to dairy and i'd like a cheeseburger", {103}},
+                         {"my son has a peanut allergy two volcano burgers please", {101}},
+                         {"i'm allergic to nuts and cheese fries please", {403}},
+                         {"i'm allergic to nuts a fish burger please", {113}},
+                         {"gluten makes me sick so classic fries please", {401}},
+                         {"dairy doesn't agree with me so an americano please", {702}},
+                         {"a greek salad i can't have gluten", {503}},
+                         {"she's not allergic to anything a mocha please", {706}}}) {
+    const Understanding read = Read(sentence.text);
+    ASSERT_THAT(read.acts, SizeIs(1)) << sentence.text;
+    EXPECT_EQ(read.acts[0].kind, ActKind::kAdd) << sentence.text;
+    EXPECT_EQ(read.acts[0].what.dishes, sentence.dishes) << sentence.text;
+  }
+  EXPECT_THAT(Read("i'm allergic to nuts and cheese fries please").exclude_allergens,
+              UnorderedElementsAre("nuts", "peanuts"));
+}
+
 TEST_F(UnderstandingTest, CorrectionsAndReferencesPointAtTheCart) {
   InCart(101, 1);
   InCart(201, 2, {"Large"});
