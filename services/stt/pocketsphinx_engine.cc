@@ -5,7 +5,6 @@
 #include <sphinxbase/cmn.h>
 #include <sphinxbase/err.h>
 #include <sphinxbase/feat.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,33 +35,34 @@ using ConfigPtr = std::unique_ptr<cmd_ln_t, Deleter<cmd_ln_t, cmd_ln_free_r>>;
 using DecoderPtr = std::unique_ptr<ps_decoder_t, Deleter<ps_decoder_t, ps_free>>;
 using NgramPtr = std::unique_ptr<ngram_model_t, Deleter<ngram_model_t, ngram_model_free>>;
 using FrontEndPtr = std::unique_ptr<fe_t, Deleter<fe_t, fe_free>>;
+using MllrPtr = std::unique_ptr<ps_mllr_t, Deleter<ps_mllr_t, ps_mllr_free>>;
 using LogMathPtr = std::unique_ptr<logmath_t, Deleter<logmath_t, logmath_free>>;
 
-// A text as a file in memory, for a library that reads paths only.
-class MemoryFile {
- public:
-  static absl::StatusOr<std::unique_ptr<MemoryFile>> Create(absl::string_view text) {
-    std::unique_ptr<MemoryFile> file(new MemoryFile(memfd_create("arc-stt", MFD_CLOEXEC)));
-    if (file->descriptor_ < 0) return absl::ResourceExhaustedError("no file in memory can be made");
-    while (!text.empty()) {
-      const ssize_t written = write(file->descriptor_, text.data(), text.size());
-      if (written <= 0) return absl::ResourceExhaustedError("a file in memory cannot be written");
-      text.remove_prefix(static_cast<size_t>(written));
+// A transform of the acoustic model that changes nothing.
+std::string PlainTransform() {
+  constexpr int kStreams = 3;
+  constexpr int kSize = 13;
+  std::string text = absl::StrCat("1\n", kStreams, "\n");
+  for (int stream = 0; stream < kStreams; ++stream) {
+    absl::StrAppend(&text, kSize, "\n");
+    for (int row = 0; row < kSize; ++row) {
+      for (int column = 0; column < kSize; ++column) absl::StrAppend(&text, row == column ? "1 " : "0 ");
+      absl::StrAppend(&text, "\n");
     }
-    return file;
+    for (const char* value : {"0 ", "1 "}) {
+      for (int i = 0; i < kSize; ++i) absl::StrAppend(&text, value);
+      absl::StrAppend(&text, "\n");
+    }
   }
-  ~MemoryFile() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
+  return text;
+}
 
-  std::string path() const { return absl::StrCat("/proc/self/fd/", descriptor_); }
-
- private:
-  explicit MemoryFile(int descriptor) : descriptor_(descriptor) {}
-  const int descriptor_;
-};
+absl::StatusOr<MllrPtr> ReadTransform(absl::string_view text) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<MemoryFile> file, MemoryFile::Create(text));
+  MllrPtr transform(ps_mllr_read(file->path().c_str()));
+  if (transform == nullptr) return absl::InternalError("pocketsphinx does not take a voice's transform");
+  return transform;
+}
 
 std::string Number(double value) {
   return absl::StrCat(value);
@@ -81,7 +81,8 @@ struct PocketsphinxEngine::Model {
 class PocketsphinxEngine::Decoder {
  public:
   static absl::StatusOr<std::unique_ptr<Decoder>> Create(const PocketsphinxOptions& options,
-                                                         const std::shared_ptr<const Model>& model) {
+                                                         const std::shared_ptr<const Model>& model,
+                                                         const Voices& voices) {
     const std::string hmm = absl::StrCat(options.model_dir, "/en-us");
     const std::string general = absl::StrCat(options.model_dir, "/en-us.lm.bin");
     const ConfigPtr config(cmd_ln_init(
@@ -129,6 +130,10 @@ class PocketsphinxEngine::Decoder {
     }
     decoder->front_end_.reset(fe_init_auto_r(ps_get_config(decoder->decoder_.get())));
     if (decoder->front_end_ == nullptr) return absl::InternalError("no front end");
+    decoder->voices_ = &voices;
+    if (voices.size() > 1) {
+      ASSIGN_OR_RETURN(decoder->no_change_, ReadTransform(PlainTransform()));
+    }
     cmn_t* const cmn = ps_get_feat(decoder->decoder_.get())->cmn_struct;
     decoder->first_mean_.resize(static_cast<size_t>(cmn->veclen));
     cmn_live_get(cmn, decoder->first_mean_.data());
@@ -141,6 +146,7 @@ class PocketsphinxEngine::Decoder {
   // Forgets the utterance before.
   absl::Status Reset() {
     sum_.assign(first_mean_.size(), 0);
+    heard_.clear();
     frames_ = 0;
     loudest_ = 0;
     random_ = 1;
@@ -169,19 +175,46 @@ class PocketsphinxEngine::Decoder {
   }
 
   // Decodes what is left, and ends the utterance.
-  absl::Status Finish() {
+  absl::StatusOr<Hypothesis> Finish() {
     const bool little =
         sound_.size() <= SamplesIn(options_.last_restart) && 4 * begun_at_ < 3 * sound_.size();
     if (begun_at_ == 0 || little) RETURN_IF_ERROR(Begin());
     RETURN_IF_ERROR(Decode());
-    return End() ? absl::OkStatus() : absl::UnavailableError("pocketsphinx cannot end an utterance");
+    if (!End()) return absl::UnavailableError("pocketsphinx cannot end an utterance");
+    Hypothesis hypothesis;
+    hypothesis.text = Text();
+    if (hypothesis.text.empty()) return hypothesis;
+    const auto spaces = std::count(hypothesis.text.begin(), hypothesis.text.end(), ' ');
+    hypothesis.confidence = Confidence(static_cast<int>(spaces) + 1);
+    return hypothesis;
   }
 
-  // The words so far, or after Finish() all of them.
+  // The words so far.
   std::string Text() {
     if (begun_at_ == 0) return "";
     const char* const text = ps_get_hyp(get(), nullptr);
     return text == nullptr ? "" : text;
+  }
+
+  // Ends the utterance if it is under way; whether that could be done.
+  bool End() { return !std::exchange(open_, false) || ps_end_utt(get()) == 0; }
+
+ private:
+  // Takes the acoustic model of the voice that was heard.
+  absl::Status ChooseVoice() {
+    if (voices_->size() == 1) return absl::OkStatus();
+    const std::vector<mfcc_t> mean = Mean();
+    std::vector<float> frames = heard_;
+    for (size_t i = 0; i < frames.size(); ++i) frames[i] -= mean[i % mean.size()];
+    const size_t voice = voices_->Closest(frames, options_.voice_margin);
+    if (voice == voice_) return absl::OkStatus();
+    // The library reads the means that its configuration names when a transform is set.
+    cmd_ln_set_str_r(ps_get_config(get()), "_mean", voices_->means_path(voice).c_str());
+    if (ps_update_mllr(get(), ps_mllr_retain(no_change_.get())) == nullptr) {
+      return absl::InternalError("pocketsphinx cannot take another voice");
+    }
+    voice_ = voice;
+    return absl::OkStatus();
   }
 
   // After Finish(), of a text of so many words: how likely all of them are right. The posterior of the best
@@ -192,10 +225,6 @@ class PocketsphinxEngine::Decoder {
     return 1 / (1 + std::exp(-(kConfidenceAt + kConfidenceSlope * std::log(posterior) / std::sqrt(words))));
   }
 
-  // Ends the utterance if it is under way; whether that could be done.
-  bool End() { return !std::exchange(open_, false) || ps_end_utt(get()) == 0; }
-
- private:
   static size_t SamplesIn(absl::Duration duration) {
     return static_cast<size_t>(absl::ToDoubleSeconds(duration) * kEngineRate);
   }
@@ -203,6 +232,7 @@ class PocketsphinxEngine::Decoder {
   // Begins to decode from the first sample on.
   absl::Status Begin() {
     End();
+    RETURN_IF_ERROR(ChooseVoice());
     if (ps_start_stream(get()) != 0 || ps_start_utt(get()) != 0) {
       return absl::UnavailableError("pocketsphinx cannot begin an utterance");
     }
@@ -256,6 +286,7 @@ class PocketsphinxEngine::Decoder {
         loudest_ = std::max(loudest_, static_cast<double>(row[0]));
         if (row[0] < loudest_ - options_.mean_range) continue;
         for (size_t j = 0; j < size; ++j) sum_[j] += row[j];
+        heard_.insert(heard_.end(), row, row + size);
         ++frames_;
       }
       if (made == 0 && left == before) break;
@@ -263,15 +294,17 @@ class PocketsphinxEngine::Decoder {
     SetMean();
   }
 
-  void SetMean() {
+  std::vector<mfcc_t> Mean() const {
     std::vector<mfcc_t> mean = first_mean_;
     const double prior = std::max(1e-6, options_.mean_prior_frames);
     for (size_t j = 0; j < mean.size(); ++j) {
       mean[j] = static_cast<mfcc_t>((sum_[j] + prior * static_cast<double>(first_mean_[j])) /
                                     (prior + static_cast<double>(frames_)));
     }
-    cmn_live_set(ps_get_feat(get())->cmn_struct, mean.data());
+    return mean;
   }
+
+  void SetMean() { cmn_live_set(ps_get_feat(get())->cmn_struct, Mean().data()); }
 
   static constexpr size_t kRows = 64;
 
@@ -280,10 +313,14 @@ class PocketsphinxEngine::Decoder {
   DecoderPtr decoder_;
   FrontEndPtr front_end_;
   std::vector<mfcc_t> first_mean_;
-  std::vector<int16_t> sound_;  // of the utterance, from its first sample
-  size_t decoded_ = 0;          // of sound_
-  size_t begun_at_ = 0;         // how much of sound_ was there when decoding began; 0: it has not
-  bool open_ = false;           // between ps_start_utt() and ps_end_utt()
+  MllrPtr no_change_;
+  const Voices* voices_ = nullptr;  // the engine's
+  size_t voice_ = 0;                // that the acoustic model has
+  std::vector<float> heard_;        // cepstra of the utterance that are loud enough, as they came
+  std::vector<int16_t> sound_;      // of the utterance, from its first sample
+  size_t decoded_ = 0;              // of sound_
+  size_t begun_at_ = 0;             // how much of sound_ was there when decoding began; 0: it has not
+  bool open_ = false;               // between ps_start_utt() and ps_end_utt()
   uint32_t random_ = 1;
   std::vector<double> sum_;
   double loudest_ = 0;
@@ -307,14 +344,8 @@ class PocketsphinxEngine::Utterance : public Recognition {
   std::string Partial() override { return begun_ ? decoder_->Text() : ""; }
 
   absl::StatusOr<Hypothesis> Finish() override {
-    Hypothesis hypothesis;
-    if (!begun_) return hypothesis;
-    RETURN_IF_ERROR(decoder_->Finish());
-    hypothesis.text = decoder_->Text();
-    if (hypothesis.text.empty()) return hypothesis;
-    const auto spaces = std::count(hypothesis.text.begin(), hypothesis.text.end(), ' ');
-    hypothesis.confidence = decoder_->Confidence(static_cast<int>(spaces) + 1);
-    return hypothesis;
+    if (!begun_) return Hypothesis();
+    return decoder_->Finish();
   }
 
  private:
@@ -408,6 +439,9 @@ absl::Status PocketsphinxEngine::Load() {
     ASSIGN_OR_RETURN(pronunciations_,
                      Pronunciations::Load(absl::StrCat(options_.model_dir, "/cmudict-en-us.dict")));
   }
+  if (voices_ == nullptr) {
+    ASSIGN_OR_RETURN(voices_, Voices::Load(options_.model_dir));
+  }
   if (!general_vocabulary_.empty() || options_.general_words <= 0) return absl::OkStatus();
   const std::string path = absl::StrCat(options_.model_dir, "/en-us.lm.bin");
   if (access(path.c_str(), R_OK) != 0) return absl::NotFoundError(absl::StrCat("cannot read ", path));
@@ -491,7 +525,7 @@ void PocketsphinxEngine::Build() {
     }
     int made = 0;
     while (made < options_.decoders) {
-      absl::StatusOr<std::unique_ptr<Decoder>> decoder = Decoder::Create(options_, *model);
+      absl::StatusOr<std::unique_ptr<Decoder>> decoder = Decoder::Create(options_, *model, *voices_);
       if (!decoder.ok()) {
         status = decoder.status();
         break;

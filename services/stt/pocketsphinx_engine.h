@@ -15,6 +15,7 @@
 #include "services/stt/engine.h"
 #include "services/stt/ngram.h"
 #include "services/stt/pronunciation.h"
+#include "services/stt/voices.h"
 
 namespace arc::stt {
 
@@ -35,6 +36,10 @@ struct PocketsphinxOptions {
   double mean_prior_frames = 10;  // of 10 ms: how much the usual mean of the spectrum counts
   double mean_range = 40;         // what is fainter than the loudest by so much (c0) does not count
   int dither = 8;                 // amplitude, of 32768
+
+  // A synthetic voice must explain the sound of a frame by so much better (natural logarithm) than the
+  // acoustic model as it is.
+  double voice_margin = 0.3;
 
   // The decoder's own (see its manual).
   double language_weight = 6.5;
@@ -90,6 +95,7 @@ class PocketsphinxEngine : public Engine {
 
   // Of the builder's thread, once loaded:
   std::unique_ptr<const Pronunciations> pronunciations_;
+  std::unique_ptr<const Voices> voices_;  // outlives the decoders: before free_
   std::vector<std::string> general_vocabulary_;
 
   mutable std::mutex mutex_;

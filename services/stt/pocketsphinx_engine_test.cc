@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "common/audio/audio.h"
 #include "common/status/status_matchers.h"
 #include "gmock/gmock.h"
@@ -26,10 +27,15 @@ using testing_support::TempDir;
 
 constexpr absl::Duration kLimit = absl::Seconds(120);
 
-std::vector<int16_t> Say(const std::string& text) {
+// A voice of flite, or of espeak-ng: "espeak:en-gb".
+std::vector<int16_t> Say(const std::string& text, const std::string& voice = "slt") {
   const TempDir dir;
   const std::string file = dir.File("say.wav");
-  EXPECT_EQ(RunProgram({"flite", "-voice", "slt", "-t", text, "-o", file}).status, 0);
+  if (absl::StartsWith(voice, "espeak:")) {
+    EXPECT_EQ(RunProgram({"espeak-ng", "-v", voice.substr(7), "-w", file, text}).status, 0);
+  } else {
+    EXPECT_EQ(RunProgram({"flite", "-voice", voice, "-t", text, "-o", file}).status, 0);
+  }
   const audio::Clip clip = audio::ReadSoundFile(file).value();
   return audio::Resample(clip.samples, clip.rate, kEngineRate);
 }
@@ -108,6 +114,16 @@ TEST(PocketsphinxEngineTest, HearsNothingBetweenTheFirstMenuAndItsModel) {
   // Later menus are made ready beside the one in use.
   engine.SetMenu(DemoCatalogue("Dragon Bowl"));
   EXPECT_THAT(engine.Begin("en-US"), IsOk());
+}
+
+TEST(PocketsphinxEngineTest, HearsTheVoicesThatTheAcousticModelDoesNotKnow) {
+  const std::string text = "two volcano burgers without onions and a large cola please";
+  // One after the other in the same decoder: none keeps the voice of the one before.
+  for (const char* voice : {"espeak:en-gb", "slt", "espeak:en-us", "rms", "espeak:en-us+f2"}) {
+    auto recognition = Engine2().Begin("en-US");
+    ASSERT_THAT(recognition, IsOk());
+    EXPECT_EQ(Recognize(**recognition, Say(text, voice)).text, text) << voice;
+  }
 }
 
 TEST(PocketsphinxEngineTest, NoMoreThanItsDecoders) {

@@ -44,6 +44,7 @@ ABSL_FLAG(absl::Duration, hold, PocketsphinxOptions().hold, "");
 ABSL_FLAG(absl::Duration, last_restart, PocketsphinxOptions().last_restart, "");
 ABSL_FLAG(double, mean_prior_frames, PocketsphinxOptions().mean_prior_frames, "");
 ABSL_FLAG(double, mean_range, PocketsphinxOptions().mean_range, "");
+ABSL_FLAG(double, voice_margin, PocketsphinxOptions().voice_margin, "");
 ABSL_FLAG(int, dither, PocketsphinxOptions().dither, "");
 ABSL_FLAG(bool, remove_noise, PocketsphinxOptions().remove_noise, "");
 
@@ -128,6 +129,7 @@ int main(int argc, char** argv) {
   options.last_restart = absl::GetFlag(FLAGS_last_restart);
   options.mean_prior_frames = absl::GetFlag(FLAGS_mean_prior_frames);
   options.mean_range = absl::GetFlag(FLAGS_mean_range);
+  options.voice_margin = absl::GetFlag(FLAGS_voice_margin);
   options.dither = absl::GetFlag(FLAGS_dither);
   options.remove_noise = absl::GetFlag(FLAGS_remove_noise);
   arc::stt::PocketsphinxEngine engine(options);
