@@ -10,6 +10,7 @@
 #include "common/envelope/envelope.h"
 #include "services/voice/endpointing.h"
 #include "services/voice/metric_names.h"
+#include "services/voice/replies.h"
 
 namespace arc::voice {
 namespace {
@@ -19,7 +20,10 @@ using messages::VoiceStateName;
 constexpr int64_t kTurns = 1000000;  // turn_index stays below
 constexpr size_t kMaxWords = 4000;   // bytes, as the messages allow
 constexpr absl::Duration kAlmostSaid = absl::Milliseconds(300);
-constexpr size_t kMargin = 6;  // characters that an estimated place in an answer may be off
+constexpr size_t kMaxEndedSessions = 8;
+constexpr size_t kMaxDoubted = 200;  // bytes of words that are asked back
+constexpr size_t kMaxUnheard = 3;    // answers that wait to be said
+constexpr size_t kMargin = 6;        // characters that an estimated place in an answer may be off
 
 // At most `limit` bytes of `text`, no character cut in two.
 std::string Clip(absl::string_view text, size_t limit) {
@@ -126,6 +130,8 @@ void Conversation::BeginSession(absl::Time now) {
   session.conversation_id = NewId("conv");
   session.trace_id = NewUuid();
   session.kiosk_session = kiosk_session_;
+  session.kiosk_session_sure = kiosk_session_sure_;
+  session.wait_until = now + options_.session_wait;
   session.started_at = session.active_at = now;
   session.number = ++sessions_;
   messages::VoiceSessionStarted started;
@@ -138,6 +144,17 @@ void Conversation::BeginSession(absl::Time now) {
   started.participant_sid = participant_.sid;
   session_ = std::move(session);
   Emit(PublishSessionStarted{std::move(started)});
+  AskForSession();
+}
+
+void Conversation::AskForSession() {
+  if (session_->known || session_->asks) return;
+  session_->asks = true;
+  Emit(AskSession{});
+}
+
+bool Conversation::WaitsForSession(absl::Time now) const {
+  return session_.has_value() && session_->asks && now < session_->wait_until;
 }
 
 void Conversation::EndSession(absl::Time now, absl::string_view reason, absl::string_view status) {
@@ -157,22 +174,77 @@ void Conversation::EndSession(absl::Time now, absl::string_view reason, absl::st
   Emit(PublishSessionEnded{std::move(ended)});
 }
 
-void Conversation::SetKioskSession(absl::string_view session_id) {
-  if (session_id.empty()) return;
+void Conversation::ForgetWords(bool listening_too) {
+  if (asking_.has_value() && asking_->typed) Emit(TextDone{asking_->text_token});
+  asking_.reset();
+  for (const auto& [text, came] : typed_) Emit(TextDone{text.token});
+  typed_.clear();
+  for (const Awaited& awaited : awaited_) Emit(DropUtterance{awaited.utterance_id});
+  awaited_.clear();
+  heard_ = Heard();
+  doubted_.reset();
+  doubts_ = 0;
+  interrupted_.reset();
+  if (!listening_too || !listening_.has_value()) return;
+  Emit(DropUtterance{listening_->utterance_id});
+  deaf_ = listening_->speaking;
+  listening_.reset();
+}
+
+void Conversation::FallSilent(absl::Time now) {
+  for (Line& line : lines_) Measure(now, line, "unheard");
+  lines_.clear();
+  StopSpeaking(now, "session_ended");
+}
+
+void Conversation::SetKioskSession(absl::string_view session_id, bool sure) {
+  if (session_id.empty() || (kiosk_session_sure_ && !sure)) return;
   kiosk_session_ = std::string(session_id);
-  if (session_.has_value() && session_->kiosk_session.empty()) session_->kiosk_session = kiosk_session_;
+  kiosk_session_sure_ = sure;
+  if (session_.has_value() && !session_->kiosk_session_sure) {
+    session_->kiosk_session = kiosk_session_;
+    session_->kiosk_session_sure = sure;
+  }
+}
+
+Conversation::Effects Conversation::OnKioskSession(absl::Time now, const KioskSession* session) {
+  if (session_.has_value()) session_->asks = false;
+  if (session != nullptr) {
+    const std::string& id = session->session_id;
+    const bool over = std::find(ended_kiosk_sessions_.begin(), ended_kiosk_sessions_.end(), id) !=
+                      ended_kiosk_sessions_.end();
+    if (!over && !kiosk_session_sure_) SetKioskSession(id, true);
+    // One that is behind, or of another customer, says nothing of this one.
+    const bool of_this = id.empty() || over ? !kiosk_session_sure_ : id == kiosk_session_;
+    if (session_.has_value() && of_this) {
+      session_->known = true;
+      if (!id.empty() && !over) {
+        session_->exclude_allergens = session->exclude_allergens;
+        session_->dietary_filters = session->dietary_filters;
+      }
+    }
+  }
+  AskNext(now);
+  return Done(now);
 }
 
 Conversation::Effects Conversation::OnKioskSessionStarted(absl::Time now, absl::string_view session_id) {
   kiosk_session_ = std::string(session_id);
-  if (session_.has_value() &&
-      (session_->kiosk_session.empty() || session_->kiosk_session == kiosk_session_)) {
+  kiosk_session_sure_ = true;
+  if (session_.has_value() && (!session_->kiosk_session_sure || session_->kiosk_session == kiosk_session_)) {
     // The customer's own words began it.
     session_->kiosk_session = kiosk_session_;
+    session_->kiosk_session_sure = true;
     session_->active_at = now;
     return Done(now);
   }
-  EndSession(now, "timeout", "abandoned");  // its end was not seen
+  // The last words to the customer before, if they are still being said, are not for this one.
+  FallSilent(now);
+  if (session_.has_value()) {
+    // Its end was not seen.
+    ForgetWords(true);
+    EndSession(now, "timeout", "abandoned");
+  }
   if (!options_.greet || options_.phrases.greeting.empty()) return Done(now);
   BeginSession(now);
   NewTurn();
@@ -201,7 +273,14 @@ Conversation::Effects Conversation::OnOrderCompleted(absl::Time now, absl::strin
 }
 
 Conversation::Effects Conversation::OnKioskSessionEnded(absl::Time now, messages::EndReason reason) {
+  if (!kiosk_session_.empty()) {
+    ended_kiosk_sessions_.push_back(std::move(kiosk_session_));
+    if (ended_kiosk_sessions_.size() > kMaxEndedSessions) ended_kiosk_sessions_.pop_front();
+  }
   kiosk_session_.clear();
+  kiosk_session_sure_ = false;
+  // Who speaks after the order was paid may be the next customer already.
+  ForgetWords(session_.has_value() && !session_->order_completed);
   switch (reason) {
     case messages::EndReason::kCompleted:
       EndSession(now, "order_ended", "completed");
@@ -213,6 +292,7 @@ Conversation::Effects Conversation::OnKioskSessionEnded(absl::Time now, messages
       EndSession(now, "order_ended", "cancelled");
       break;
   }
+  SayNext(now);  // the last words
   return Done(now);
 }
 
@@ -224,9 +304,8 @@ Conversation::Effects Conversation::OnParticipantJoined(absl::Time now, const Pa
 
 Conversation::Effects Conversation::OnUserLeft(absl::Time now, absl::string_view reason) {
   participant_ = Participant();
-  lines_.clear();
-  StopSpeaking(now, "session_ended");
-  lines_.clear();
+  ForgetWords(true);
+  FallSilent(now);
   EndSession(now, reason, "abandoned");
   return Done(now);
 }
@@ -239,6 +318,7 @@ Conversation::Effects Conversation::OnStop(absl::Time now) {
 // Listening.
 
 Conversation::Effects Conversation::OnSpeechStarted(absl::Time now, absl::Time started_at) {
+  deaf_ = false;
   if (listening_.has_value()) {
     listening_->speaking = true;
     listening_->stretch = absl::ZeroDuration();
@@ -287,6 +367,9 @@ void Conversation::Interrupt(absl::Time now) {
     interrupted.rest = speaking_->line;
     interrupted.rest.text = Remaining(now);
     interrupted.rest.report.reset();
+    for (const Line& line : lines_) {
+      if (!line.keep) interrupted.rest.text = Join(interrupted.rest.text, line.text);
+    }
     if (!interrupted.rest.text.empty()) interrupted_ = std::move(interrupted);
   }
   StopSpeaking(now, "barge_in");
@@ -294,6 +377,7 @@ void Conversation::Interrupt(absl::Time now) {
 }
 
 Conversation::Effects Conversation::OnSpeechContinues(absl::Time now, absl::Duration voiced) {
+  if (deaf_) return Done(now);
   // An utterance was ended although the sound went on.
   if (!listening_.has_value()) Listen(now, now, true);
   listening_->stretch = voiced;
@@ -305,6 +389,7 @@ Conversation::Effects Conversation::OnSpeechContinues(absl::Time now, absl::Dura
 
 Conversation::Effects Conversation::OnSpeechStopped(absl::Time now, absl::Time ended_at,
                                                     absl::Duration voiced) {
+  deaf_ = false;
   if (!listening_.has_value()) return Done(now);
   // Its words may be all in the final text.
   if (listening_->noise && !speaking_.has_value()) Confirm(now);
@@ -400,13 +485,34 @@ Conversation::Effects Conversation::OnTranscript(absl::Time now, absl::string_vi
   return Done(now);
 }
 
+Conversation::Effects Conversation::OnUtteranceFailed(absl::Time now, absl::string_view utterance_id,
+                                                      bool refused) {
+  if (listening_.has_value() && listening_->utterance_id == utterance_id) {
+    if (!listening_->confirmed) {
+      Emit(DropUtterance{listening_->utterance_id});
+      listening_.reset();
+      return Done(now);
+    }
+    Endpoint(now);
+  }
+  const auto it = std::find_if(awaited_.begin(), awaited_.end(),
+                               [&](const Awaited& awaited) { return awaited.utterance_id == utterance_id; });
+  if (it == awaited_.end()) return Done(now);
+  const Awaited utterance = std::move(*it);
+  awaited_.erase(it);
+  Emit(DropUtterance{utterance.utterance_id});
+  Finish(now, utterance, nullptr, refused);
+  return Done(now);
+}
+
 // `final_text`: none when no recogniser gave one.
-void Conversation::Finish(absl::Time now, const Awaited& utterance,
-                          const messages::SttTranscript* final_text) {
+void Conversation::Finish(absl::Time now, const Awaited& utterance, const messages::SttTranscript* final_text,
+                          bool refused) {
   BeginSession(now);
-  Emit(StageResult{Stage::kStt, final_text != nullptr, final_text != nullptr ? "" : "no final text came"});
-  const std::string words =
-      final_text == nullptr ? "" : std::string(absl::StripAsciiWhitespace(final_text->text));
+  const bool worked = final_text != nullptr || refused;
+  Emit(StageResult{Stage::kStt, worked, worked ? "" : "no final text came"});
+  std::string words = final_text == nullptr ? "" : std::string(absl::StripAsciiWhitespace(final_text->text));
+  if (IsFiller(words)) words.clear();
   if (!words.empty()) {
     messages::Transcript transcript;
     transcript.text = words;
@@ -415,28 +521,81 @@ void Conversation::Finish(absl::Time now, const Awaited& utterance,
     transcript.is_final = true;
     Emit(PublishTranscript{std::move(transcript), utterance.trace_id, std::nullopt});
     interrupted_.reset();
-    heard_.words = Join(heard_.words, words);
-    heard_.trace_id = utterance.trace_id;
-    heard_.turn_index = utterance.turn_index;
-    heard_.times = Times();
-    heard_.times.spoken = utterance.ended_at;
-    heard_.times.endpoint = utterance.endpoint;
-    heard_.times.heard = now;
+    Hear(now, utterance, words, final_text->confidence.value_or(1) < options_.min_confidence);
   } else if (!listening_.has_value() && awaited_.empty() && heard_.words.empty() && !asking_.has_value()) {
     Line line;
     line.trace_id = utterance.trace_id;
-    if (final_text == nullptr && utterance.voiced >= options_.barge_in_speech) {
+    const bool sorry =
+        worked && utterance.voiced >= (refused ? options_.barge_in_speech : options_.sorry_after);
+    if (!worked && utterance.voiced >= options_.barge_in_speech) {
       line.text = options_.phrases.stt_failed;
-    } else if (interrupted_.has_value()) {
+    } else if (interrupted_.has_value() && !(refused && sorry)) {
       Emit(Count{metric_names::kFalseInterruptions, ""});
       interrupted_->resume_at = std::max(now, utterance.ended_at + options_.false_interruption_resume);
-    } else if (final_text != nullptr && utterance.voiced >= options_.sorry_after) {
+    } else if (sorry) {
       line.text = options_.phrases.not_understood;
     }
     if (!line.text.empty()) Say(now, std::move(line));
   }
   AskNext(now);
   SayNext(now);
+}
+
+// Words of a customer, which may answer the question whether others were meant.
+void Conversation::Hear(absl::Time now, const Awaited& utterance, const std::string& words, bool doubtful) {
+  std::string heard = words;
+  if (doubted_.has_value()) {
+    const Reply reply = ReplyOf(words);
+    if (reply == Reply::kYes) {
+      heard = doubted_->words;  // said again, or asked again when the yes itself is doubtful
+    } else if (reply == Reply::kNo) {
+      doubted_.reset();
+      doubts_ = 0;
+      Line line;
+      line.text = options_.phrases.say_again;
+      line.trace_id = utterance.trace_id;
+      Say(now, std::move(line));
+      return;
+    } else {
+      heard = WithoutNo(words);
+    }
+    doubted_.reset();
+  }
+  if (!doubtful) doubts_ = 0;
+  heard_.words = Join(heard_.words, heard);
+  heard_.trace_id = utterance.trace_id;
+  heard_.turn_index = utterance.turn_index;
+  heard_.doubtful = heard_.doubtful || doubtful;
+  heard_.times = Times();
+  heard_.times.spoken = utterance.ended_at;
+  heard_.times.endpoint = utterance.endpoint;
+  heard_.times.heard = now;
+}
+
+// Asks back what was heard.
+void Conversation::Doubt(absl::Time now) {
+  Heard heard = std::exchange(heard_, Heard());
+  if (heard.turn_index != turn_index_) NewTurn();
+  Emit(Count{metric_names::kDoubtedWords, ""});
+  Line line;
+  line.trace_id = heard.trace_id;
+  line.times = heard.times;
+  line.times.asked = line.times.answered = now;
+  TurnReport report;
+  report.trace_id = heard.trace_id;
+  report.session_id = session_id();
+  report.turn_index = turn_index_;
+  report.outcome = "doubted";
+  line.report = std::move(report);
+  if (++doubts_ > options_.max_doubts) {
+    doubts_ = 0;
+    line.text = options_.phrases.not_understood;
+  } else {
+    line.text = absl::StrReplaceAll(options_.phrases.doubted, {{"%s", Clip(heard.words, kMaxDoubted)}});
+    heard.doubtful = false;
+    doubted_ = std::move(heard);
+  }
+  Say(now, std::move(line));
 }
 
 // Asking.
@@ -450,17 +609,25 @@ Conversation::Effects Conversation::OnText(absl::Time now, TypedText text) {
   transcript.is_final = true;
   if (text.trace_id.empty()) text.trace_id = NewUuid();
   Emit(PublishTranscript{std::move(transcript), text.trace_id, text.token});
-  StopSpeaking(now, "superseded");
+  StopSpeaking(now, "superseded", true);
   interrupted_.reset();
+  doubted_.reset();
+  doubts_ = 0;
   typed_.emplace_back(std::move(text), now);
   AskNext(now);
   return Done(now);
 }
 
 void Conversation::AskNext(absl::Time now) {
+  if (WaitsForSession(now)) return;
   if (asking_.has_value()) {
     if (asking_->typed || goes_on()) return;
-    if (!heard_.words.empty()) {
+    if (heard_.doubtful) {
+      // Asked back once the words before are answered.
+      if (!asking_->held.has_value()) return;
+      const messages::BrainResponse response = *std::move(asking_->held);
+      Accept(now, response);
+    } else if (!heard_.words.empty()) {
       // The customer went on: one question of both.
       Emit(Count{metric_names::kContinuedTurns, ""});
       Heard heard = std::exchange(heard_, Heard());
@@ -473,7 +640,9 @@ void Conversation::AskNext(absl::Time now) {
     }
     return;
   }
-  if (!heard_.words.empty() && !goes_on()) {
+  if (heard_.doubtful && !goes_on()) {
+    Doubt(now);
+  } else if (!heard_.words.empty() && !goes_on()) {
     Heard heard = std::exchange(heard_, Heard());
     if (heard.turn_index != turn_index_) NewTurn();
     Ask(now, heard.words, heard.trace_id, heard.times, std::nullopt);
@@ -491,8 +660,8 @@ void Conversation::AskNext(absl::Time now) {
 void Conversation::Ask(absl::Time now, absl::string_view words, std::string trace_id, const Times& times,
                        std::optional<uint64_t> token) {
   BeginSession(now);
-  // What has not been said yet belongs to what was before.
-  StopSpeaking(now, "superseded");
+  // What is being said belongs to what was before.
+  StopSpeaking(now, "superseded", true);
   Asking asking;
   asking.typed = token.has_value();
   asking.text_token = token.value_or(0);
@@ -512,6 +681,12 @@ void Conversation::Ask(absl::Time now, absl::string_view words, std::string trac
   request.context.previous_turns = session_->previous_turns;
   request.context.kiosk_id = kiosk_id_;
   request.context.dialogue = session_->dialogue;
+  if (session_->known && !session_->told) {
+    request.context.exclude_allergens = session_->exclude_allergens;
+    request.context.dietary_filters = session_->dietary_filters;
+  }
+  asking.tells = session_->known;
+  AskForSession();  // again, where nobody has answered
   request.constraints.timeout_ms = absl::ToInt64Milliseconds(options_.brain_timeout);
   asking_ = std::move(asking);
   UpdateState(now, true);
@@ -541,6 +716,7 @@ void Conversation::Accept(absl::Time now, const messages::BrainResponse& respons
   ++session_->total_turns;
   if (session_->number == asking.session) {
     session_->dialogue = response.dialogue;
+    session_->told = session_->told || asking.tells;
     session_->previous_turns.push_back({asking.request.user_input, Clip(response.agent_response, kMaxWords)});
     if (session_->previous_turns.size() > options_.max_previous_turns) {
       session_->previous_turns.erase(session_->previous_turns.begin());
@@ -661,6 +837,9 @@ void Conversation::Say(absl::Time now, Line line) {
 
 void Conversation::SayNext(absl::Time now) {
   if (speaking_.has_value() || lines_.empty() || !awaited_.empty() || !heard_.words.empty()) return;
+  // A text that waited behind this answer is asked about next, in a turn of its own: one after the other
+  // then.
+  if (!typed_.empty() || (asking_.has_value() && asking_->typed)) return;
   if (listening_.has_value() && listening_->confirmed) return;
   Speaking speaking;
   speaking.line = std::move(lines_.front());
@@ -688,26 +867,38 @@ void Conversation::SayNext(absl::Time now) {
   Emit(RequestSpeech{speaking_->request});
 }
 
-void Conversation::StopSpeaking(absl::Time now, absl::string_view reason) {
+void Conversation::StopSpeaking(absl::Time now, absl::string_view reason, bool keep_unheard) {
   std::deque<Line> kept;
   for (Line& line : lines_) {
-    if (line.keep) {
+    if (line.keep || keep_unheard) {
       kept.push_back(std::move(line));
     } else {
       Measure(now, line, "unheard");
     }
   }
   lines_ = std::move(kept);
-  if (!speaking_.has_value()) return;
-  messages::TtsCancel cancel;
-  cancel.request_id = speaking_->request.request_id;
-  cancel.timestamp = FormatTimestamp(now);
-  cancel.trace_id = speaking_->line.trace_id;
-  cancel.reason = std::string(reason);
-  Measure(now, speaking_->line, "unheard");
-  speaking_.reset();
-  // First of all: each millisecond is heard.
-  effects_.insert(effects_.begin(), CancelSpeech{std::move(cancel)});
+  if (speaking_.has_value()) {
+    messages::TtsCancel cancel;
+    cancel.request_id = speaking_->request.request_id;
+    cancel.timestamp = FormatTimestamp(now);
+    cancel.trace_id = speaking_->line.trace_id;
+    cancel.reason = std::string(reason);
+    if (keep_unheard && speaking_->first_audio == absl::InfinitePast()) {
+      Line line = std::move(speaking_->line);
+      --line.attempts;
+      line.times.said = absl::InfinitePast();
+      lines_.push_front(std::move(line));
+    } else {
+      Measure(now, speaking_->line, "unheard");
+    }
+    speaking_.reset();
+    // First of all: each millisecond is heard.
+    effects_.insert(effects_.begin(), CancelSpeech{std::move(cancel)});
+  }
+  while (lines_.size() > kMaxUnheard && !lines_.front().keep) {
+    Measure(now, lines_.front(), "unheard");
+    lines_.pop_front();
+  }
 }
 
 // The TTS failed: what has not been heard is asked for anew, in a turn of its own, so that nothing that still
@@ -843,6 +1034,8 @@ absl::Time Conversation::NextTime() const {
                                      : std::max(speaking.said, speaking.heard_until) + options_.tts_timeout);
   }
   if (interrupted_.has_value()) next = std::min(next, interrupted_->resume_at);
+  if (session_.has_value() && session_->asks && session_->wait_until != absl::InfinitePast())
+    next = std::min(next, session_->wait_until);
   if (session_.has_value() && !listening_.has_value() && !thinking() && !speaking_.has_value()) {
     next = std::min(next, session_->active_at + options_.conversation_timeout);
   }
@@ -861,6 +1054,11 @@ Conversation::Effects Conversation::OnTime(absl::Time now) {
     Emit(DropUtterance{utterance.utterance_id});
     Finish(now, utterance, nullptr);
     it = awaited_.begin();
+  }
+  if (session_.has_value() && session_->asks && now >= session_->wait_until &&
+      session_->wait_until != absl::InfinitePast()) {
+    session_->wait_until = absl::InfinitePast();
+    AskNext(now);
   }
   if (HoldsForNoise() && now >= asking_->held_until) {
     // Sound without a word does not keep an answer back for ever.

@@ -12,7 +12,11 @@
 //   - Words that come while the brain thinks about the words before belong to the same turn: the answer is
 //     held until the customer is silent, and when there were words, both are asked together. Nothing of an
 //     answer that was dropped reaches anybody.
-//   - Typed text is asked by itself, in the order in which it was typed, and interrupts the kiosk.
+//   - Typed text is asked by itself, in the order in which it was typed, and interrupts what the kiosk says.
+//     An answer that nobody has heard anything of yet is said before the answer to that text.
+//   - Words that the recogniser is not sure of are asked back ("did you say ...?"), never acted upon.
+// With the kiosk's session ends all that its customer said and was told: of an answer that comes later,
+// nothing reaches the next customer.
 #ifndef ARC_SERVICES_VOICE_CONVERSATION_H_
 #define ARC_SERVICES_VOICE_CONVERSATION_H_
 
@@ -39,6 +43,8 @@ namespace arc::voice {
 struct Phrases {
   std::string greeting = "Hello! What can I get for you?";
   std::string not_understood = "Sorry, I did not catch that. Could you say it again?";
+  std::string doubted = "Sorry, did you say: %s?";  // %s: the words
+  std::string say_again = "Sorry. Please say it again.";
   std::string brain_failed = "I'm having trouble with that. Could you say it again?";
   std::string stt_failed = "Sorry, I cannot hear you right now. Please use the screen.";
   std::string order_number = "Thank you. Your order number is %s.";  // %s: the number
@@ -62,6 +68,9 @@ struct TurnOptions {
   absl::Duration false_interruption_resume = absl::Seconds(2);
   // Speech of that length without words is asked about; shorter is taken for a noise.
   absl::Duration sorry_after = absl::Seconds(1);
+  // A final text that its recogniser is less sure of is asked back. 0: none is.
+  double min_confidence = 0;
+  int max_doubts = 2;  // in a row; then the customer is asked to say it again
   // From the end of an utterance to its final text.
   absl::Duration stt_timeout = absl::Seconds(8);
   // `timeout_ms` of the constraints, and how much longer the answer may take to come.
@@ -74,6 +83,8 @@ struct TurnOptions {
   // From asking in vain (no brain or TTS is there) to asking again.
   absl::Duration retry = absl::Milliseconds(250);
   int tts_attempts = 3;  // to say one answer
+  // The first words of a conversation wait so long for what the orchestrator knows of the session.
+  absl::Duration session_wait = absl::Milliseconds(500);
   // Without anything said or typed, a conversation ends.
   absl::Duration conversation_timeout = absl::Minutes(2);
   size_t max_previous_turns = 10;
@@ -94,6 +105,13 @@ struct TypedText {
   uint64_t token = 0;  // comes back in PublishIntents or TextDone, once
 };
 
+// What the orchestrator knows of the kiosk's session.
+struct KioskSession {
+  std::string session_id;  // empty: there is none
+  std::vector<std::string> exclude_allergens;
+  std::vector<std::string> dietary_filters;
+};
+
 // A participant of a LiveKit room.
 struct Participant {
   std::string room_sid;
@@ -110,7 +128,8 @@ struct TurnReport {
   std::string session_id;
   int64_t turn_index = 0;
   bool typed = false;
-  std::string outcome;  // answered, fallback, silent (nothing to say), unheard (no sound came)
+  // answered, fallback, doubted (asked back), silent (nothing to say), unheard (no sound came)
+  std::string outcome;
   absl::Duration endpointing;
   absl::Duration stt;
   absl::Duration queued;  // from the words to the question: the customer went on, or another text was first
@@ -144,6 +163,7 @@ struct PublishTranscript {
   std::string trace_id;
   std::optional<uint64_t> text_token;  // of typed text
 };
+struct AskSession {};  // the orchestrator, to be answered by OnKioskSession()
 struct AskBrain {
   messages::BrainRequest request;
 };
@@ -183,9 +203,9 @@ struct StageResult {  // for the operator: whether an agent that this one needs 
   std::string reason;
 };
 using Effect =
-    std::variant<BeginUtterance, EndUtterance, DropUtterance, PublishSpeechStart, PublishTranscript, AskBrain,
-                 PublishIntents, TextDone, RequestSpeech, CancelSpeech, PublishState, PublishSessionStarted,
-                 PublishSessionEnded, ReportTurn, Count, StageResult>;
+    std::variant<BeginUtterance, EndUtterance, DropUtterance, PublishSpeechStart, PublishTranscript,
+                 AskSession, AskBrain, PublishIntents, TextDone, RequestSpeech, CancelSpeech, PublishState,
+                 PublishSessionStarted, PublishSessionEnded, ReportTurn, Count, StageResult>;
 
 class Conversation {
  public:
@@ -204,6 +224,10 @@ class Conversation {
   Effects OnTranscript(absl::Time now, absl::string_view utterance_id,
                        const messages::SttTranscript& transcript);
 
+  // There will be no final text. `refused`: the sound itself is not to be recognised; false: no recogniser
+  // could be had.
+  Effects OnUtteranceFailed(absl::Time now, absl::string_view utterance_id, bool refused);
+
   Effects OnText(absl::Time now, TypedText text);
 
   // The brain; what does not answer the request at hand is counted and dropped.
@@ -221,8 +245,11 @@ class Conversation {
   Effects OnKioskSessionStarted(absl::Time now, absl::string_view session_id);
   Effects OnOrderCompleted(absl::Time now, absl::string_view order_number);
   Effects OnKioskSessionEnded(absl::Time now, messages::EndReason reason);
-  // What another message says of it.
-  void SetKioskSession(absl::string_view session_id);
+  // What the orchestrator answered; null: nothing.
+  Effects OnKioskSession(absl::Time now, const KioskSession* session);
+  // What another message says of it. `sure`: it comes from the orchestrator; the word of others counts while
+  // nothing better is known.
+  void SetKioskSession(absl::string_view session_id, bool sure);
 
   // LiveKit. `reason`: user_left, room_finished.
   Effects OnParticipantJoined(absl::Time now, const Participant& participant);
@@ -250,6 +277,7 @@ class Conversation {
   void set_kiosk_id(std::string kiosk_id) { kiosk_id_ = std::move(kiosk_id); }
   // Of the kiosk; empty: unknown.
   const std::string& kiosk_session() const { return kiosk_session_; }
+  bool sure_of_kiosk_session() const { return kiosk_session_sure_; }
   std::string session_id() const { return session_.has_value() ? session_->id : ""; }
 
  private:
@@ -259,6 +287,14 @@ class Conversation {
     std::string conversation_id;
     std::string trace_id;
     std::string kiosk_session;
+    bool kiosk_session_sure = false;
+    // The kiosk's session is known, with what its customer must not eat; the first request tells the brain.
+    bool known = false;
+    bool asks = false;  // the orchestrator is being asked
+    absl::Time wait_until = absl::InfinitePast();
+    std::vector<std::string> exclude_allergens;
+    std::vector<std::string> dietary_filters;
+    bool told = false;
     absl::Time started_at;
     absl::Time active_at;
     int64_t total_turns = 0;
@@ -304,12 +340,14 @@ class Conversation {
     std::string trace_id;
     int64_t turn_index = 0;
     Times times;
+    bool doubtful = false;
   };
   struct Asking {
     messages::BrainRequest request;
     bool typed = false;
     uint64_t text_token = 0;
     uint64_t session = 0;
+    bool tells = false;  // the brain of the session's allergies, if there are any
     Times times;
     absl::Time deadline;
     absl::Time retry_at = absl::InfiniteFuture();
@@ -345,6 +383,12 @@ class Conversation {
 
   void BeginSession(absl::Time now);
   void EndSession(absl::Time now, absl::string_view reason, absl::string_view status);
+  void AskForSession();
+  bool WaitsForSession(absl::Time now) const;
+  // What a customer who is gone has said is answered no more.
+  void ForgetWords(bool listening_too);
+  // Nor is anything said.
+  void FallSilent(absl::Time now);
 
   void Listen(absl::Time now, absl::Time started_at, bool noise);
   void Confirm(absl::Time now);
@@ -353,7 +397,10 @@ class Conversation {
   bool goes_on() const { return (listening_.has_value() && listening_->confirmed) || !awaited_.empty(); }
   void Endpoint(absl::Time now);
   absl::Time EndpointAt() const;
-  void Finish(absl::Time now, const Awaited& utterance, const messages::SttTranscript* final_text);
+  void Finish(absl::Time now, const Awaited& utterance, const messages::SttTranscript* final_text,
+              bool refused = false);
+  void Hear(absl::Time now, const Awaited& utterance, const std::string& words, bool doubtful);
+  void Doubt(absl::Time now);
 
   void AskNext(absl::Time now);
   void Ask(absl::Time now, absl::string_view words, std::string trace_id, const Times& times,
@@ -366,7 +413,8 @@ class Conversation {
   void Measure(absl::Time now, Line& line, absl::string_view outcome);
   void Say(absl::Time now, Line line);
   void SayNext(absl::Time now);
-  void StopSpeaking(absl::Time now, absl::string_view reason);
+  // `keep_unheard`: answers that nothing has been heard of are said later.
+  void StopSpeaking(absl::Time now, absl::string_view reason, bool keep_unheard = false);
   void SpeakAgain(absl::Time now, absl::string_view reason);
   void SpeechOver(absl::Time now);
   std::string Remaining(absl::Time now) const;
@@ -381,6 +429,8 @@ class Conversation {
   const std::string room_;
   std::string kiosk_id_;
   std::string kiosk_session_;
+  bool kiosk_session_sure_ = false;
+  std::deque<std::string> ended_kiosk_sessions_;  // the latest
   Participant participant_;
 
   Effects effects_;
@@ -391,8 +441,11 @@ class Conversation {
   std::optional<Session> session_;
 
   std::optional<Listening> listening_;
+  bool deaf_ = false;  // to the rest of what a customer who is gone is saying
   std::deque<Awaited> awaited_;
   Heard heard_;
+  std::optional<Heard> doubted_;  // asked back
+  int doubts_ = 0;                // in a row
   std::deque<std::pair<TypedText, absl::Time>> typed_;
   std::optional<Asking> asking_;
   std::deque<Line> lines_;

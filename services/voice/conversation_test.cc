@@ -35,7 +35,9 @@ class ConversationTest : public testing::Test {
  protected:
   // Does what is to be done, and keeps it.
   void Take(Conversation::Effects effects) {
+    bool session_asked = false;
     for (Effect& effect : effects) {
+      if (std::holds_alternative<AskSession>(effect)) session_asked = true;
       if (auto* begin = std::get_if<BeginUtterance>(&effect)) utterance_ = begin->utterance_id;
       if (auto* end = std::get_if<EndUtterance>(&effect)) ended_at_[end->utterance_id] = now();
       if (auto* ask = std::get_if<AskBrain>(&effect)) asked_.push_back(ask->request);
@@ -58,6 +60,9 @@ class ConversationTest : public testing::Test {
       }
       if (auto* drop = std::get_if<DropUtterance>(&effect)) dropped_.push_back(drop->utterance_id);
     }
+    if (!session_asked) return;
+    ++sessions_asked_;
+    if (orchestrator_answers_) Take(talk_.OnKioskSession(now(), &known_));
   }
   absl::Time now() const { return clock_.Now(); }
 
@@ -98,12 +103,20 @@ class ConversationTest : public testing::Test {
   }
   void Partial(const std::string& text) { Understand(utterance_, text, false); }
   void Final(const std::string& text) { Understand(utterance_, text, true); }
-  void Understand(const std::string& utterance, const std::string& text, bool is_final) {
+  void Understand(const std::string& utterance, const std::string& text, bool is_final,
+                  double confidence = 0.9) {
     messages::SttTranscript transcript;
     transcript.text = text;
     transcript.is_final = is_final;
-    if (is_final) transcript.confidence = 0.9;
+    if (is_final) transcript.confidence = confidence;
     Take(talk_.OnTranscript(now(), utterance, transcript));
+  }
+  // Something is said, of which the recogniser is so sure.
+  void Utter(const std::string& text, double confidence = 0.9) {
+    Speak(absl::Seconds(1));
+    Partial(text);
+    Wait(absl::Seconds(3));
+    Understand(utterance_, text, true, confidence);
   }
   bool Ended() const { return ended_at_.count(utterance_) > 0; }
 
@@ -162,6 +175,9 @@ class ConversationTest : public testing::Test {
   ManualClock clock_;
   TurnOptions options_;
   Conversation talk_{options_, "room-1", "kiosk-001"};
+  bool orchestrator_answers_ = true;
+  KioskSession known_;  // what it answers
+  int sessions_asked_ = 0;
   std::string utterance_;
   absl::Time last_voice_;
   absl::Time cancelled_at_;
@@ -617,6 +633,11 @@ TEST_F(ConversationTest, TextAndSpeechMixed) {
   EXPECT_GT(asked_[2].turn_index, asked_[1].turn_index);
   EXPECT_THAT(asked_[2].context.previous_turns, SizeIs(2));
   Answer("Fries.", "fries");
+  // Both are answered, in order.
+  EXPECT_EQ(spoken_.back().text, "One large cola.");
+  EXPECT_EQ(spoken_.back().turn_index, talk_.turn_index());
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.1));
   EXPECT_EQ(spoken_.back().text, "Fries.");
   EXPECT_EQ(spoken_.back().turn_index, talk_.turn_index());
   EXPECT_THAT(intents_, SizeIs(3));
@@ -635,7 +656,415 @@ TEST_F(ConversationTest, TypedTextsAreAskedInOrderAndEachIsFinished) {
   EXPECT_EQ(intents_[0].text_token, 1u);
   EXPECT_EQ(intents_[1].text_token, 3u);
   EXPECT_THAT(texts_done_, ElementsAre(2));
-  EXPECT_EQ(spoken_.back().text, "Third.");
+  for (const char* answer : {"First.", "Second.", "Third."}) {
+    EXPECT_EQ(spoken_.back().text, answer);
+    EXPECT_EQ(spoken_.back().turn_index, talk_.turn_index());
+    Sound(absl::Seconds(1));
+    Wait(absl::Seconds(1.1));
+  }
+  EXPECT_THAT(spoken_, SizeIs(3));
+  EXPECT_TRUE(talk_.state() == VoiceStateName::kIdle);
+}
+
+TEST_F(ConversationTest, ATextThatComesWhileTheBrainThinksAboutSpeech) {
+  Utter("a burger please");
+  ASSERT_THAT(asked_, SizeIs(1));
+  Type("a cola", 1);
+  EXPECT_THAT(asked_, SizeIs(1));  // one at a time
+  Answer("One burger.", "burger");
+  ASSERT_THAT(asked_, SizeIs(2));
+  EXPECT_EQ(asked_[1].user_input, "a cola");
+  EXPECT_THAT(asked_[1].context.previous_turns, SizeIs(1));
+  EXPECT_THAT(spoken_, IsEmpty());  // nothing that the next turn would cut off
+  Answer("One cola.", "cola");
+  EXPECT_THAT(intents_, SizeIs(2));
+  ASSERT_THAT(spoken_, SizeIs(1));
+  EXPECT_EQ(spoken_[0].text, "One burger.");
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.1));
+  ASSERT_THAT(spoken_, SizeIs(2));
+  EXPECT_EQ(spoken_[1].text, "One cola.");
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.1));
+  ASSERT_THAT(reports_, SizeIs(2));
+  for (const TurnReport& report : reports_) {
+    EXPECT_EQ(report.outcome, "answered");
+    EXPECT_EQ(report.endpointing + report.stt + report.queued + report.brain + report.tools_total +
+                  report.held + report.tts,
+              report.total);
+  }
+}
+
+TEST_F(ConversationTest, ATextThatComesBeforeTheAnswerSoundsDoesNotSwallowIt) {
+  Utter("a burger please");
+  Answer("One burger.", "burger");
+  ASSERT_THAT(spoken_, SizeIs(1));
+  const std::string silent = spoken_[0].request_id;
+  Type("a cola", 1);  // nothing has been heard yet
+  ASSERT_THAT(cancelled_, SizeIs(1));
+  EXPECT_EQ(cancelled_[0].request_id, silent);
+  Answer("One cola.", "cola");
+  ASSERT_THAT(spoken_, SizeIs(2));
+  EXPECT_EQ(spoken_[1].text, "One burger.");
+  EXPECT_EQ(spoken_[1].turn_index, talk_.turn_index());
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.1));
+  EXPECT_EQ(spoken_.back().text, "One cola.");
+  // Who floods the kiosk with texts does not have to hear all of it.
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.1));
+  for (uint64_t i = 10; i < 30; ++i) Type(absl::StrCat("text ", i), i);
+  for (uint64_t i = 10; i < 30; ++i) Answer(absl::StrCat("Answer ", i, "."));
+  const size_t before = spoken_.size();
+  for (int i = 0; i < 30; ++i) {
+    Sound(Ms(500));
+    Wait(Ms(600));
+  }
+  EXPECT_LE(spoken_.size(), before + 3);
+  EXPECT_EQ(spoken_.back().text, "Answer 29.");
+}
+
+TEST_F(ConversationTest, AFalseInterruptionResumesTheAnswersBehindIt) {
+  Utter("a burger please");
+  Type("a cola", 1);
+  Answer("One burger. Anything else with it?", "burger");
+  Answer("One cola.", "cola");
+  Sound(absl::Seconds(6));
+  Wait(absl::Seconds(1));
+  Speak(Ms(500));
+  ASSERT_THAT(cancelled_, SizeIs(1));
+  Wait(absl::Seconds(1.2));
+  Final("");
+  Wait(absl::Seconds(1));
+  EXPECT_THAT(spoken_.back().text, testing::EndsWith("Anything else with it? One cola."));
+}
+
+TEST_F(ConversationTest, LaughterAndHmmAreNoWords) {
+  for (const char* sound : {"ha ha ha", "hmm", "um"}) {
+    Speak(Ms(400));
+    Wait(absl::Seconds(4));
+    Final(sound);
+  }
+  EXPECT_THAT(asked_, IsEmpty());
+  EXPECT_THAT(finals_, IsEmpty());
+  EXPECT_THAT(spoken_, IsEmpty());
+  // Nor do they change what has been said.
+  Utter("two burgers please");
+  Speak(Ms(400), false);
+  Answer("Two burgers.", "two burgers");
+  Silence(now() - Ms(400));
+  Wait(absl::Seconds(3.5));
+  Final("hmm");
+  EXPECT_THAT(asked_, SizeIs(1));
+  EXPECT_THAT(intents_, SizeIs(1));
+}
+
+class DoubtTest : public ConversationTest {
+ protected:
+  DoubtTest() { options_.min_confidence = 0.4; }
+};
+
+TEST_F(DoubtTest, WordsThatMayBeWrongAreAskedBackAndCountAfterAYes) {
+  Utter("two burgers please", 0.39);
+  EXPECT_THAT(asked_, IsEmpty());
+  EXPECT_THAT(intents_, IsEmpty());
+  ASSERT_THAT(spoken_, SizeIs(1));
+  EXPECT_EQ(spoken_[0].text, "Sorry, did you say: two burgers please?");
+  Sound(absl::Seconds(2));
+  Wait(absl::Seconds(3));
+  ASSERT_THAT(reports_, SizeIs(1));
+  EXPECT_EQ(reports_[0].outcome, "doubted");
+  EXPECT_EQ(reports_[0].endpointing + reports_[0].stt + reports_[0].queued + reports_[0].held +
+                reports_[0].brain + reports_[0].tts,
+            reports_[0].total);
+  EXPECT_THAT(counts_, testing::Contains(metric_names::kDoubtedWords));
+  Utter("yes please");
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(asked_[0].user_input, "two burgers please");
+  // The same confidence is enough; no word of a recogniser about it as well.
+  Answer("Two burgers.");
+  Sound(Ms(100));
+  Wait(absl::Seconds(1));
+  Utter("a cola", 0.4);
+  EXPECT_THAT(asked_, SizeIs(2));
+}
+
+TEST_F(DoubtTest, ANoIsNotAnOrder) {
+  Utter("two burgers please", 0.1);
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.5));
+  Utter("no");
+  EXPECT_THAT(asked_, IsEmpty());
+  EXPECT_EQ(spoken_.back().text, options_.phrases.say_again);
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.5));
+  Utter("yes");  // to nothing any more
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(asked_[0].user_input, "yes");
+}
+
+TEST_F(DoubtTest, OtherWordsTakeThePlaceOfThoseThatWereDoubted) {
+  Utter("two burgers please", 0.1);
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.5));
+  Utter("no i said two colas");
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(asked_[0].user_input, "two colas");
+}
+
+TEST_F(DoubtTest, ADoubtfulYesIsNoYesAndThereIsAnEnd) {
+  Utter("two burgers please", 0.1);
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.5));
+  Utter("yes", 0.1);
+  EXPECT_EQ(spoken_.back().text, "Sorry, did you say: two burgers please?");
+  EXPECT_THAT(spoken_, SizeIs(2));
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.5));
+  Utter("yes", 0.1);
+  EXPECT_EQ(spoken_.back().text, options_.phrases.not_understood);
+  EXPECT_THAT(asked_, IsEmpty());
+}
+
+TEST_F(DoubtTest, DoubtsAboutWhatFollowsDoNotSpoilTheAnswer) {
+  Utter("two burgers please");
+  Speak(absl::Seconds(1), false);
+  Answer("Two burgers.", "two burgers");
+  EXPECT_THAT(intents_, IsEmpty());
+  Silence(now() - absl::Seconds(1));
+  Partial("and a unicorn");
+  Wait(absl::Seconds(3));
+  Understand(utterance_, "and a unicorn", true, 0.1);
+  EXPECT_THAT(intents_, SizeIs(1));
+  EXPECT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(spoken_.back().text, "Two burgers.");
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.1));
+  EXPECT_EQ(spoken_.back().text, "Sorry, did you say: and a unicorn?");
+}
+
+TEST_F(DoubtTest, WhoTypesOrLeavesIsNotAskedBackAnyMore) {
+  Utter("two burgers please", 0.1);
+  Type("a cola", 1);
+  Answer("One cola.");
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(3));
+  Utter("yes");
+  EXPECT_EQ(asked_.back().user_input, "yes");
+  Answer("");
+  Utter("two burgers please", 0.1);
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(1.5));
+  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kTimeout));
+  Utter("yes");
+  EXPECT_EQ(asked_.back().user_input, "yes");
+}
+
+TEST_F(ConversationTest, SoundThatIsRefusedIsAskedAboutAtOnce) {
+  Speak(absl::Seconds(1));
+  Wait(absl::Seconds(1));
+  ASSERT_TRUE(Ended());
+  Take(talk_.OnUtteranceFailed(now(), utterance_, true));
+  ASSERT_THAT(spoken_, SizeIs(1));
+  EXPECT_EQ(spoken_[0].text, options_.phrases.not_understood);
+  EXPECT_TRUE(results_.back().worked);  // the recogniser is well
+  Final("too late");
+  EXPECT_THAT(asked_, IsEmpty());
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(2));
+  // And when no recogniser survives the sound.
+  Speak(absl::Seconds(1), false);
+  Take(talk_.OnUtteranceFailed(now(), utterance_, false));
+  EXPECT_EQ(spoken_.back().text, options_.phrases.stt_failed);
+  EXPECT_FALSE(results_.back().worked);
+  Take(talk_.OnUtteranceFailed(now(), "another one", false));
+  EXPECT_THAT(spoken_, SizeIs(2));
+}
+
+TEST_F(ConversationTest, AllergiesThatTheOrchestratorKnowsAreInTheFirstRequest) {
+  known_ = {"session-9", {"peanuts"}, {"vegan"}};
+  Type("a brownie", 1);
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(talk_.kiosk_session(), "session-9");
+  EXPECT_THAT(asked_[0].context.exclude_allergens, ElementsAre("peanuts"));
+  EXPECT_THAT(asked_[0].context.dietary_filters, ElementsAre("vegan"));
+  // The brain did not answer: told again. Then its dialogue knows.
+  Wait(absl::Seconds(3));
+  EXPECT_THAT(texts_done_, ElementsAre(1));
+  Type("a brownie", 2);
+  EXPECT_THAT(asked_[1].context.exclude_allergens, ElementsAre("peanuts"));
+  Answer("One brownie.");
+  Type("a cola", 3);
+  EXPECT_THAT(asked_[2].context.exclude_allergens, IsEmpty());
+  EXPECT_TRUE(asked_[2].context.dialogue.has_value());
+  EXPECT_EQ(sessions_asked_, 1);
+  Answer("One cola.");
+  Sound(absl::Seconds(1));
+  // The customer touched the screen for a while; the kiosk's session is the same.
+  Wait(options_.conversation_timeout + absl::Seconds(20));
+  EXPECT_THAT(over_, SizeIs(1));
+  Utter("a burger please");
+  EXPECT_THAT(asked_.back().context.exclude_allergens, ElementsAre("peanuts"));
+}
+
+TEST_F(ConversationTest, TheFirstWordsWaitForTheSessionButNotForEver) {
+  orchestrator_answers_ = false;
+  known_ = {"session-9", {"peanuts"}, {}};
+  Type("a brownie", 1);
+  Wait(Ms(490));
+  EXPECT_THAT(asked_, IsEmpty());
+  Wait(Ms(20));
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_THAT(asked_[0].context.exclude_allergens, IsEmpty());
+  Answer("One brownie.");
+  Take(talk_.OnKioskSession(now(), nullptr));
+  Type("a cola", 2);  // asks again, and waits for nothing
+  ASSERT_THAT(asked_, SizeIs(2));
+  EXPECT_EQ(sessions_asked_, 2);
+  Answer("One cola.");
+  Take(talk_.OnKioskSession(now(), &known_));
+  Type("fries", 3);
+  EXPECT_THAT(asked_[2].context.exclude_allergens, ElementsAre("peanuts"));
+  EXPECT_EQ(sessions_asked_, 2);
+}
+
+TEST_F(ConversationTest, WhatTheOrchestratorKnowsOfAnotherSessionIsNotThisCustomers) {
+  orchestrator_answers_ = false;
+  Take(talk_.OnKioskSessionStarted(now(), "session-1"));
+  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kCancelled));
+  // The answer of a standby that is behind.
+  const KioskSession old = {"session-1", {"peanuts"}, {}};
+  Type("a brownie", 1);
+  Take(talk_.OnKioskSession(now(), &old));
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(talk_.kiosk_session(), "");
+  EXPECT_THAT(asked_[0].context.exclude_allergens, IsEmpty());
+}
+
+TEST_F(ConversationTest, AnAnswerThatComesAfterTheSessionReachesNobody) {
+  Take(talk_.OnKioskSessionStarted(now(), "session-1"));
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(2));
+  Utter("a burger please");
+  Type("a cola", 1);
+  Type("fries", 2);
+  ASSERT_THAT(asked_, SizeIs(1));
+  const messages::BrainRequest old = asked_[0];
+  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kTimeout));
+  EXPECT_THAT(over_, SizeIs(1));
+  EXPECT_THAT(texts_done_, ElementsAre(1, 2));
+  Take(talk_.OnKioskSessionStarted(now(), "session-2"));
+  const size_t said = spoken_.size();
+  AnswerTo(old, "One burger.", "burger");
+  EXPECT_THAT(intents_, IsEmpty());
+  EXPECT_THAT(spoken_, SizeIs(said));
+  EXPECT_THAT(asked_, SizeIs(1));
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(2));
+  Utter("hello");
+  EXPECT_EQ(asked_.back().session_id, "session-2");
+  EXPECT_THAT(asked_.back().context.previous_turns, IsEmpty());
+  EXPECT_FALSE(asked_.back().context.dialogue.has_value());
+}
+
+TEST_F(ConversationTest, WhatIsStillBeingSaidIsNotForTheNextCustomer) {
+  known_ = {"session-1", {"peanuts"}, {}};
+  Take(talk_.OnKioskSessionStarted(now(), "session-1"));
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(2));
+  Turn("what is vegan", "We have the Plant Power Burger. We have the Oat Shake. And much more.");
+  Sound(absl::Seconds(8));
+  Wait(absl::Seconds(1));
+  const std::string old = spoken_.back().request_id;
+  known_ = {"session-2", {}, {}};
+  Take(talk_.OnKioskSessionStarted(now(), "session-2"));  // the end of the other was not seen
+  ASSERT_THAT(cancelled_, SizeIs(1));
+  EXPECT_EQ(cancelled_[0].request_id, old);
+  EXPECT_EQ(cancelled_[0].reason, "session_ended");
+  EXPECT_EQ(spoken_.back().text, options_.phrases.greeting);
+  EXPECT_EQ(spoken_.back().session_id, "session-2");
+  EXPECT_GT(spoken_.back().turn_index, spoken_[spoken_.size() - 2].turn_index);
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(2));
+  Utter("a brownie please");
+  EXPECT_THAT(asked_.back().context.exclude_allergens, IsEmpty());
+  EXPECT_THAT(asked_.back().context.previous_turns, IsEmpty());
+  // The last words of a session that has ended, likewise.
+  Answer("Goodbye!");
+  Sound(absl::Seconds(5));
+  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kCancelled));
+  EXPECT_EQ(talk_.state(), VoiceStateName::kSpeaking);
+  Take(talk_.OnKioskSessionStarted(now(), "session-3"));
+  EXPECT_THAT(cancelled_, SizeIs(2));
+}
+
+TEST_F(ConversationTest, AnInterruptedAnswerIsNotResumedForTheNextCustomer) {
+  Take(talk_.OnKioskSessionStarted(now(), "session-1"));
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(2));
+  Turn("what is vegan", "We have the Plant Power Burger. We have the Oat Shake.");
+  Sound(absl::Seconds(8));
+  Wait(absl::Seconds(1));
+  Speak(Ms(500));
+  const size_t said = spoken_.size();
+  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kTimeout));
+  Wait(absl::Seconds(10));
+  EXPECT_THAT(spoken_, SizeIs(said));
+}
+
+TEST_F(ConversationTest, WordsThatWereBegunInASessionThatEndedAreNotTheNextCustomers) {
+  Take(talk_.OnKioskSessionStarted(now(), "session-1"));
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(2));
+  Speak(absl::Seconds(1));
+  Partial("a burger please");
+  Wait(absl::Seconds(1));
+  ASSERT_TRUE(Ended());
+  const std::string ended = utterance_;
+  Speak(absl::Seconds(1), false);
+  Partial("and a");
+  const std::string open = utterance_;
+  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kCancelled));
+  EXPECT_THAT(dropped_, testing::UnorderedElementsAre(ended, open));
+  Understand(ended, "a burger please", true);
+  GoOn(absl::Seconds(1));  // "... cola"
+  EXPECT_EQ(utterance_, open) << "the rest of the sentence is nobody's";
+  Silence(now() - absl::Seconds(1));
+  Wait(absl::Seconds(5));
+  EXPECT_THAT(asked_, IsEmpty());
+  Utter("hello");
+  EXPECT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(asked_[0].user_input, "hello");
+}
+
+TEST_F(ConversationTest, WhoSpeaksAfterThePaymentMayBeTheNextCustomer) {
+  Take(talk_.OnKioskSessionStarted(now(), "session-1"));
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(2));
+  Take(talk_.OnOrderCompleted(now(), "42"));
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(5));
+  Speak(absl::Seconds(1), false);
+  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kCompleted));
+  Silence(now() - absl::Seconds(1));
+  Partial("a burger please");
+  Wait(absl::Seconds(1));
+  Final("a burger please");
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_NE(asked_[0].session_id, "session-1");
+}
+
+TEST_F(ConversationTest, AParticipantWhoLeavesTakesTheQuestionsAlong) {
+  Take(talk_.OnParticipantJoined(now(), {"RM_1", "PA_1", "user-123", "", "session-456"}));
+  Utter("a burger please");
+  Type("a cola", 1);
+  const messages::BrainRequest old = asked_.back();
+  Take(talk_.OnUserLeft(now(), "user_left"));
+  EXPECT_THAT(texts_done_, ElementsAre(1));
+  AnswerTo(old, "One burger.", "burger");
+  EXPECT_THAT(intents_, IsEmpty());
+  EXPECT_THAT(spoken_, IsEmpty());
+  EXPECT_TRUE(talk_.idle());
 }
 
 TEST_F(ConversationTest, TypingWhileTheCustomerSpeaks) {

@@ -12,6 +12,7 @@ inline constexpr char kIgnoredNoises[] = "kiosk_voice_ignored_noises_total";  //
 inline constexpr char kFalseInterruptions[] = "kiosk_voice_false_interruptions_total";  // counter
 inline constexpr char kResumedAnswers[] = "kiosk_voice_resumed_answers_total";          // counter
 inline constexpr char kContinuedTurns[] = "kiosk_voice_continued_turns_total";          // counter
+inline constexpr char kDoubtedWords[] = "kiosk_voice_doubted_words_total";              // counter
 inline constexpr char kBrainFallbacks[] = "kiosk_voice_brain_fallbacks_total";          // counter: reason
 inline constexpr char kTtsRetries[] = "kiosk_voice_tts_retries_total";                  // counter: reason
 inline constexpr char kSttReplays[] = "kiosk_voice_stt_replays_total";                  // counter: reason

@@ -16,7 +16,7 @@ size_t SamplesOf(absl::Duration duration) {
 }  // namespace
 
 Utterance::Utterance(const UtteranceOptions& options, std::string id)
-    : options_(options), id_(std::move(id)), retry_(options.first_retry) {}
+    : options_(options), id_(std::move(id)), retry_(options.first_retry), lost_retry_(options.first_retry) {}
 
 Utterance::Effects Utterance::Begin(absl::Time now, absl::Span<const int16_t> pre_roll) {
   sound_.assign(pre_roll.begin(), pre_roll.end());
@@ -48,6 +48,7 @@ Utterance::Effects Utterance::OnSound(absl::Time, absl::Span<const int16_t> samp
 Utterance::Effects Utterance::End(absl::Time now) {
   Effects effects;
   if (std::exchange(ended_, true)) return effects;
+  if (hopeless_) effects.emplace_back(GiveUp{});
   Stream(effects, options_.frame);
   // What becomes of the last word should be known at once.
   if (has_worker_ && !worker_id_.empty())
@@ -109,7 +110,8 @@ Utterance::Effects Utterance::OnPong(absl::Time now, absl::string_view request_i
 
 Utterance::Effects Utterance::OnWorkerFailed(absl::Time now, absl::string_view request_id,
                                              absl::string_view reason) {
-  if (request_id != request_id_ || !has_worker_) return {};
+  // It may overtake the answer to the claim.
+  if (request_id != request_id_ || (!has_worker_ && !claiming_)) return {};
   return Lose(now, reason);
 }
 
@@ -117,11 +119,16 @@ Utterance::Effects Utterance::Lose(absl::Time now, absl::string_view reason) {
   ++workers_lost_;
   Effects effects = {WorkerLost{worker_id_, std::string(reason)}};
   if (workers_lost_ > 1) {
-    // The sound itself may be what kills them: not too fast.
-    has_worker_ = false;
+    // The sound itself may be what kills them: not too fast, and not for ever.
+    has_worker_ = claiming_ = false;
     ping_at_ = absl::InfiniteFuture();
-    retry_at_ = now + retry_;
-    retry_ = std::min(retry_ * 2, options_.longest_retry);
+    if (workers_lost_ > options_.max_replays) {
+      hopeless_ = true;
+      if (ended_) effects.emplace_back(GiveUp{});
+      return effects;
+    }
+    retry_at_ = now + lost_retry_;
+    lost_retry_ = std::min(lost_retry_ * 2, options_.longest_retry);
     return effects;
   }
   Effects claim = Claim(now);

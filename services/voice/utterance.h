@@ -26,6 +26,7 @@ struct UtteranceOptions {
   absl::Duration longest_retry = absl::Seconds(1);
   absl::Duration ping_interval = absl::Milliseconds(500);  // of a worker that has the sound
   int missed_pings = 2;                                    // unanswered ones until it counts as dead
+  int max_replays = 5;  // more workers are not given sound that those before did not survive
 };
 
 // agent.stt.request, to be answered by OnClaimed().
@@ -49,7 +50,9 @@ struct WorkerLost {
   std::string worker_id;
   std::string reason;
 };
-using UtteranceEffect = std::variant<ClaimWorker, SendSound, PingWorker, WorkerLost>;
+// After `max_replays`, once the sound has ended: there will be no text.
+struct GiveUp {};
+using UtteranceEffect = std::variant<ClaimWorker, SendSound, PingWorker, WorkerLost, GiveUp>;
 
 class Utterance {
  public:
@@ -99,11 +102,13 @@ class Utterance {
   size_t sent_ = 0;  // samples
   uint64_t seq_ = 0;
   bool end_sent_ = false;
-  absl::Duration retry_;
+  absl::Duration retry_;       // of a claim
+  absl::Duration lost_retry_;  // after a worker was lost
   absl::Time retry_at_ = absl::InfiniteFuture();
   absl::Time ping_at_ = absl::InfiniteFuture();
   int missed_ = 0;
   int workers_lost_ = 0;
+  bool hopeless_ = false;
 };
 
 }  // namespace arc::voice

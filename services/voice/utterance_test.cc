@@ -46,6 +46,8 @@ class UtteranceTest : public testing::Test {
         pings_.push_back(ping->worker_id);
       } else if (auto* lost = std::get_if<WorkerLost>(&effect)) {
         lost_.push_back(lost->reason);
+      } else if (std::holds_alternative<GiveUp>(effect)) {
+        gave_up_ = true;
       }
     }
   }
@@ -77,6 +79,7 @@ class UtteranceTest : public testing::Test {
   std::vector<std::string> lost_;
   audio::Samples sound_;  // what the worker at hand got
   bool ended_ = false;
+  bool gave_up_ = false;
   uint64_t next_seq_ = 0;
   SendSound last_;
 };
@@ -183,6 +186,47 @@ TEST_F(UtteranceTest, SoundThatKillsWorkersIsNotThrownAtThemWithoutAPause) {
   }
   EXPECT_THAT(lost_, SizeIs(5));
   EXPECT_THAT(claims_, SizeIs(6));
+}
+
+TEST_F(UtteranceTest, SoundThatWorkersAcceptAndThenFailAtIsGivenUp) {
+  Take(utterance_.Begin(clock_.Now(), {}));
+  const absl::Time begin = clock_.Now();
+  // The pauses grow, although each worker accepts the sound.
+  std::vector<absl::Duration> at;
+  while (clock_.Now() < begin + absl::Seconds(10)) {
+    if (!utterance_.has_worker() && claims_.size() > at.size()) {
+      at.push_back(clock_.Now() - begin);
+      Accept(absl::StrCat("w", claims_.size()));
+      Take(utterance_.OnWorkerFailed(clock_.Now(), claims_.back(), "engine_failed"));
+    }
+    Wait(absl::Milliseconds(10));
+  }
+  EXPECT_THAT(claims_, SizeIs(UtteranceOptions().max_replays + 1));
+  ASSERT_THAT(at, SizeIs(6));
+  EXPECT_GE(at[5] - at[4], absl::Milliseconds(400));
+  EXPECT_EQ(utterance_.NextTime(), absl::InfiniteFuture());
+  Hear(160);
+  EXPECT_FALSE(gave_up_);  // while the customer speaks there is nobody to be told
+  Take(utterance_.End(clock_.Now()));
+  EXPECT_TRUE(gave_up_);
+  EXPECT_THAT(claims_, SizeIs(6));
+}
+
+TEST_F(UtteranceTest, AFailureThatOvertakesTheAnswerToTheClaimCounts) {
+  Take(utterance_.Begin(clock_.Now(), {}));
+  for (int i = 0; i < 2; ++i) {
+    const std::string failed = claims_.back();
+    Take(utterance_.OnWorkerFailed(clock_.Now(), failed, "engine_failed"));
+    messages::SttAccepted late;
+    late.request_id = failed;
+    late.status = "accepted";
+    Take(utterance_.OnClaimed(clock_.Now(), failed, late));
+    EXPECT_FALSE(utterance_.has_worker());
+    Wait(absl::Seconds(1));
+  }
+  EXPECT_THAT(claims_, SizeIs(3));
+  Accept("w3");
+  EXPECT_TRUE(utterance_.has_worker());
 }
 
 TEST_F(UtteranceTest, AnswersToFormerClaimsAreNoAnswers) {

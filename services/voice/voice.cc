@@ -48,6 +48,9 @@ constexpr size_t kMaxWork = 20000;                        // then frames are dro
 constexpr size_t kMaxKiosks = 5000;
 constexpr size_t kMaxToolNames = 32;
 constexpr size_t kMaxCustomers = 1000;  // of a room
+constexpr size_t kMaxEndedSessions = 10000;
+constexpr size_t kMaxRecentTexts = 10000;
+constexpr absl::string_view kEngineRefused = "engine_refused";  // error_type: the sound is what is wrong
 constexpr absl::string_view kKioskPrefix = "kiosk-";
 
 constexpr char kFramesHelp[] = "Frames of microphones, by what became of them.";
@@ -122,6 +125,7 @@ struct Room {
   bool warned = false;
   std::deque<Outgoing> outbox;
   bool storing = false;
+  bool asking_session = false;  // the orchestrator
   absl::Time armed_for = absl::InfiniteFuture();
   uint64_t timer_number = 0;
 };
@@ -130,12 +134,6 @@ using RoomPtr = std::shared_ptr<Room>;
 
 }  // namespace
 
-bool IsValidRoom(absl::string_view name) {
-  return !name.empty() && name.size() <= 100 && std::all_of(name.begin(), name.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_';
-  });
-}
-
 absl::StatusOr<std::map<std::string, std::string>> ParseRooms(absl::string_view flag) {
   std::map<std::string, std::string> rooms;
   for (const absl::string_view part : absl::StrSplit(flag, ',', absl::SkipWhitespace())) {
@@ -143,7 +141,7 @@ absl::StatusOr<std::map<std::string, std::string>> ParseRooms(absl::string_view 
         absl::StrSplit(part, absl::MaxSplits('=', 1));
     const absl::string_view room = absl::StripAsciiWhitespace(pair.first);
     const absl::string_view kiosk = absl::StripAsciiWhitespace(pair.second);
-    if (!IsValidRoom(room)) {
+    if (!subjects::IsValidRoom(room)) {
       return absl::InvalidArgumentError(
           absl::StrCat("'", room, "' is no room: 1 to 100 letters, digits, '-' and '_'"));
     }
@@ -178,8 +176,16 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
   bool warned_of_names = false;
   std::map<std::string, std::string> kiosk_sessions;                          // by kiosk
   std::map<std::string, std::pair<std::weak_ptr<Room>, std::string>> claims;  // by request id: utterance
-  std::map<uint64_t, bus::StreamEvent> texts;                                 // by token
+  std::set<std::string> ended_sessions;                                       // of kiosks, the latest
+  std::deque<std::string> ended_order;
+  struct Text {
+    bus::StreamEvent event;
+    std::string seed;  // of the ids of its events
+  };
+  std::map<uint64_t, Text> texts;  // by token
   uint64_t next_text = 1;
+  std::map<std::string, absl::Time> recent_texts;  // by the seed, since when
+  std::deque<std::string> recent_order;
   std::map<Stage, StageHealth> stages;
   std::vector<std::string> tool_names;
 
@@ -264,7 +270,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     room->last_use = clock.Now();
     const auto session = kiosk_sessions.find(room->conversation.kiosk_id());
     if (session != kiosk_sessions.end()) {
-      room->conversation.SetKioskSession(session->second);
+      room->conversation.SetKioskSession(session->second, true);
     } else {
       AskForSession(room);
     }
@@ -273,17 +279,27 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     return room;
   }
 
-  // A session that began before this process did.
+  // What the orchestrator knows: a session that began before this process did, or before the customer spoke.
   void AskForSession(const RoomPtr& room) {
+    if (std::exchange(room->asking_session, true)) return;
     bus::CallContext context;
     context.kiosk_id = room->conversation.kiosk_id();
     bus::Call<messages::SnapshotResponse>(
         bus, subjects::kOrchestratorSnapshot, messages::SnapshotRequest(), context,
-        [weak = weak_from_this(), room](absl::StatusOr<messages::SnapshotResponse> snapshot) {
+        [weak = weak_from_this(), room,
+         kiosk = context.kiosk_id](absl::StatusOr<messages::SnapshotResponse> snapshot) {
           auto self = weak.lock();
-          if (self == nullptr || !snapshot.ok()) return;
-          self->actor.Run([room, session = snapshot->session_id] {
-            if (room->conversation.kiosk_session().empty()) room->conversation.SetKioskSession(session);
+          if (self == nullptr) return;
+          self->actor.Run([self, room, kiosk, snapshot = std::move(snapshot)] {
+            room->asking_session = false;
+            // Of another kiosk, when a frame has told meanwhile whose room it is.
+            const bool known = snapshot.ok() && kiosk == room->conversation.kiosk_id();
+            KioskSession session;
+            if (known) {
+              session = {snapshot->session_id, snapshot->exclude_allergens, snapshot->dietary_filters};
+            }
+            self->Apply(room,
+                        room->conversation.OnKioskSession(self->clock.Now(), known ? &session : nullptr));
           });
         });
   }
@@ -413,6 +429,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     Store(room, subjects::kTranscript, json::Encode(e.transcript), e.trace_id, msg_id, !e.transcript.is_final,
           {});
   }
+  void Carry(const RoomPtr& room, AskSession&) { AskForSession(room); }
   void Carry(const RoomPtr&, AskBrain& e) {
     Ask(subjects::kBrainRequest, e.request, e.request.context.kiosk_id,
         options.turn.brain_timeout + options.turn.brain_grace,
@@ -574,8 +591,19 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
         Count(metric_names::kSttReplays, "Utterances streamed again because their recogniser was lost.", {});
         Log(LogLevel::kWarning, "a recogniser was lost; the sound goes to another one",
             {{"room", room->name}, {"worker", lost->worker_id}, {"reason", lost->reason}});
+      } else if (std::holds_alternative<GiveUp>(effect)) {
+        // The utterance goes with it, but is in use here.
+        actor.Run([this, weak_room = std::weak_ptr<Room>(room), id = utterance.id()] {
+          if (const RoomPtr r = weak_room.lock()) UtteranceFailed(r, id, false);
+        });
       }
     }
+  }
+
+  void UtteranceFailed(const RoomPtr& room, const std::string& utterance_id, bool refused) {
+    Apply(room, room->conversation.OnUtteranceFailed(clock.Now(), utterance_id, refused));
+    if (room->utterances.count(utterance_id) > 0) Forget(room, utterance_id);
+    Arm(room);
   }
 
   void Claim(const RoomPtr& room, const std::string& utterance_id, const std::string& request_id) {
@@ -661,9 +689,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
 
   std::string TextSeed(uint64_t token, absl::string_view what) const {
     const auto it = texts.find(token);
-    if (it == texts.end()) return "";
-    return StableUuid(
-        absl::StrCat(it->second.sequence, "/", absl::ToUnixNanos(it->second.stored_at), "/", what));
+    return it == texts.end() ? "" : StableUuid(absl::StrCat(it->second.seed, "/", what));
   }
 
   void Store(const RoomPtr& room, absl::string_view subject, std::string payload, const std::string& trace_id,
@@ -734,7 +760,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
   void OnFrame(const bus::Message& message) {
     if (!listening) return;
     const std::string name(LastToken(message.subject));
-    if (!IsValidRoom(name)) {
+    if (!subjects::IsValidRoom(name)) {
       CountFrames("bad_room");
       if (!std::exchange(warned_of_names, true)) Log(LogLevel::kWarning, "frames for a room that cannot be");
       return;
@@ -749,7 +775,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     if (kiosk.has_value() && !room->conversation.active()) {
       room->conversation.set_kiosk_id(KioskOf(name, kiosk));
       const auto session = kiosk_sessions.find(room->conversation.kiosk_id());
-      if (session != kiosk_sessions.end()) room->conversation.SetKioskSession(session->second);
+      if (session != kiosk_sessions.end()) room->conversation.SetKioskSession(session->second, true);
     }
     if (!EnsureEar(room)) return;
     if (message.headers.Get(subjects::kEndHeader).value_or("") == "true") {
@@ -875,6 +901,11 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     if (!error.has_value()) return;
     const auto [room, utterance] = Claimed(error->request_id);
     if (room == nullptr) return;
+    if (error->error_type == kEngineRefused) {
+      // Another worker would refuse it as well.
+      const std::string id = utterance->id();
+      return UtteranceFailed(room, id, true);
+    }
     Apply(room, *utterance, utterance->OnWorkerFailed(clock.Now(), error->request_id, error->error_type));
     Arm(room);
   }
@@ -935,7 +966,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
       const RoomPtr first = RoomOfKiosk(kiosk, Mine(kiosk));
       ForEachRoom([&](const RoomPtr& room) {
         if (room != first && room->conversation.kiosk_id() == kiosk)
-          room->conversation.SetKioskSession(session);
+          room->conversation.SetKioskSession(session, true);
       });
       if (first != nullptr) Apply(first, first->conversation.OnKioskSessionStarted(now, session));
     } else if (message.subject == subjects::kOrderCompleted) {
@@ -945,21 +976,45 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
       if (kiosk.empty()) kiosk = KioskOfSession(session);
       const RoomPtr room = RoomOfKiosk(kiosk, Mine(kiosk));
       if (room == nullptr) return;
-      room->conversation.SetKioskSession(session);
+      room->conversation.SetKioskSession(session, true);
       Apply(room, room->conversation.OnOrderCompleted(now, order->order_number));
     } else if (message.subject == subjects::kSessionEnded) {
       const auto ended = DecodePayload<messages::SessionEnded>(*parsed);
       if (!ended.ok()) return;
       if (kiosk.empty()) kiosk = KioskOfSession(session);
-      kiosk_sessions.erase(kiosk);
+      const auto known = kiosk_sessions.find(kiosk);
+      if (known != kiosk_sessions.end() && (session.empty() || known->second == session))
+        kiosk_sessions.erase(known);
+      SessionOver(session);
       ForEachRoom([&](const RoomPtr& room) {
         if (room->conversation.kiosk_id() != kiosk) return;
         // One that was over before the present one began.
         const std::string& present = room->conversation.kiosk_session();
-        if (!present.empty() && !session.empty() && present != session) return;
+        const bool sure = room->conversation.sure_of_kiosk_session();
+        if (sure && !session.empty() && present != session) return;
         Apply(room, room->conversation.OnKioskSessionEnded(now, ended->reason));
       });
     }
+  }
+
+  void SessionOver(const std::string& session) {
+    if (session.empty() || !ended_sessions.insert(session).second) return;
+    ended_order.push_back(session);
+    if (ended_order.size() <= kMaxEndedSessions) return;
+    ended_sessions.erase(ended_order.front());
+    ended_order.pop_front();
+  }
+
+  // Whether a text with this seed is the first one. Of a double nothing becomes.
+  bool IsFirst(const std::string& seed, absl::Time now) {
+    while (!recent_order.empty() && (recent_order.size() > kMaxRecentTexts ||
+                                     recent_texts[recent_order.front()] + options.double_text < now)) {
+      recent_texts.erase(recent_order.front());
+      recent_order.pop_front();
+    }
+    if (!recent_texts.emplace(seed, now).second) return false;
+    recent_order.push_back(seed);
+    return true;
   }
 
   std::string KioskOfSession(const std::string& session) const {
@@ -1004,6 +1059,10 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
       return BuryText(event, durable,
                       MakeError(ErrorCode::kTimeout, "nobody answered while the customer was there"));
     }
+    if (ended_sessions.count(parsed->envelope.session_id) > 0) {
+      return BuryText(event, durable,
+                      MakeError(ErrorCode::kTimeout, "the session in which it was typed is over"));
+    }
     const RoomPtr room = RoomOfKiosk(kiosk, true);
     if (room == nullptr) {
       return BuryText(event, durable, MakeError(ErrorCode::kUnavailable, "no room for this kiosk"));
@@ -1011,26 +1070,39 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     if (room->conversation.typed_waiting() >= options.turn.max_typed) {
       return BuryText(event, durable, MakeError(ErrorCode::kUnavailable, "too many texts wait"));
     }
+    // The same for every copy of a message, in whichever process.
+    const std::string seed = parsed->had_msg_id
+                                 ? absl::StrCat(kiosk, "/", parsed->envelope.session_id, "/",
+                                                parsed->envelope.msg_id, "/", text->text)
+                                 : absl::StrCat(event.sequence, "/", absl::ToUnixNanos(event.stored_at));
+    if (!IsFirst(seed, now)) {
+      CountText("doubled");
+      return event.done();
+    }
     room->scoped = options.scoped || !scoped.kiosk_id.empty();
-    room->conversation.SetKioskSession(parsed->envelope.session_id);
+    room->conversation.SetKioskSession(parsed->envelope.session_id, false);
     TypedText typed;
     typed.text = text->text;
     typed.trace_id = parsed->envelope.trace_id;
     typed.token = next_text++;
-    texts[typed.token] = event;
+    texts[typed.token] = {event, seed};
     Apply(room, room->conversation.OnText(now, std::move(typed)));
+  }
+
+  void CountText(absl::string_view outcome) {
+    Count(metric_names::kTexts, "Typed texts, by what became of them.", {{"outcome", std::string(outcome)}});
   }
 
   void FinishText(uint64_t token, absl::string_view outcome) {
     const auto it = texts.find(token);
     if (it == texts.end()) return;
-    Count(metric_names::kTexts, "Typed texts, by what became of them.", {{"outcome", std::string(outcome)}});
-    it->second.done();
+    CountText(outcome);
+    it->second.event.done();
     texts.erase(it);
   }
 
   void BuryText(const bus::StreamEvent& event, const std::string& durable, const absl::Status& error) {
-    Count(metric_names::kTexts, "Typed texts, by what became of them.", {{"outcome", "dead_letter"}});
+    CountText("dead_letter");
     bus::DeadLetterSource source{kAgentName, subjects::kEventsStream, durable, event.sequence, 1};
     bus::PublishDeadLetter(
         bus, source, event.message, error,
@@ -1049,7 +1121,8 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
   // LiveKit.
 
   void OnLiveKit(const LiveKitEvent& event) {
-    if (!IsValidRoom(event.room) || !event.is_customer || event.kind == LiveKitEventKind::kOther) return;
+    if (!subjects::IsValidRoom(event.room) || !event.is_customer || event.kind == LiveKitEventKind::kOther)
+      return;
     const std::optional<std::string> kiosk =
         event.kiosk_id.empty() ? std::nullopt : std::optional<std::string>(event.kiosk_id);
     const bool begins =

@@ -39,6 +39,7 @@ struct VoiceOptions {
   size_t max_rooms = 100;
   bool take_text = true;  // reads kiosk.input.text of every kiosk; false: another copy does
   absl::Duration max_text_age = absl::Minutes(2);    // older ones belong to a customer who is gone
+  absl::Duration double_text = absl::Minutes(2);     // the same message so soon again is a double
   absl::Duration audio_timeout = absl::Seconds(10);  // without a frame: the track is over
   absl::Duration room_timeout = absl::Minutes(1);    // without anything: the room is forgotten
   absl::Duration livekit_timeout = absl::Hours(1);   // the same, of a room in which LiveKit has a participant
@@ -52,9 +53,6 @@ struct VoiceOptions {
 // "a,b=kiosk-2": names of rooms, each with the kiosk it belongs to or without. InvalidArgument for what is no
 // token of a subject.
 absl::StatusOr<std::map<std::string, std::string>> ParseRooms(absl::string_view flag);
-
-// Whether `name` can be a room's: 1 to 100 letters, digits, '-' and '_'.
-bool IsValidRoom(absl::string_view name);
 
 // Thread-safe.
 class Voice {

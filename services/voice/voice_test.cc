@@ -23,6 +23,7 @@
 #include "common/messages/session.h"
 #include "common/messages/stt.h"
 #include "common/messages/tts.h"
+#include "common/messages/ui.h"
 #include "common/messages/voice.h"
 #include "common/messages/voice_agent.h"
 #include "common/status/status_matchers.h"
@@ -73,6 +74,8 @@ class Recogniser {
   std::map<std::string, audio::Samples> heard;  // by request
   std::set<std::string> ended;
   bool busy = false;
+  bool silent = false;  // gives no texts
+  bool fails = false;   // accepts, and then cannot
 
  private:
   void OnRequest(const bus::Message& m) {
@@ -89,6 +92,12 @@ class Recogniser {
                           [this, r = *request](const bus::Message& frame) { OnFrame(r, frame); }));
     }
     (void)bus_.Publish({m.reply, "", {}, json::Encode(accepted)});
+    if (!fails) return;
+    messages::AgentError error;
+    error.request_id = request->request_id;
+    error.timestamp = FormatTimestamp(bus_.clock().Now());
+    error.error_type = "engine_failed";
+    (void)bus_.Publish({subjects::kSttError, "", {}, json::Encode(error)});
   }
   void OnFrame(const messages::SttRequest& request, const bus::Message& frame) {
     const auto samples = audio::DecodePcm(frame.body, audio::Format());
@@ -97,6 +106,7 @@ class Recogniser {
     EXPECT_EQ(frame.headers.Get("Seq"), absl::StrCat(seqs_[request.request_id]++));
     audio::Samples& all = heard[request.request_id];
     all.insert(all.end(), samples->begin(), samples->end());
+    if (silent) return;
     if (frame.headers.Get("End") == "true") {
       ended.insert(request.request_id);
       Say(request.request_id, texts[request.room_name], true);
@@ -121,9 +131,22 @@ class VoiceTest : public testing::Test {
     bus_.ProvisionDefault();
     options_.kiosk_id = "kiosk-001";
     options_.turn.greet = false;
+    StartOrchestrator();
     options_.activity = [] { return std::unique_ptr<VoiceActivity>(std::make_unique<LoudIsVoice>()); };
   }
   void TearDown() override { voice_.reset(); }
+
+  static messages::SnapshotResponse NoSession() {
+    messages::SnapshotResponse snapshot;
+    snapshot.state = snapshot.ui.layout_mode = "attract";
+    return snapshot;
+  }
+  // Answers snapshots with `snapshot_`.
+  void StartOrchestrator() {
+    orchestrator_ = *bus_.Subscribe(subjects::kOrchestratorSnapshot, "", [this](const bus::Message& m) {
+      (void)bus_.Publish({m.reply, "", {}, Wrap(MakeEnvelope(clock_.Now(), ""), snapshot_)});
+    });
+  }
 
   void Start() {
     voice_ = std::make_unique<Voice>(bus_, metrics_, options_,
@@ -142,6 +165,7 @@ class VoiceTest : public testing::Test {
       response.request_id = request->request_id;
       response.timestamp = FormatTimestamp(clock_.Now());
       response.agent_response = absl::StrCat("You said ", request->user_input, ".");
+      response.performance.tools = {{"menu.search", 0, 0}};
       for (int i = 0; i < intents_; ++i) {
         messages::Intent intent;
         intent.intent_type = messages::IntentType::kAddToCart;
@@ -256,6 +280,8 @@ class VoiceTest : public testing::Test {
   int intents_ = 1;
   std::vector<messages::BrainRequest> asked_;
   std::vector<messages::TtsRequest> spoken_;
+  messages::SnapshotResponse snapshot_ = NoSession();
+  std::unique_ptr<bus::Subscription> orchestrator_;
   std::unique_ptr<bus::Subscription> brain_;
   std::unique_ptr<bus::Subscription> tts_;
   std::unique_ptr<Voice> voice_;
@@ -305,9 +331,11 @@ TEST_F(VoiceTest, ASpokenTurn) {
   ASSERT_THAT(started, SizeIs(1));
   EXPECT_EQ(started[0].session_id, "session-7");
   EXPECT_EQ(voice_->active_sessions(), 1);
-  EXPECT_THAT(metrics_.Text(),
-              HasSubstr(R"(kiosk_voice_stage_ms_count{agent="arc-scarlett-voice",stage="total"} 1)"));
-  EXPECT_THAT(metrics_.Text(), HasSubstr("stage=\"endpointing\""));
+  for (const char* stage : {"endpointing", "stt", "brain", "tool.menu.search", "tts", "total"}) {
+    EXPECT_THAT(metrics_.Text(),
+                HasSubstr(absl::StrCat(R"(kiosk_voice_stage_ms_count{agent="arc-scarlett-voice",stage=")",
+                                       stage, R"("} 1)")));
+  }
   EXPECT_THAT(bus_.Published("system.deadletter.>"), IsEmpty());
 }
 
@@ -356,6 +384,134 @@ TEST_F(VoiceTest, AWorkerThatReportsAnErrorAndOneThatIsBusy) {
   bus_.RunUntilIdle();
   ASSERT_THAT(asked_, SizeIs(1));
   EXPECT_EQ(asked_[0].user_input, "at last please");
+}
+
+TEST_F(VoiceTest, SoundThatIsRefusedIsNotReplayed) {
+  Recogniser recogniser(bus_, "w1");
+  recogniser.silent = true;
+  StartBrain();
+  StartTts(absl::Seconds(1));
+  Start();
+  Speak(absl::Seconds(1));
+  ASSERT_THAT(recogniser.requests, SizeIs(1));
+  messages::AgentError error;
+  error.request_id = recogniser.requests[0].request_id;
+  error.timestamp = FormatTimestamp(clock_.Now());
+  error.error_type = "engine_refused";
+  (void)bus_.Publish({subjects::kSttError, "", {}, json::Encode(error)});
+  Wait(absl::Seconds(10));
+  EXPECT_THAT(recogniser.requests, SizeIs(1));
+  ASSERT_THAT(spoken_, SizeIs(1));
+  EXPECT_EQ(spoken_[0].text, options_.turn.phrases.not_understood);
+  EXPECT_THAT(errors_, IsEmpty());
+}
+
+TEST_F(VoiceTest, SoundThatEveryWorkerFailsAtIsReplayedAFewTimesOnly) {
+  Recogniser recogniser(bus_, "w1");
+  recogniser.silent = recogniser.fails = true;
+  StartBrain();
+  StartTts(absl::Seconds(1));
+  Start();
+  Speak(absl::Seconds(1));
+  Wait(absl::Seconds(10));
+  EXPECT_THAT(recogniser.requests, SizeIs(options_.utterance.max_replays + 1));
+  ASSERT_THAT(spoken_, SizeIs(1));
+  EXPECT_EQ(spoken_[0].text, options_.turn.phrases.stt_failed);
+}
+
+TEST_F(VoiceTest, AnAllergySurvivesTheDeathOfTheAgent) {
+  snapshot_.session_id = "session-7";
+  snapshot_.state = "browsing";
+  snapshot_.exclude_allergens = {"peanuts"};
+  snapshot_.dietary_filters = {"vegetarian"};
+  Recogniser recogniser(bus_, "w1");
+  recogniser.texts[kRoom] = recogniser.partial[kRoom] = "a brownie please";
+  StartBrain();
+  StartTts(absl::Seconds(1));
+  for (int life = 0; life < 2; ++life) {
+    Start();
+    asked_.clear();
+    if (life == 0) {
+      Speak(absl::Seconds(1));
+    } else {
+      Type("a brownie please", subjects::kTextInput, "", "");
+    }
+    ASSERT_THAT(asked_, SizeIs(1));
+    const auto intents = bus_.Published(subjects::kIntent);
+    ASSERT_THAT(intents, SizeIs(life + 1));
+    EXPECT_EQ(ParseMessage(intents.back().body, clock_.Now())->envelope.session_id, "session-7");
+    EXPECT_THAT(asked_[0].context.exclude_allergens, ElementsAre("peanuts"));
+    EXPECT_THAT(asked_[0].context.dietary_filters, ElementsAre("vegetarian"));
+    voice_.reset();  // kill -9
+  }
+}
+
+TEST_F(VoiceTest, ATextThatIsDeliveredTwiceActsOnce) {
+  StartBrain();
+  StartTts(absl::Seconds(1));
+  Start();
+  messages::TextInput input;
+  input.text = "a burger";
+  Envelope envelope = MakeEnvelope(clock_.Now(), "session-1");
+  const auto publish = [&] {
+    bus::Message message;
+    message.subject = subjects::kTextInput;
+    message.body = WrapPayload(envelope, json::Encode(input));
+    bus_.PublishEvent(message, absl::Seconds(1), [](const absl::Status&) {});
+    bus_.RunUntilIdle();
+  };
+  publish();
+  publish();  // without Nats-Msg-Id the stream takes both
+  EXPECT_THAT(asked_, SizeIs(1));
+  EXPECT_THAT(RawTexts(), ElementsAre("a burger 0"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr(R"(outcome="doubled"} 1)"));
+  EXPECT_EQ(Unacked(kTextDurable), 0);
+  // Another process does not know of the first one, but the stream does.
+  voice_.reset();
+  Start();
+  publish();
+  EXPECT_THAT(asked_, SizeIs(2));
+  EXPECT_THAT(RawTexts(), ElementsAre("a burger 0"));
+  EXPECT_EQ(Unacked(kTextDurable), 0);
+  // Another text is another one, whatever its sender calls it; so is the same text typed again.
+  input.text = "a cola";
+  publish();
+  input.text = "a burger";
+  envelope = MakeEnvelope(clock_.Now(), "session-1");
+  publish();
+  EXPECT_THAT(RawTexts(), ElementsAre("a burger 0", "a cola 0", "a burger 0"));
+}
+
+TEST_F(VoiceTest, ATextOfASessionThatIsOverIsNotTheNextCustomers) {
+  StartBrain();
+  StartTts(absl::Seconds(1));
+  Start();
+  Session(subjects::kSessionStarted, R"({"event":"session_started","kiosk_id":"kiosk-001"})", "s-1", "");
+  Session(subjects::kSessionEnded, R"({"event":"session_ended","reason":"timeout","duration_seconds":60})",
+          "s-1", "kiosk-001");
+  Session(subjects::kSessionStarted, R"({"event":"session_started","kiosk_id":"kiosk-001"})", "s-2", "");
+  Type("a burger", subjects::kTextInput, "", "s-1");
+  EXPECT_THAT(asked_, IsEmpty());
+  EXPECT_THAT(bus_.Published("system.deadletter.KIOSK_EVENTS.voice-text-consumer"), SizeIs(1));
+  Type("a cola", subjects::kTextInput, "", "s-2");
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(asked_[0].session_id, "s-2");
+}
+
+TEST_F(VoiceTest, AnAnswerThatComesAfterTheSessionPutsNothingIntoTheNextCart) {
+  StartBrain(absl::Seconds(1));
+  StartTts(absl::Seconds(1));
+  Start();
+  Session(subjects::kSessionStarted, R"({"event":"session_started","kiosk_id":"kiosk-001"})", "s-1", "");
+  Type("a burger", subjects::kTextInput, "", "s-1");
+  ASSERT_THAT(asked_, SizeIs(1));
+  Session(subjects::kSessionEnded, R"({"event":"session_ended","reason":"timeout","duration_seconds":60})",
+          "s-1", "kiosk-001");
+  Session(subjects::kSessionStarted, R"({"event":"session_started","kiosk_id":"kiosk-001"})", "s-2", "");
+  Wait(absl::Seconds(3));
+  EXPECT_THAT(RawTexts(), IsEmpty());
+  EXPECT_THAT(spoken_, IsEmpty());
+  EXPECT_EQ(Unacked(kTextDurable), 0);
 }
 
 TEST_F(VoiceTest, BargeInCancelsWithin100Milliseconds) {
