@@ -47,10 +47,17 @@ LocalTools::LocalTools(const std::string& menu_file) {
   suggester_ = std::make_unique<recsys::Suggester>(catalogue_);
 }
 
-absl::StatusOr<messages::ListResponse> LocalTools::List(const messages::ListRequest&, absl::Duration) {
-  if (fault) {
-    if (absl::Status status = fault("menu.list"); !status.ok()) return status;
+absl::Status LocalTools::Fail(const std::string& tool, absl::Duration timeout) {
+  if (hung.count(tool) > 0 && hang) {
+    hang(tool, timeout);
+    return absl::DeadlineExceededError("no answer");
   }
+  return fault ? fault(tool) : absl::OkStatus();
+}
+
+absl::StatusOr<messages::ListResponse> LocalTools::List(const messages::ListRequest&,
+                                                        absl::Duration timeout) {
+  if (absl::Status status = Fail("menu.list", timeout); !status.ok()) return status;
   messages::ListResponse response;
   response.currency = catalogue_->currency();
   for (const messages::MenuCategory& category : catalogue_->categories()) {
@@ -65,11 +72,9 @@ absl::StatusOr<messages::ListResponse> LocalTools::List(const messages::ListRequ
 }
 
 absl::StatusOr<messages::SearchResponse> LocalTools::Search(const messages::SearchRequest& request,
-                                                            absl::Duration) {
+                                                            absl::Duration timeout) {
   searches.push_back(request);
-  if (fault) {
-    if (absl::Status status = fault("menu.search"); !status.ok()) return status;
-  }
+  if (absl::Status status = Fail("menu.search", timeout); !status.ok()) return status;
   menu::SearchQuery query;
   query.text = request.query;
   query.tags = request.tags;
@@ -86,14 +91,13 @@ absl::StatusOr<messages::SearchResponse> LocalTools::Search(const messages::Sear
 }
 
 std::vector<absl::StatusOr<messages::MenuItem>> LocalTools::Details(const std::vector<int64_t>& ids,
-                                                                    absl::Duration) {
+                                                                    absl::Duration timeout) {
   std::vector<absl::StatusOr<messages::MenuItem>> items;
   for (const int64_t id : ids) {
-    if (fault) {
-      if (absl::Status status = fault("menu.details"); !status.ok()) {
-        items.emplace_back(status);
-        continue;
-      }
+    if (absl::Status status = Fail("menu.details", items.empty() ? timeout : absl::ZeroDuration());
+        !status.ok()) {
+      items.emplace_back(status);
+      continue;
     }
     const messages::MenuItem* item = catalogue_->Find(id);
     if (item == nullptr) {
@@ -108,18 +112,14 @@ std::vector<absl::StatusOr<messages::MenuItem>> LocalTools::Details(const std::v
 }
 
 absl::StatusOr<messages::SuggestResponse> LocalTools::Suggest(const messages::SuggestRequest& request,
-                                                              absl::Duration) {
+                                                              absl::Duration timeout) {
   suggests.push_back(request);
-  if (fault) {
-    if (absl::Status status = fault("recsys.suggest"); !status.ok()) return status;
-  }
+  if (absl::Status status = Fail("recsys.suggest", timeout); !status.ok()) return status;
   return suggester_->Suggest(request, sold_out, model_);
 }
 
-absl::StatusOr<messages::SnapshotResponse> LocalTools::Snapshot(absl::Duration) {
-  if (fault) {
-    if (absl::Status status = fault("orchestrator.snapshot"); !status.ok()) return status;
-  }
+absl::StatusOr<messages::SnapshotResponse> LocalTools::Snapshot(absl::Duration timeout) {
+  if (absl::Status status = Fail("orchestrator.snapshot", timeout); !status.ok()) return status;
   if (!snapshot.has_value()) return absl::UnavailableError("no orchestrator");
   return *snapshot;
 }

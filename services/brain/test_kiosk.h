@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,12 +42,16 @@ class LocalTools : public Tools {
   const menu::Catalogue& catalogue() const { return *catalogue_; }
 
   menu::UnavailableIds sold_out;
-  std::optional<messages::SnapshotResponse> snapshot;    // none: the orchestrator cannot be reached
-  std::function<absl::Status(absl::string_view)> fault;  // by tool; not OK: the call fails with it
-  std::vector<messages::SearchRequest> searches;         // as asked
+  std::optional<messages::SnapshotResponse> snapshot;           // none: the orchestrator cannot be reached
+  std::function<absl::Status(absl::string_view)> fault;         // by tool; not OK: the call fails with it
+  std::function<void(absl::string_view, absl::Duration)> hang;  // by tool; waits for as long, then it fails
+  std::set<std::string> hung;                                   // the tools that hang
+  std::vector<messages::SearchRequest> searches;                // as asked
   std::vector<messages::SuggestRequest> suggests;
 
  private:
+  absl::Status Fail(const std::string& tool, absl::Duration timeout);
+
   std::shared_ptr<const menu::Catalogue> catalogue_;
   std::unique_ptr<menu::SearchIndex> index_;
   std::unique_ptr<recsys::Suggester> suggester_;

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/json/json.h"
 #include "common/status/status.h"
@@ -14,6 +15,10 @@ namespace {
 
 absl::Status Late() {
   return absl::DeadlineExceededError("the request's timeout_ms is over");
+}
+
+absl::Status Hangs() {
+  return absl::DeadlineExceededError("the menu agent did not answer before");
 }
 
 }  // namespace
@@ -85,11 +90,13 @@ absl::StatusOr<messages::SnapshotResponse> BusTools::Snapshot(absl::Duration tim
 }
 
 template <class F>
-auto ToolLog::Record(absl::string_view tool, F call) -> decltype(call()) {
+auto ToolLog::Record(absl::string_view tool, double share, F call) -> decltype(call(absl::Duration())) {
   const absl::Time begin = clock_.Now();
-  auto answer = call();
+  const absl::Duration limit = left() * share;
+  auto answer = call(limit);
   const absl::Duration took = clock_.Now() - begin;
   spent_ += took;
+  if (took >= limit && absl::StartsWith(tool, "menu.")) menu_hangs_ = true;
   messages::ToolSpan span;
   span.tool = std::string(tool);
   span.start_ms = absl::ToInt64Milliseconds(begin - start_);
@@ -100,28 +107,34 @@ auto ToolLog::Record(absl::string_view tool, F call) -> decltype(call()) {
 
 absl::StatusOr<messages::ListResponse> ToolLog::List(const messages::ListRequest& request) {
   if (late()) return Late();
-  return Record("menu.list", [&] { return tools_.List(request, left()); });
+  if (menu_hangs_) return Hangs();
+  return Record("menu.list", kToolShare, [&](absl::Duration limit) { return tools_.List(request, limit); });
 }
 
 absl::StatusOr<messages::SearchResponse> ToolLog::Search(const messages::SearchRequest& request) {
   if (late()) return Late();
-  return Record("menu.search", [&] { return tools_.Search(request, left()); });
+  if (menu_hangs_) return Hangs();
+  return Record("menu.search", kToolShare,
+                [&](absl::Duration limit) { return tools_.Search(request, limit); });
 }
 
 std::vector<absl::StatusOr<messages::MenuItem>> ToolLog::Details(const std::vector<int64_t>& ids) {
   if (late()) return std::vector<absl::StatusOr<messages::MenuItem>>(ids.size(), Late());
+  if (menu_hangs_) return std::vector<absl::StatusOr<messages::MenuItem>>(ids.size(), Hangs());
   if (ids.empty()) return {};
-  return Record("menu.details", [&] { return tools_.Details(ids, left()); });
+  return Record("menu.details", kToolShare, [&](absl::Duration limit) { return tools_.Details(ids, limit); });
 }
 
 absl::StatusOr<messages::SuggestResponse> ToolLog::Suggest(const messages::SuggestRequest& request) {
   if (late()) return Late();
-  return Record("recsys.suggest", [&] { return tools_.Suggest(request, left()); });
+  return Record("recsys.suggest", kOfferShare,
+                [&](absl::Duration limit) { return tools_.Suggest(request, limit); });
 }
 
 absl::StatusOr<messages::SnapshotResponse> ToolLog::Snapshot() {
   if (late()) return Late();
-  return Record("orchestrator.snapshot", [&] { return tools_.Snapshot(left()); });
+  return Record("orchestrator.snapshot", kToolShare,
+                [&](absl::Duration limit) { return tools_.Snapshot(limit); });
 }
 
 absl::StatusOr<std::shared_ptr<const Lexicon>> MenuCache::Get(ToolLog& tools) {
@@ -133,7 +146,11 @@ absl::StatusOr<std::shared_ptr<const Lexicon>> MenuCache::Get(ToolLog& tools) {
     if (lexicon_ != nullptr && now - list_at_ < options_.list_age && !details_due) return lexicon_;
   }
   absl::StatusOr<messages::ListResponse> list = tools.List({});
-  if (!list.ok()) return std::move(list).status();
+  if (!list.ok()) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (lexicon_ != nullptr && tools.now() - list_at_ < options_.stale_age) return lexicon_;
+    return std::move(list).status();
+  }
   const std::string text = json::Encode(*list);
   std::vector<messages::MenuCategory> categories;
   std::vector<Dish> dishes;
@@ -158,6 +175,7 @@ absl::StatusOr<std::shared_ptr<const Lexicon>> MenuCache::Get(ToolLog& tools) {
       return lexicon_;
     }
   }
+  bool complete = true;
   if (dishes.size() <= options_.max_detailed && !list->truncated) {
     std::vector<int64_t> wanted;
     {
@@ -171,9 +189,15 @@ absl::StatusOr<std::shared_ptr<const Lexicon>> MenuCache::Get(ToolLog& tools) {
     const std::vector<absl::StatusOr<messages::MenuItem>> answers = tools.Details(wanted);
     now = tools.now();
     std::lock_guard<std::mutex> lock(mutex_);
+    size_t failed = 0;
     for (size_t i = 0; i < wanted.size(); ++i) {
-      if (answers[i].ok()) known_[wanted[i]] = {*answers[i], now};
+      if (answers[i].ok()) {
+        known_[wanted[i]] = {*answers[i], now};
+      } else {
+        ++failed;
+      }
     }
+    complete = failed == 0 || failed < wanted.size() / 2;
     for (Dish& dish : dishes) {
       const auto found = known_.find(dish.item.id);
       if (found == known_.end() || found->second.item.name != dish.item.name) continue;
@@ -196,7 +220,8 @@ absl::StatusOr<std::shared_ptr<const Lexicon>> MenuCache::Get(ToolLog& tools) {
   lexicon_ = lexicon;
   list_text_ = text;
   list_at_ = now;
-  details_at_ = now;
+  // What could not be had is asked for again with the next request.
+  if (complete) details_at_ = now;
   return lexicon;
 }
 

@@ -68,9 +68,13 @@ class BusTools : public Tools {
 
 // Tools with a deadline and a record of what was called, when, and how long it took. One entry for details
 // that were asked for at once. After the deadline nothing is called and all answers are DeadlineExceeded.
-// Used by one thread.
+// No tool may use up the deadline: each has a share of what is left (kToolShare; kOfferShare for
+// suggestions), and an agent that let it pass is not asked again for the same request. Used by one thread.
 class ToolLog {
  public:
+  static constexpr double kToolShare = 0.4;
+  static constexpr double kOfferShare = 0.2;
+
   ToolLog(Tools& tools, Clock& clock, absl::Time start, absl::Time deadline)
       : tools_(tools), clock_(clock), start_(start), deadline_(deadline) {}
 
@@ -90,7 +94,7 @@ class ToolLog {
 
  private:
   template <class F>
-  auto Record(absl::string_view tool, F call) -> decltype(call());
+  auto Record(absl::string_view tool, double share, F call) -> decltype(call(absl::Duration()));
 
   Tools& tools_;
   Clock& clock_;
@@ -98,6 +102,7 @@ class ToolLog {
   const absl::Time deadline_;
   std::vector<messages::ToolSpan> spans_;
   absl::Duration spent_;
+  bool menu_hangs_ = false;
 };
 
 // The menu as the tools answered it, kept for a short time so that not every sentence asks for it again.
@@ -107,12 +112,14 @@ class MenuCache {
   struct Options {
     absl::Duration list_age = absl::Seconds(2);      // how old names, prices and availability may be
     absl::Duration details_age = absl::Seconds(30);  // how old synonyms and customisations may be
+    absl::Duration stale_age = absl::Minutes(5);     // how old the menu may be while its agent is silent
     size_t max_detailed = 400;                       // a larger menu is grounded by search alone
   };
   MenuCache() : MenuCache(Options()) {}
   explicit MenuCache(Options options) : options_(options) {}
 
-  // The menu's words, asking for what is too old. An error when there is no menu to be had.
+  // The menu's words, asking for what is too old. When no answer comes, the menu as it was last, at most
+  // `stale_age` old; an error when there is none.
   absl::StatusOr<std::shared_ptr<const Lexicon>> Get(ToolLog& tools);
 
   // Whole items, at most `list_age` old: for what is ordered or asked about.
