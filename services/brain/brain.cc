@@ -61,7 +61,9 @@ void Listen(Turn& turn) {
   }
   KeepConstraints(turn.request->context, turn.dialogue);
   if (turn.words.empty()) {
+    // "hmm", "ha ha" and silence.
     turn.understood.acts.emplace_back();
+    turn.understood.acts.back().kind = ActKind::kFiller;
     turn.understood.confidence = 0.1;
     turn.small_talk = true;
     return;
@@ -269,6 +271,19 @@ void AskModel(Turn& turn, Model& model, MenuCache& menu) {
   }
 }
 
+// Modifiers and note of an item as what was wished for.
+std::vector<Wish> WishesOf(const IntentItem& item) {
+  std::vector<std::string> texts = item.modifiers;
+  if (item.note.has_value()) texts.push_back(*item.note);
+  std::vector<Wish> wishes;
+  for (const std::string& text : texts) {
+    const std::string folded = menu::Fold(text);
+    if (absl::StartsWith(folded, "no ") || absl::StartsWith(folded, "without ")) continue;
+    wishes.push_back({Polarity::kWith, folded.substr(0, 200)});
+  }
+  return wishes;
+}
+
 // What the model decided, checked against the allergies and the kitchen.
 void Adopt(Turn& turn) {
   ModelAnswer& answer = *turn.model_answer;
@@ -295,7 +310,7 @@ void Adopt(Turn& turn) {
       std::vector<IntentItem> kept;
       for (IntentItem& item : intent.entities.items) {
         const MenuItem* facts = FactsOf(turn, item.item_id);
-        const std::string conflict = facts == nullptr ? "" : ConflictOf(turn, *facts);
+        const std::string conflict = facts == nullptr ? "" : ObjectionTo(turn, *facts, WishesOf(item));
         const bool agreed = turn.dialogue.pending.kind == PendingKind::kWarning &&
                             absl::c_any_of(turn.dialogue.pending.held, [&](const IntentItem& other) {
                               return other.item_id == item.item_id;
@@ -306,6 +321,19 @@ void Adopt(Turn& turn) {
         } else {
           last.push_back(item);
           kept.push_back(std::move(item));
+        }
+      }
+      intent.entities.items = std::move(kept);
+      if (intent.entities.items.empty()) continue;
+    }
+    if (intent.intent_type == IntentType::kModifyItem) {
+      std::vector<IntentItem> kept;
+      for (IntentItem& item : intent.entities.items) {
+        const std::string conflict = ConflictOfWishes(turn, WishesOf(item));
+        if (conflict.empty()) {
+          kept.push_back(std::move(item));
+        } else {
+          warnings.push_back(absl::StrCat("The ", item.name, " ", conflict, ", so I left it as it was"));
         }
       }
       intent.entities.items = std::move(kept);
@@ -329,6 +357,8 @@ void Adopt(Turn& turn) {
     turn.question = held.size() > 1 ? "Do you still want them?" : "Do you still want it?";
     dialogue.pending.kind = PendingKind::kWarning;
     dialogue.pending.held = std::move(held);
+  } else if (!warnings.empty()) {
+    turn.sentences = std::move(warnings);
   } else {
     turn.sentences.push_back(answer.text);
   }

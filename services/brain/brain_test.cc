@@ -399,6 +399,190 @@ TEST_F(BrainTest, TheDeadlineIsTheWholes) {
   EXPECT_THAT(outcome.error->error_message, HasSubstr("200 ms"));
 }
 
+TEST_F(BrainTest, ACorrectionHitsTheLineThatWasMeant) {
+  struct Case {
+    std::vector<std::string> before;
+    const char* said;
+    std::vector<std::string> cart;
+  };
+  const std::string plain = "one Volcano Burger";
+  const std::string cheese = "one Volcano Burger with extra cheese";
+  const std::string bare = "one Volcano Burger without onions";
+  const std::vector<std::string> two = {"a volcano burger with extra cheese", "a volcano burger"};
+  const std::vector<std::string> other = {"a volcano burger", "a volcano burger without onions"};
+  for (const Case& c : std::vector<Case>{
+           {two, "remove the plain one", {cheese}},
+           {two, "take the plain one off please", {cheese}},
+           {two, "remove the one with extra cheese", {plain}},
+           {two, "drop the volcano burger with extra cheese", {plain}},
+           {two, "no onions on the second one", {cheese, bare}},
+           {two, "no onions on the second", {cheese, bare}},
+           {two,
+            "no onions on the first one",
+            {"one Volcano Burger with extra cheese and without onions", plain}},
+           {two, "remove the second one", {cheese}},
+           {two, "remove the first one", {plain}},
+           {other, "make the one without onions two", {plain, "two Volcano Burgers without onions"}},
+           {other, "the one without onions make it two", {plain, "two Volcano Burgers without onions"}},
+           {other, "make the plain one two", {"two Volcano Burgers", bare}},
+           {other, "remove the one without onions", {plain}},
+           {{"three colas"}, "take one of them off", {"two Iced Colas"}},
+           {{"three colas"}, "take one of those off", {"two Iced Colas"}},
+           {{"a volcano burger and a cola"}, "actually no cola", {plain}},
+           {{"two volcano burgers"}, "no onions on the second one", {plain, bare}},
+           {{"a mocha", "fries", "a cola"}, "get rid of everything except the mocha", {"one Mocha"}},
+           {{"two americanos"}, "double that", {"four Americanos"}},
+           {{"two lemonades wait no three lemonades"}, "that is it", {"three Fresh Lemonades"}},
+           {{"a water", "the second one"}, "no, the other one", {"one Still Water"}},
+       }) {
+    SCOPED_TRACE(c.said);
+    kiosk_.Reset();
+    for (const std::string& text : c.before) Say(text);
+    Say(c.said);
+    EXPECT_THAT(Cart(), ::testing::UnorderedElementsAreArray(c.cart));
+  }
+}
+
+TEST_F(BrainTest, WhatIsNotOnTheMenuIsSaidAndTheRestIsOrdered) {
+  EXPECT_THAT(Say("two cola and a flurble").agent_response,
+              AllOf(HasSubstr("two Iced Colas"), HasSubstr("we don't have flurble")));
+  EXPECT_THAT(Cart(), ElementsAre("two Iced Colas"));
+  kiosk_.Reset();
+  EXPECT_THAT(Say("a large unicorn").agent_response, HasSubstr("we don't have unicorn"));
+  Say("the football was rubbish last night");
+  EXPECT_THAT(Cart(), IsEmpty());
+}
+
+TEST_F(BrainTest, LaughterAndHesitationOrderNothingAndAnswerNothing) {
+  const std::vector<std::vector<std::string>> befores = {
+      {},
+      {"a volcano burger"},                           // anything else, perhaps …?
+      {"a water"},                                    // which one?
+      {"i'm allergic to dairy", "a volcano burger"},  // do you still want it?
+      {"a volcano burger", "that's all"},             // would you like to pay now?
+      {"how much is the mocha"},                      // would you like one?
+      {"a mocha", "one hundred volcano burgers"}};    // how many?
+  for (const auto& before : befores) {
+    for (const char* text : {"hmm", "ha ha", "hahaha", "um", "okay so", "so", "well", "um okay so like",
+                             "let me think", "uh let me see", "hehe lol", "..."}) {
+      SCOPED_TRACE(testing::PrintToString(before) + text);
+      kiosk_.Reset();
+      for (const std::string& said : before) Say(said);
+      const std::vector<std::string> cart = Cart();
+      const std::string state = kiosk_.Snapshot().state;
+      const PendingKind pending = kiosk_.dialogue().pending.kind;
+      EXPECT_THAT(Types(Say(text)), ElementsAre(IntentType::kUnknown));
+      EXPECT_EQ(Cart(), cart);
+      EXPECT_EQ(kiosk_.Snapshot().state, state);
+      EXPECT_EQ(kiosk_.dialogue().pending.kind, pending);
+    }
+  }
+  // "Okay then" is a yes.
+  kiosk_.Reset();
+  Say("a mocha");
+  Say("that's all");
+  EXPECT_THAT(Types(Say("okay then")), ElementsAre(IntentType::kConfirm));
+  kiosk_.Reset();
+  Say("a mocha");
+  Say("one hundred volcano burgers");
+  // Laughter takes nothing from a yes.
+  Say("ha ha yes please");
+  EXPECT_EQ(kiosk_.dialogue().pending.kind, PendingKind::kCount);
+}
+
+TEST_F(BrainTest, CountsAreWhatWasSaidOrAskedAbout) {
+  struct Case {
+    const char* said;
+    std::vector<std::string> cart;
+  };
+  for (const Case& c : std::vector<Case>{{"half a dozen mochas", {"six Mochas"}},
+                                         {"a dozen mochas", {"twelve Mochas"}},
+                                         {"two dozen mochas", {"24 Mochas"}},
+                                         {"a couple of mochas", {"two Mochas"}},
+                                         {"2x mocha", {"two Mochas"}},
+                                         {"mocha x2", {"two Mochas"}},
+                                         {"a pair of mochas", {"two Mochas"}},
+                                         {"twenty one mochas", {"21 Mochas"}},
+                                         {"two-three mochas", {"two Mochas"}},
+                                         {"one mocha two espressos", {"one Mocha", "two Espressos"}},
+                                         {"one hundred mochas", {}},
+                                         {"100 mochas", {}},
+                                         {"a hundred mochas", {}},
+                                         {"three hundred and fifty mochas", {}},
+                                         {"9999 mochas", {}},
+                                         {"zero mochas", {}},
+                                         {"0 mochas", {}},
+                                         {"-2 mochas", {}},
+                                         {"minus two mochas", {}}}) {
+    SCOPED_TRACE(c.said);
+    kiosk_.Reset();
+    const std::string answer = Say(c.said).agent_response;
+    EXPECT_EQ(Cart(), c.cart) << answer;
+    if (!c.cart.empty()) continue;
+    EXPECT_THAT(answer, HasSubstr("How many Mochas would you like?"));
+    Say("three please");
+    EXPECT_THAT(Cart(), ElementsAre("three Mochas"));
+    EXPECT_THAT(Say("make it two hundred").agent_response, HasSubstr("at most 99"));
+    EXPECT_THAT(Cart(), ElementsAre("three Mochas"));
+    Say("five");
+    EXPECT_THAT(Cart(), ElementsAre("five Mochas"));
+  }
+  kiosk_.Reset();
+  EXPECT_THAT(Say("two or three mochas").agent_response, HasSubstr("make it three"));
+  // A count beyond all measure does not cost the conversation what it knows.
+  kiosk_.Reset();
+  Say("i'm allergic to dairy");
+  Say("9999 burgers");
+  EXPECT_THAT(Say("the chipotle black bean burger").agent_response, HasSubstr("at most 99"));
+  EXPECT_THAT(kiosk_.dialogue().exclude_allergens, ElementsAre("dairy"));
+}
+
+TEST_F(BrainTest, AToolThatHangsDoesNotLoseTheOrder) {
+  kiosk_.tools().hang = [&](absl::string_view, absl::Duration timeout) { kiosk_.clock().Advance(timeout); };
+  for (const std::set<std::string>& hung : std::vector<std::set<std::string>>{
+           {"recsys.suggest"},
+           {"menu.search"},
+           {"orchestrator.snapshot"},
+           {"menu.details"},
+           {"menu.list", "menu.search", "menu.details"},
+           {"menu.list", "menu.search", "menu.details", "recsys.suggest", "orchestrator.snapshot"}}) {
+    SCOPED_TRACE(testing::PrintToString(hung));
+    kiosk_.Reset();
+    kiosk_.tools().hung.clear();
+    Say("what do you have");  // the menu is known
+    kiosk_.clock().Advance(absl::Seconds(40));
+    kiosk_.tools().hung = hung;
+    kiosk_.tools().snapshot = kiosk_.Snapshot();
+    const Outcome outcome =
+        kiosk_.brain().Handle(kiosk_.Request("two volcano burgers and a flurble please"), kiosk_.tools());
+    ASSERT_TRUE(outcome.response.has_value());
+    EXPECT_FALSE(outcome.error.has_value());
+    EXPECT_LT(outcome.response->performance.total_processing_ms, 1900);
+    EXPECT_THAT(outcome.response->agent_response, HasSubstr("That's two Volcano Burgers"));
+    ASSERT_THAT(outcome.response->intents, Not(IsEmpty()));
+    EXPECT_EQ(outcome.response->intents[0].intent_type, IntentType::kAddToCart);
+    EXPECT_EQ(outcome.response->intents[0].entities.items[0].item_id, 101);
+  }
+  // The shortest deadline that a caller may wish for is shared in the same way.
+  kiosk_.tools().hung = {"recsys.suggest"};
+  kiosk_.Reset();
+  messages::BrainRequest request = kiosk_.Request("a volcano burger");
+  request.constraints.timeout_ms = 100;
+  kiosk_.tools().snapshot = kiosk_.Snapshot();
+  const Outcome outcome = kiosk_.brain().Handle(request, kiosk_.tools());
+  EXPECT_FALSE(outcome.error.has_value());
+  ASSERT_TRUE(outcome.response.has_value());
+  EXPECT_EQ(outcome.response->metadata.tools_called.back(), "recsys.suggest");
+}
+
+TEST_F(BrainTest, AMenuThatIsSilentForLongIsNotGuessed) {
+  kiosk_.tools().hang = [&](absl::string_view, absl::Duration timeout) { kiosk_.clock().Advance(timeout); };
+  Say("what do you have");
+  kiosk_.tools().hung = {"menu.list", "menu.search", "menu.details"};
+  kiosk_.clock().Advance(absl::Minutes(6));
+  EXPECT_THAT(Say("a volcano burger").agent_response, HasSubstr("can't reach our menu"));
+}
+
 TEST_F(BrainTest, ADialogueOfOthersIsIgnoredWhenItIsNotOurs) {
   for (const char* text :
        {"null", "[]", "7", R"({"pending":{"kind":"dance"}})", R"({"last":[{"item_id":-1}]})",

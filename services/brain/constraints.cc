@@ -165,7 +165,7 @@ constexpr char kTail[] =
 
 constexpr char kWhom[] = "(?:me|us|him|her|them|(?:my|our) [a-z]+(?: [a-z]+)?|the kids?)";
 
-// What a reaction looks like.
+// What a reaction looks like. A keyboard's "ill" is read as "i will", which is looked for besides.
 constexpr char kSick[] =
     "(?:sick|ill|unwell|poorly|bloat|bloats|bloated|itch|itchy|itching|swell|swells|swollen|hives|rash|"
     "rashes|cramps?|reactions?|react|choke|sneeze|throw|vomit|faint|gassy|gas|headaches?|migraines?|"
@@ -234,7 +234,7 @@ const std::vector<std::pair<Frame, std::unique_ptr<RE2>>>& Frames() {
              kWhom,
              "(?: (?:a|really|very|quite|so|feel|terribly|an|the|come|break|comes|out|in|bad|horrible|"
              "awful|to|have|be|up|my|get))* ",
-             kSick, "(?: (?:up|out|reaction|shock))*", kTail)},
+             "(?:", kSick, "|i will)(?: (?:up|out|reaction|shock))*", kTail)},
         // "dairy doesn't agree with me"
         {Frame::kAllergy,
          absl::StrCat(kLead, kFoodMark,
@@ -620,7 +620,8 @@ class Reader {
 
   // The first frame that names something; whether there was one.
   bool ReadFrame() {
-    static const auto* const sick = new RE2(absl::StrCat("\\b", kSick, "\\b|\\bthroat\\b|\\bpoison"));
+    static const auto* const sick = new RE2(
+        absl::StrCat("\\b", kSick, "\\b|\\bthroat\\b|\\bpoison|\\b(?:get|gets|am|feel|me) i will\\b"));
     static const auto* const allergy =
         new RE2("\\b(?:allerg|intoler|celiac|react|anaphyla|sensitiv|serious|medical|health)");
     for (const auto& [frame, pattern] : Frames()) {
@@ -670,7 +671,10 @@ class Reader {
         joined = joined || joins(rest[i]) || rest[i] == "also" || rest[i] == "to";
         ++i;
       }
-      if (!joined || i >= rest.size()) break;
+      if (i >= rest.size()) break;
+      // "nuts strawberries and eggs"
+      const bool between = i + 2 < rest.size() && joins(rest[i + 1]) && rest[i + 2][0] == '#';
+      if (!joined && !between) break;
       size_t number = 0;
       if (rest[i][0] == '#' && absl::SimpleAtoi(rest[i].substr(1), &number) && number < foods_.size()) {
         Take(foods_[number]);

@@ -63,6 +63,65 @@ std::string ConflictOf(const Turn& turn, const MenuItem& item) {
   return SayList(reasons);
 }
 
+bool IsDetailed(const Turn& turn, int64_t id) {
+  const auto fresh = turn.items.find(id);
+  if (fresh != turn.items.end()) return fresh->second.ok();
+  const Dish* dish = turn.lexicon == nullptr ? nullptr : turn.lexicon->Find(id);
+  return dish != nullptr && dish->detailed;
+}
+
+std::string ConflictOfWishes(const Turn& turn, const std::vector<Wish>& wishes) {
+  menu::Bits against = 0;
+  for (const std::string& name : turn.dialogue.exclude_allergens)
+    against |= menu::AllergenBits(name).value_or(0);
+  bool no_meat = false;
+  bool no_pork = false;
+  for (const std::string& name : turn.dialogue.dietary_filters) {
+    against |= menu::AllergensAgainst(menu::DietaryBit(name).value_or(0));
+    no_meat = no_meat || name == "vegan" || name == "vegetarian" || name == "pescatarian";
+    no_pork = no_pork || name == "halal" || name == "kosher";
+  }
+  static const auto* const meats = new absl::flat_hash_set<absl::string_view>{
+      "bacon", "ham", "pork", "pepperoni", "sausage", "chicken", "beef", "meat", "turkey", "steak"};
+  std::vector<std::string> reasons;
+  for (const Wish& wish : wishes) {
+    if (wish.polarity == Polarity::kWithout) continue;
+    menu::Bits bits = 0;
+    bool barred = false;
+    const Words words = absl::StrSplit(wish.text, ' ', absl::SkipEmpty());
+    // "oat milk" and "vegan cheese" are not what they are called after.
+    const bool plant = absl::c_any_of(words, [](const std::string& word) {
+      return word == "oat" || word == "vegan" || word == "plant" || word == "almond" || word == "coconut";
+    });
+    for (size_t i = 0; i < words.size(); ++i) {
+      for (size_t length = 1; length <= 2 && i + length <= words.size(); ++length) {
+        for (const std::string& name : AllergensNamed(Join(words, i, i + length))) {
+          if (plant && name == "dairy") continue;
+          bits |= menu::AllergenBits(name).value_or(0);
+        }
+      }
+      const bool meat = meats->contains(words[i]) && !plant;
+      const bool pork = words[i] == "bacon" || words[i] == "ham" || words[i] == "pork";
+      barred = barred || (no_meat && meat) || (no_pork && pork);
+    }
+    const std::string how =
+        wish.polarity == Polarity::kWith ? SayWish(wish) : absl::StrCat("with ", SayWish(wish));
+    if ((bits & against) != 0) {
+      reasons.push_back(absl::StrCat(how, " contains ", SayNames(menu::AllergenNamesOf(bits & against))));
+    } else if (barred) {
+      reasons.push_back(absl::StrCat(how, " isn't ", SayNames(turn.dialogue.dietary_filters, "or")));
+    }
+  }
+  return SayList(reasons);
+}
+
+std::string ObjectionTo(const Turn& turn, const MenuItem& item, const std::vector<Wish>& wishes) {
+  if (turn.dialogue.exclude_allergens.empty() && turn.dialogue.dietary_filters.empty()) return "";
+  if (!IsDetailed(turn, item.id)) return "can't be checked for what you told me right now";
+  std::string conflict = ConflictOf(turn, item);
+  return conflict.empty() ? ConflictOfWishes(turn, wishes) : conflict;
+}
+
 namespace {
 
 constexpr size_t kNamedChoices = 4;  // in a spoken question
@@ -108,64 +167,12 @@ class Decider {
 
   std::string Conflict(const MenuItem& item) const { return ConflictOf(t_, item); }
 
-  // Why what is added to a dish is against it: "extra cheese".
+  bool Detailed(int64_t id) const { return IsDetailed(t_, id); }
   std::string ConflictOfWishes(const std::vector<Wish>& wishes) const {
-    menu::Bits against = 0;
-    for (const std::string& name : d_.exclude_allergens) against |= menu::AllergenBits(name).value_or(0);
-    bool no_meat = false;
-    bool no_pork = false;
-    for (const std::string& name : d_.dietary_filters) {
-      against |= menu::AllergensAgainst(menu::DietaryBit(name).value_or(0));
-      no_meat = no_meat || name == "vegan" || name == "vegetarian" || name == "pescatarian";
-      no_pork = no_pork || name == "halal" || name == "kosher";
-    }
-    static const auto* const meats = new absl::flat_hash_set<absl::string_view>{
-        "bacon", "ham", "pork", "pepperoni", "sausage", "chicken", "beef", "meat", "turkey", "steak"};
-    std::vector<std::string> reasons;
-    for (const Wish& wish : wishes) {
-      if (wish.polarity == Polarity::kWithout) continue;
-      menu::Bits bits = 0;
-      bool barred = false;
-      const Words words = absl::StrSplit(wish.text, ' ', absl::SkipEmpty());
-      // "oat milk" and "vegan cheese" are not what they are called after.
-      const bool plant = absl::c_any_of(words, [](const std::string& word) {
-        return word == "oat" || word == "vegan" || word == "plant" || word == "almond" || word == "coconut";
-      });
-      for (size_t i = 0; i < words.size(); ++i) {
-        for (size_t length = 1; length <= 2 && i + length <= words.size(); ++length) {
-          for (const std::string& name : AllergensNamed(Join(words, i, i + length))) {
-            if (plant && name == "dairy") continue;
-            bits |= menu::AllergenBits(name).value_or(0);
-          }
-        }
-        const bool meat = meats->contains(words[i]) && !plant;
-        const bool pork = words[i] == "bacon" || words[i] == "ham" || words[i] == "pork";
-        barred = barred || (no_meat && meat) || (no_pork && pork);
-      }
-      const std::string how =
-          wish.polarity == Polarity::kWith ? SayWish(wish) : absl::StrCat("with ", SayWish(wish));
-      if ((bits & against) != 0) {
-        reasons.push_back(absl::StrCat(how, " contains ", SayNames(menu::AllergenNamesOf(bits & against))));
-      } else if (barred) {
-        reasons.push_back(absl::StrCat(how, " isn't ", SayNames(d_.dietary_filters, "or")));
-      }
-    }
-    return SayList(reasons);
+    return brain::ConflictOfWishes(t_, wishes);
   }
-
-  // Why it must be asked again whether a dish is wanted; empty when nothing speaks against it.
   std::string Objection(const MenuItem& item, const std::vector<Wish>& wishes) const {
-    if (d_.exclude_allergens.empty() && d_.dietary_filters.empty()) return "";
-    if (!Detailed(item.id)) return "can't be checked for what you told me right now";
-    std::string conflict = Conflict(item);
-    return conflict.empty() ? ConflictOfWishes(wishes) : conflict;
-  }
-
-  bool Detailed(int64_t id) const {
-    const auto fresh = t_.items.find(id);
-    if (fresh != t_.items.end()) return fresh->second.ok();
-    const Dish* dish = t_.lexicon == nullptr ? nullptr : t_.lexicon->Find(id);
-    return dish != nullptr && dish->detailed;
+    return ObjectionTo(t_, item, wishes);
   }
 
   // Drops what the customer must not eat, as far as it is known.
@@ -389,6 +396,13 @@ class Decider {
         Say("You're welcome!");
         t_.keep_pending = true;
         return;
+      case ActKind::kFiller:
+        // Whatever was asked is still asked.
+        Push(IntentType::kUnknown);
+        t_.confidence = std::min(t_.confidence, 0.2);
+        Say("Take your time");
+        t_.keep_pending = true;
+        return;
       case ActKind::kUnknown:
         Unknown();
         return;
@@ -486,7 +500,8 @@ class Decider {
     pending.kind = PendingKind::kChoice;
     pending.act = act;
     pending.phrase = wanted.phrase;
-    pending.quantity = wanted.quantity;
+    // A count that cannot be is asked about once the dish is known.
+    if (wanted.quantity.has_value()) pending.quantity = std::clamp<int64_t>(*wanted.quantity, 0, 999);
     pending.wishes = wanted.wishes;
     if (pending.wishes.size() > 20) pending.wishes.resize(20);
     pending.held = std::move(held);
@@ -533,6 +548,12 @@ class Decider {
   }
 
   void AskChoice(const Pending& pending) {
+    if (pending.kind == PendingKind::kCount) {
+      const std::string name =
+          pending.candidates.empty() ? pending.phrase : NameOf(pending.candidates.front());
+      Ask(absl::StrCat("How many ", Plural(name), " would you like?"), pending);
+      return;
+    }
     std::vector<std::string> names;
     const size_t named = std::min(pending.candidates.size(), kNamedChoices);
     for (size_t i = 0; i < named; ++i) names.push_back(absl::StrCat("the ", NameOf(pending.candidates[i])));
@@ -650,11 +671,26 @@ class Decider {
     return item;
   }
 
+  // "one hundred", "zero", "minus two": how many is asked again, nothing is done.
+  void AskCount(Wanted wanted, PendingAct act, std::vector<IntentItem> held) {
+    if (wanted.quantity.value_or(0) > kMaxQuantity) {
+      Say(absl::StrCat("I can take at most ", kMaxQuantity, " of a dish here"));
+    }
+    t_.confidence = std::min(t_.confidence, 0.5);
+    wanted.quantity.reset();
+    Choose(wanted, act, std::move(held));
+    questions_.back().kind = PendingKind::kCount;
+  }
+
   // Adds one dish, or asks, warns or regrets. `replaced`: it takes the place of that line's item.
   bool Add(const Wanted& wanted, const std::optional<IntentItem>& replaced) {
     if (wanted.dishes.empty()) {
       UnknownDish(wanted.phrase, wanted.bare);
       return false;
+    }
+    if (wanted.or_quantity > 0) {
+      Say(absl::StrCat("I took ", SayCount(wanted.quantity.value_or(1)), ". For ",
+                       SayCount(wanted.or_quantity), ", say make it ", SayCount(wanted.or_quantity)));
     }
     if (wanted.dishes.size() > 1) {
       std::vector<IntentItem> held;
@@ -673,8 +709,11 @@ class Decider {
       UnknownDish(wanted.phrase);
       return false;
     }
-    if (wanted.quantity.value_or(1) > kMaxQuantity) {
-      Say(absl::StrCat("I can take at most ", kMaxQuantity, " of a dish here"));
+    if (wanted.quantity.has_value() && (*wanted.quantity < 1 || *wanted.quantity > kMaxQuantity)) {
+      Wanted again = wanted;
+      again.phrase = facts->name;
+      AskCount(std::move(again), PendingAct::kAdd, {});
+      return false;
     }
     const IntentItem item = MakeItem(*facts, wanted);
     const std::string objection = Objection(*facts, wanted.wishes);
@@ -853,15 +892,21 @@ class Decider {
     if (Missing(act)) return;
     const std::optional<size_t> line = Now(*act.line);
     if (!line.has_value() || !act.what.quantity.has_value()) return;
-    const int64_t quantity = std::clamp<int64_t>(*act.what.quantity, 0, kMaxQuantity);
+    const int64_t quantity = *act.what.quantity;
+    if (quantity < 0 || quantity > kMaxQuantity) {
+      const IntentItem item = t_.cart.lines()[*line].item;
+      Wanted wanted = act.what;
+      wanted.dishes = {item.item_id};
+      wanted.phrase = item.name;
+      AskCount(std::move(wanted), PendingAct::kQuantity, {item});
+      return;
+    }
     if (quantity == 0) {
       Act remove = act;
       remove.what.quantity.reset();
       Remove(remove);
       return;
     }
-    if (*act.what.quantity > kMaxQuantity)
-      Say(absl::StrCat("I can take at most ", kMaxQuantity, " of a dish here"));
     IntentItem item = t_.cart.lines()[*line].item;
     t_.cart.SetQuantity(*line, quantity, t_.intents);
     item.quantity = quantity;
@@ -1207,6 +1252,7 @@ class Decider {
         }
         return;
       case PendingKind::kChoice:
+      case PendingKind::kCount:
         t_.understood.ask_again = true;
         return;
       case PendingKind::kPay:
@@ -1274,6 +1320,7 @@ class Decider {
         return;
       case PendingKind::kWarning:
       case PendingKind::kChoice:
+      case PendingKind::kCount:
       case PendingKind::kOffer:
         // In checkout the orchestrator would take "no" for "back".
         if (now != "checkout" && now != "paying") Push(IntentType::kDeny);

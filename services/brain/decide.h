@@ -61,6 +61,16 @@ const messages::MenuItem* FactsOf(const Turn& turn, int64_t id);
 // Why a dish, parts of a combo included, is against what the customer said; empty when it is not.
 std::string ConflictOf(const Turn& turn, const messages::MenuItem& item);
 
+// Whether allergens and customisations of a dish are known.
+bool IsDetailed(const Turn& turn, int64_t id);
+
+// Why what is put on a dish ("extra cheese") is against what the customer said; empty when it is not.
+std::string ConflictOfWishes(const Turn& turn, const std::vector<Wish>& wishes);
+
+// Why the customer must be asked whether he wants a dish with these wishes; empty when nothing speaks against
+// it.
+std::string ObjectionTo(const Turn& turn, const messages::MenuItem& item, const std::vector<Wish>& wishes);
+
 // Under which Turn::similar has what a browsing `act` looks for.
 std::string BrowseKey(const Act& act);
 

@@ -26,10 +26,11 @@ enum class PendingKind {
   kMoreOr,   // anything else, perhaps the one of `candidates`?
   kPay,      // whether to pay now
   kAllergy,  // what the customer is allergic to
+  kCount,    // how many of the one of `candidates`
 };
 inline absl::Span<const absl::string_view> EnumNames(PendingKind) {
-  static constexpr std::array<absl::string_view, 8> kNames = {"none", "choice",  "warning", "offer",
-                                                              "more", "more_or", "pay",     "allergy"};
+  static constexpr std::array<absl::string_view, 9> kNames = {"none",    "choice", "warning", "offer", "more",
+                                                              "more_or", "pay",    "allergy", "count"};
   return kNames;
 }
 

@@ -53,11 +53,21 @@ const WordMap& Expansions() {
   return *table;
 }
 
+// "ha", "haha", "hahahah", "hehe"
+bool IsLaughter(absl::string_view word) {
+  if (word.size() < 2 || word[0] != 'h' || (word[1] != 'a' && word[1] != 'e')) return false;
+  if (word == "he") return false;
+  for (size_t i = 0; i < word.size(); ++i) {
+    if (word[i] != (i % 2 == 0 ? 'h' : word[1])) return false;
+  }
+  return true;
+}
+
 bool IsHesitation(absl::string_view word) {
   static const auto* const known_words = new absl::flat_hash_set<absl::string_view>{
-      "um",  "umm", "uh", "uhh", "uhm", "er",  "erm",    "hmm", "hm",  "mm",
-      "mmm", "ah",  "oh", "ooh", "eh",  "pls", "please", "plz", "huh", "kindly"};
-  return known_words->contains(word);
+      "um", "umm", "uh", "uhh", "uhm",    "er",  "erm", "hmm",    "hm",  "mm",  "mmm", "ah",
+      "oh", "ooh", "eh", "pls", "please", "plz", "huh", "kindly", "heh", "hah", "lol", "lmao"};
+  return known_words->contains(word) || IsLaughter(word);
 }
 
 const absl::flat_hash_map<absl::string_view, int64_t>& Units() {
@@ -131,6 +141,8 @@ bool IsVowel(char c) {
 Words Normalise(absl::string_view text) {
   const std::string folded = menu::Fold(text);
   Words words;
+  std::vector<size_t> signs;    // where a minus stands before a word
+  std::vector<size_t> hyphens;  // and where one joins two
   std::string word;
   const auto flush = [&] {
     while (!word.empty() && word.back() == '\'') word.pop_back();
@@ -144,10 +156,29 @@ Words Normalise(absl::string_view text) {
     } else if (c == '\'' && !word.empty()) {
       word.push_back(c);
     } else {
+      const bool between = !word.empty();
       flush();
+      // "-2", but not "1-2"
+      if (c == '-' && words.size() < kMaxWords) (between ? hyphens : signs).push_back(words.size());
     }
   }
   flush();
+  // "2-3" and "two-three" are "two or three".
+  for (size_t i = hyphens.size(); i-- > 0;) {
+    const size_t at = hyphens[i];
+    if (at == 0 || at >= words.size()) continue;
+    const std::optional<Count> before = ReadCount({words[at - 1]}, 0);
+    const std::optional<Count> behind = ReadCount({words[at]}, 0);
+    if (before.has_value() && behind.has_value() && before->value + 1 == behind->value) {
+      words.insert(words.begin() + static_cast<std::ptrdiff_t>(at), "or");
+      for (size_t& sign : signs) sign += sign >= at ? 1 : 0;
+    }
+  }
+  for (size_t i = signs.size(); i-- > 0;) {
+    if (signs[i] < words.size() && absl::ascii_isdigit(static_cast<unsigned char>(words[signs[i]][0]))) {
+      words.insert(words.begin() + static_cast<std::ptrdiff_t>(signs[i]), "minus");
+    }
+  }
   return words;
 }
 
@@ -160,12 +191,21 @@ std::string Join(const Words& words) {
   return absl::StrJoin(words, " ");
 }
 
-std::optional<Count> ReadCount(const Words& words, size_t at) {
+namespace {
+
+// A count without what may stand before and behind it.
+std::optional<Count> ReadNumber(const Words& words, size_t at) {
   if (at >= words.size()) return std::nullopt;
   const auto word = [&](size_t i) { return i < words.size() ? absl::string_view(words[i]) : ""; };
   size_t i = at;
   if (word(i) == "half" && word(i + 1) == "a" && word(i + 2) == "dozen") {
     return Count{6, word(i + 3) == "of" ? size_t{4} : size_t{3}};
+  }
+  if (word(i) == "hundred" || word(i) == "thousand") {
+    return Count{word(i) == "hundred" ? int64_t{100} : int64_t{1000}, 1};
+  }
+  if (word(i) == "a" && (word(i + 1) == "hundred" || word(i + 1) == "thousand")) {
+    return Count{word(i + 1) == "hundred" ? int64_t{100} : int64_t{1000}, 2};
   }
   const bool article = word(i) == "a" || word(i) == "another";
   if (article && (word(i + 1) == "couple" || word(i + 1) == "dozen" || word(i + 1) == "pair")) ++i;
@@ -196,6 +236,41 @@ std::optional<Count> ReadCount(const Words& words, size_t at) {
   return Count{value, i - at};
 }
 
+}  // namespace
+
+std::optional<Count> ReadCount(const Words& words, size_t at) {
+  if (at >= words.size()) return std::nullopt;
+  if (words[at] == "minus" || words[at] == "negative") {
+    std::optional<Count> number = ReadNumber(words, at + 1);
+    if (!number.has_value()) return std::nullopt;
+    return Count{-number->value, number->length + 1};
+  }
+  std::optional<Count> count = ReadNumber(words, at);
+  if (!count.has_value()) return std::nullopt;
+  size_t next = at + count->length;
+  // "three hundred and fifty": no kiosk sells that many, but nobody is to get 3 instead.
+  while (next < words.size() && (words[next] == "hundred" || words[next] == "thousand")) {
+    count->value = std::min<int64_t>(count->value * (words[next] == "hundred" ? 100 : 1000), 9999);
+    ++next;
+    if (next + 1 < words.size() && words[next] == "and" && ReadNumber(words, next + 1).has_value()) ++next;
+    const std::optional<Count> rest = ReadNumber(words, next);
+    if (rest.has_value() && rest->value < 100) {
+      count->value = std::min<int64_t>(count->value + rest->value, 9999);
+      next += rest->length;
+    }
+  }
+  // "two or three"
+  if (next < words.size() && words[next] == "or") {
+    const std::optional<Count> second = ReadNumber(words, next + 1);
+    if (second.has_value() && count->value > 0 && second->value == count->value + 1) {
+      count->or_else = second->value;
+      next += 1 + second->length;
+    }
+  }
+  count->length = next - at;
+  return count;
+}
+
 std::optional<int> ReadOrdinal(absl::string_view word) {
   static const auto* const table = new absl::flat_hash_map<absl::string_view, int>{
       {"first", 0}, {"1st", 0},   {"second", 1}, {"2nd", 1},   {"third", 2},  {"3rd", 2},    {"fourth", 3},
@@ -207,59 +282,44 @@ std::optional<int> ReadOrdinal(absl::string_view word) {
 
 bool IsCommonWord(absl::string_view word) {
   static const auto* const known_words = new absl::flat_hash_set<absl::string_view>{
-      "a",          "about",      "actually",  "add",        "added",     "adding",    "after",
-      "again",      "all",        "allergic",  "allergies",  "allergy",   "alright",   "also",
-      "altogether", "am",         "an",        "and",        "another",   "answer",    "table",
-      "top",        "each",       "longer",    "joke",       "thirty",    "any",       "anymore",
-      "anything",   "anyway",     "are",       "as",         "at",        "available", "away",
-      "back",       "bag",        "be",        "because",    "been",      "before",    "begin",
-      "best",       "better",     "big",       "bit",        "both",      "bottle",    "boy",
-      "bring",      "bucket",     "but",       "buy",        "by",        "bye",       "can",
-      "cancel",     "card",       "cart",      "catch",      "change",    "changed",   "check",
-      "choose",     "come",       "comes",     "contain",    "contains",  "cost",      "could",
-      "dad",        "daughter",   "dear",      "delete",     "did",       "different", "do",
-      "does",       "doing",      "done",      "down",       "drop",      "each",      "eat",
-      "eats",       "either",     "else",      "enough",     "ever",      "every",     "everybody",
-      "everyone",   "everything", "expensive", "favorite",   "favourite", "few",       "fine",
-      "finished",   "first",      "for",       "forget",     "forgot",    "free",      "friend",
-      "from",       "get",        "getting",   "girl",       "give",      "given",     "glass",
-      "go",         "goes",       "going",     "good",       "goodbye",   "got",       "grab",
-      "great",      "guess",      "guys",      "had",        "has",       "have",      "having",
-      "he",         "hear",       "heard",     "hello",      "help",      "her",       "here",
-      "hey",        "hi",         "him",       "his",        "hold",      "hope",      "how",
-      "however",    "hungry",     "husband",   "i",          "idea",      "if",        "in",
-      "inside",     "instead",    "into",      "is",         "it",        "item",      "items",
-      "just",       "keep",       "kid",       "kids",       "kind",      "know",      "lady",
-      "last",       "later",      "leave",     "less",       "let",       "like",      "little",
-      "long",       "look",       "looking",   "lose",       "lot",       "lots",      "love",
-      "ma",         "madam",      "made",      "make",       "makes",     "mam",       "man",
-      "many",       "mate",       "may",       "maybe",      "me",        "mean",      "meant",
-      "meat",       "menu",       "mind",      "mine",       "minus",     "mom",       "more",
-      "most",       "much",       "mum",       "must",       "my",        "myself",    "name",
-      "need",       "needs",      "never",     "new",        "next",      "nice",      "no",
-      "none",       "nope",       "not",       "nothing",    "now",       "number",    "of",
-      "off",        "ok",         "okay",      "on",         "once",      "one",       "ones",
-      "only",       "option",     "options",   "or",         "order",     "ordered",   "ordering",
-      "other",      "others",     "our",       "out",        "over",      "own",       "pay",
-      "paying",     "people",     "pick",      "piece",      "pieces",    "plate",     "please",
-      "plus",       "portion",    "portions",  "possible",   "price",     "put",       "question",
-      "quick",      "rather",     "ready",     "real",       "really",    "recommend", "remove",
-      "replace",    "rid",        "right",     "said",       "same",      "save",      "say",
-      "scratch",    "second",     "see",       "serve",      "serving",   "servings",  "she",
-      "should",     "show",       "side",      "sir",        "skip",      "so",        "some",
-      "somebody",   "someone",    "something", "son",        "sorry",     "sort",      "start",
-      "stop",       "substitute", "such",      "sure",       "surprise",  "swap",      "switch",
-      "take",       "tell",       "than",      "thank",      "thanks",    "that",      "the",
-      "their",      "them",       "then",      "there",      "these",     "they",      "thing",
-      "things",     "think",      "third",     "thirsty",    "this",      "those",     "though",
-      "time",       "to",         "today",     "together",   "too",       "total",     "try",
-      "two",        "type",       "types",     "understand", "undo",      "until",     "up",
-      "us",         "use",        "very",      "wait",       "want",      "wanted",    "wants",
-      "was",        "way",        "we",        "well",       "were",      "what",      "whatever",
-      "when",       "where",      "which",     "while",      "who",       "whole",     "why",
-      "wife",       "will",       "wish",      "with",       "without",   "wonder",    "work",
-      "works",      "would",      "yeah",      "yep",        "yes",       "yet",       "you",
-      "your",       "yours"};
+      "a", "about", "actually", "add", "added", "adding", "after", "again", "all", "allergic", "allergies",
+      "allergy", "alright", "also", "altogether", "am", "an", "and", "another", "answer", "table", "top",
+      "each", "longer", "joke", "thirty", "any", "anymore", "anything", "anyway", "are", "as", "at",
+      "available", "away", "back", "bag", "be", "because", "been", "before", "begin", "best", "better", "big",
+      "bit", "both", "bottle", "boy", "bring", "bucket", "but", "buy", "by", "bye", "can", "cancel", "card",
+      "cart", "catch", "change", "changed", "check", "choose", "come", "comes", "contain", "contains", "cost",
+      "could", "dad", "daughter", "dear", "delete", "did", "different", "do", "does", "doing", "done", "down",
+      "drop", "each", "eat", "eats", "either", "else", "enough", "ever", "every", "everybody", "everyone",
+      "everything", "expensive", "favorite", "favourite", "few", "fine", "finished", "first", "for", "forget",
+      "forgot", "free", "friend", "from", "get", "getting", "girl", "give", "given", "glass", "go", "goes",
+      "going", "good", "goodbye", "got", "grab", "great", "guess", "guys", "had", "has", "have", "having",
+      "he", "hear", "heard", "hello", "help", "her", "here", "hey", "hi", "him", "his", "hold", "hope", "how",
+      "however", "hungry", "husband", "i", "idea", "if", "in", "inside", "instead", "into", "is", "it",
+      "item", "items", "just", "keep", "kid", "kids", "kind", "know", "lady", "last", "later", "leave",
+      "less", "let", "like", "little", "long", "look", "looking", "lose", "lot", "lots", "love", "ma",
+      "madam", "made", "make", "makes", "mam", "man", "many", "mate", "may", "maybe", "me", "mean", "meant",
+      "meat", "menu", "mind", "mine", "minus", "mom", "more", "most", "much", "mum", "must", "my", "myself",
+      "name", "need", "needs", "never", "new", "next", "nice", "no", "none", "nope", "not", "nothing", "now",
+      "number", "of", "off", "ok", "okay", "on", "once", "one", "ones", "only", "option", "options", "or",
+      "order", "ordered", "ordering", "other", "others", "our", "out", "over", "own", "pay", "paying",
+      "people", "pick", "piece", "pieces", "plate", "please", "plus", "portion", "portions", "possible",
+      "price", "put", "question", "quick", "rather", "ready", "real", "really", "recommend", "remove",
+      "replace", "rid", "right", "said", "same", "save", "say", "scratch", "second", "see", "serve",
+      "serving", "servings", "she", "should", "show", "side", "sir", "skip", "so", "some", "somebody",
+      "someone", "something", "son", "sorry", "sort", "start", "stop", "substitute", "such", "sure",
+      "surprise", "swap", "switch", "take", "tell", "than", "thank", "thanks", "that", "the", "their", "them",
+      "then", "there", "these", "they", "thing", "things", "think", "third", "thirsty", "this", "those",
+      "though", "time", "to", "today", "together", "too", "total", "try", "two", "type", "types",
+      "understand", "undo", "until", "up", "us", "use", "very", "wait", "want", "wanted", "wants", "was",
+      "way", "we", "well", "were", "what", "whatever", "when", "where", "which", "while", "who", "whole",
+      "why", "wife", "will", "wish", "with", "without", "wonder", "work", "works", "would", "yeah", "yep",
+      "yes", "yet", "you", "your", "yours",
+      // What chatty people say besides.
+      "came", "told", "honestly", "starving", "fancy", "reckon", "suppose", "usual", "probably", "perhaps",
+      "definitely", "basically", "literally", "absolutely", "lovely", "brilliant", "cool", "awesome", "feel",
+      "feeling", "craving", "famished", "peckish", "loads", "heaps", "tons", "bunch", "murder", "kill",
+      "till", "never", "their", "bless", "hers", "ours", "theirs", "himself", "herself", "nan", "gran",
+      "grandma", "grandad", "lads", "cheeky", "trouble", "possibly", "wanting"};
   return known_words->contains(word);
 }
 

@@ -27,10 +27,12 @@ std::string Join(const Words& words, size_t begin, size_t end);
 std::string Join(const Words& words);
 
 // A count at words[at]: "two", "a dozen", "half a dozen", "a couple of", "twenty five", "12". "a" and "an"
-// are not counts. `length` is the number of words it takes, "of" behind "couple" and "dozen" included.
+// are not counts; "a hundred" is, and so is "minus two". `length` is the number of words it takes, "of"
+// behind "couple" and "dozen" included.
 struct Count {
   int64_t value = 0;
   size_t length = 0;
+  int64_t or_else = 0;  // "two or three": the other one; 0: none
 };
 std::optional<Count> ReadCount(const Words& words, size_t at);
 

@@ -33,7 +33,7 @@ std::string Tail(Phrases phrases) {
 }
 
 std::string Greetings() {
-  return R"((?:hi|hello|hey|hiya|howdy|greetings|good (?:morning|afternoon|evening|day))(?: there| everyone| again)?)";
+  return R"((?:hi|hello|hey|hiya|howdy|greetings|(?:good )?(?:morning|afternoon|evening)|good day)(?: there| everyone| again| all| guys| folks)?)";
 }
 
 #define ARC_PATTERN(name, text)                       \
@@ -53,10 +53,11 @@ ARC_PATTERN(Thanks, absl::StrCat("(?:ok |okay |great |perfect )?(?:many )?(?:tha
                                        "everyone", "for (?:that|your help)"})))
 ARC_PATTERN(ThanksPrefix, "^(?:thanks|thank you|cheers) (?:but )?")
 ARC_PATTERN(ThanksSuffix,
-            "(?: (?:many )?(?:thanks|thank you|cheers|thx)(?: (?:a lot|so much|very much|mate))?)$")
+            "(?: (?:and )?(?:many )?(?:thanks|thank you|cheers|thx)(?: (?:a lot|so much|very much|mate))?)$")
 
 ARC_PATTERN(Goodbye,
-            absl::StrCat(Lead({"ok", "okay", "thanks", "thank you", "cheers", "alright", "and"}),
+            absl::StrCat(Lead({"ok", "okay", "thanks", "thank you", "cheers", "alright", "and", "ta",
+                               "very much", "a lot", "so much", "right"}),
                          Any({"good ?bye", "bye(?: bye)?", "see you", "see ya", "take care", "farewell",
                               "so long",
                               "have a (?:nice|good|great|lovely) (?:day|one|evening|night|weekend)"}),
@@ -66,14 +67,16 @@ ARC_PATTERN(Goodbye,
 ARC_PATTERN(
     Repeat,
     absl::StrCat(
-        Lead({"sorry", "i am sorry", "pardon", "excuse me", "can you", "could you", "would you", "will you"}),
+        Lead({"sorry", "i am sorry", "pardon", "love", "mate", "dear", "excuse me", "can you", "could you",
+              "would you", "will you"}),
         Any({absl::StrCat("(?:say|repeat|tell me)",
                           Tail({"that", "it", "this", "what you said", "again", "once more", "one more time",
                                 "for me", "the last (?:bit|part|thing)"})),
              "come again", "pardon(?: me)?", "what(?: was| did you say| is)?(?: that)?(?: again)?",
              "say what", "what did you (?:just )?say",
-             R"(i (?:did not|could not|do not|can not) (?:hear|catch|get)(?: (?:you|that|it|what you said|a word))*)",
-             "i did not understand(?: (?:you|that|it))?", "one more time", "once more", "again", "repeat"})))
+             R"((?:i )?(?:did not|could not|do not|can not) (?:quite )?(?:hear|catch|get)(?: (?:you|that|it|what you said|a word))*)",
+             "(?:i )?did not understand(?: (?:you|that|it))?", "one more time", "once more", "again",
+             "repeat"})))
 
 ARC_PATTERN(
     Help,
@@ -85,7 +88,8 @@ ARC_PATTERN(
          "what (?:can|do|should) i (?:say|do)(?: (?:here|now|next))?",
          "i am (?:a bit )?(?:lost|confused|stuck)",
          R"(i do not (?:know|understand|get) (?:how )?(?:(?:to (?:use|do|work) )?(?:this|it)|this (?:thing|machine))(?: works?)?)",
-         "i do not know what to (?:do|say)", "help .{0,20}understand.{0,20}"}))
+         "i do not know what to (?:do|say)", "(?:i|we) (?:have )?never (?:used|done|tried|seen) .*",
+         ".*\\bhow (?:does|do|is) (?:this|it) works?", "help .{0,20}understand.{0,20}"}))
 
 ARC_PATTERN(Yes, Chain({"yes",
                         "yeah",
@@ -104,6 +108,7 @@ ARC_PATTERN(Yes, Chain({"yes",
                         "that is (?:right|correct|fine|good|ok|okay|it|perfect)",
                         "go ahead",
                         "go for it",
+                        "go on",
                         "do it",
                         "do",
                         "sounds (?:good|great|fine|perfect)",
@@ -207,7 +212,41 @@ ARC_PATTERN(
              Tail({"now", "then", "again", "and leave"})),
          R"((?:i|we) (?:do not|would not) want (?:anything|to order)(?: (?:anymore|any more|now|today|at all))*)",
          "i (?:want|would like) to (?:cancel|leave|quit)(?: (?:my|the) order)?",
+         "(?:forget|cancel|scrap|bin) the (?:whole|entire) (?:thing|order|lot)\\b.*",
          "forget (?:it all|everything)", "quit", "exit", "i am leaving"}))
+
+ARC_PATTERN(Filler,
+            absl::StrCat("(?:(?:ok|okay|right|yeah|yes|alright|now|oh|no|hang on|hold on|wait) )*", "(?:",
+                         Any({"so",
+                              "well",
+                              "like",
+                              "and",
+                              "but",
+                              "basically",
+                              "anyway",
+                              "let me (?:think|see|have a look)",
+                              "let us see",
+                              "you know",
+                              "i mean",
+                              "what else",
+                              "where was i",
+                              "i am (?:just )?thinking",
+                              "just thinking",
+                              "thinking",
+                              "give me a (?:second|sec|minute|moment)",
+                              "one (?:second|sec)",
+                              "just a sec",
+                              "wow",
+                              "whoa",
+                              "gosh",
+                              "jeez",
+                              "that is funny",
+                              "funny",
+                              "dear me",
+                              "about (?:it|that)",
+                              "for a (?:second|minute|moment)",
+                              "what (?:do|shall) i want"}),
+                         "(?: |$))+"))
 
 ARC_PATTERN(
     Undo,
@@ -247,7 +286,7 @@ ARC_PATTERN(
              "you choose",
              R"((?:pick|choose|find) (?:something|anything|one|a (?:dish|meal))(?: (?:nice|good))? for (?:me|us))",
              "(?:pick|choose) for (?:me|us)",
-             "what would you (?:get|have|order|pick|eat)",
+             "what would you (?:get|have|order|pick|eat|go for|go with)",
              "not sure what (?:to|i)",
              "do not know what (?:to (?:get|have|order|eat)|i want)",
              "help me (?:decide|choose)",
@@ -304,14 +343,15 @@ ARC_PATTERN(
         ClosingLead(),
         Any({R"((?:that|this|it) (?:is|will be|would be|should be|does|ought to be) ?(?:all|it|everything|enough|about it)?(?: i (?:need|want))?)",
              "(?:that|this) (?:should|will|would|ought to) (?:do|do it|be it|be all|be everything)",
+             "that is (?:me|us) (?:done|finished|sorted|all)",
              "i (?:am|think i am) (?:all )?(?:done|finished|good to go|all set|set)(?: ordering)?",
              "(?:we are|we will be|i think we are) (?:all )?(?:done|finished|good|set|ready|all set)",
              "(?:all )?done", "all set", "nothing (?:else|more|further)", "no more(?: for (?:me|us))?",
              "(?:i|we) (?:do not|will not) (?:want|need) anything (?:else|more)",
              absl::StrCat(ToWant(), "(?:the )?check ?out"),
              "(?:finish|complete|place|finali[sz]e|submit|send) (?:my|the|our) order"}),
-        Tail({"now", "then", "for (?:me|us|now|today)", "today", "here", "i think", "i guess", "thanks",
-              "thank you", "with (?:my|the) order"}),
+        Tail({"now", "then", "for (?:me|us|now|today)", "today", "here", "nicely", "me", "us", "just fine",
+              "i think", "i guess", "thanks", "thank you", "with (?:my|the) order"}),
         "$"))
 ARC_PATTERN(PaySuffix,
             absl::StrCat(ClosingLead(), ToWant(),
@@ -388,7 +428,7 @@ ARC_PATTERN(
          "\\bcomes? with\\b"}))
 ARC_PATTERN(AsksGeneral,
             absl::StrCat("^", Lead({"and", "so", "ok", "okay", "can you", "could you"}),
-                         Any({"tell me (?:more )?about", "describe", "explain",
+                         Any({"tell me (?:more )?about", "what can you tell me about", "describe", "explain",
                               "what (?:is|are) (?:the|a|an|that|your)\\b", "(?:what|how) about", "more about",
                               "info(?:rmation)? (?:on|about)", "details (?:on|of|about)",
                               "what is (?:it|that)", "how (?:big|large|small|is|are|does)",

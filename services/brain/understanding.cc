@@ -57,6 +57,7 @@ struct Spoken {
   std::optional<int64_t> count;  // without a dish behind it: "make it two"
   std::optional<int> ordinal;    // "the first one"
   bool pronoun = false;          // it, that, them, those
+  bool the_one = false;          // "the one", "the plain one": a line by its description
   bool of_them = false;          // the count is "of them"
   bool all = false;              // both, all
   bool more = false;
@@ -87,6 +88,11 @@ class Parser {
     out_.denied = constraints.denied;
     out_.allergy_unnamed = constraints.unnamed;
     text_ = Join(words_);
+    if (!constrained && (words_.empty() || Full(text_, patterns::Filler()))) {
+      Push(ActKind::kFiller);
+      out_.confidence = 0.5;
+      return std::move(out_);
+    }
     StripManners();
     const bool social = greeted_ || thanked_ || left_;
     ReadCheckout();
@@ -213,6 +219,16 @@ class Parser {
   // Sentences that are one thing as a whole.
   bool ReadWhole() {
     const PendingKind pending = dialogue_.pending.kind;
+    // "double that"
+    if (ARC_FULL(text_,
+                 "(?:can you |could you |please |actually |make (?:it|that) )*double(?: "
+                 "(?:that|it|them|those|up))?") &&
+        LastLine().has_value()) {
+      Act& act = Push(ActKind::kQuantity);
+      Point(act, LastLine());
+      act.what.quantity = cart_[*act.line].quantity * 2;
+      return true;
+    }
     const auto is = [&](const RE2& pattern, ActKind kind) {
       if (!Full(text_, pattern)) return false;
       Push(kind);
@@ -272,6 +288,7 @@ class Parser {
   bool ReadChoice() {
     const Pending& pending = dialogue_.pending;
     const bool choice = pending.kind == PendingKind::kChoice;
+    if (pending.kind == PendingKind::kCount) return ReadHowMany();
     const bool offer = (pending.kind == PendingKind::kOffer || pending.kind == PendingKind::kMoreOr);
     if ((!choice && !offer) || pending.candidates.empty()) return false;
     // A single offer is taken by a yes or by its name, like any dish.
@@ -357,6 +374,23 @@ class Parser {
     return true;
   }
 
+  // The answer to "how many?".
+  bool ReadHowMany() {
+    const Words words = Split(StripYes(text_));
+    const std::vector<Clause> clauses = Clauses(words);
+    if (clauses.size() > 1 ||
+        (!clauses.empty() && (clauses[0].verb == Verb::kRemove || clauses[0].verb == Verb::kChange))) {
+      return false;
+    }
+    const size_t begin = clauses.empty() ? 0 : clauses[0].at + clauses[0].length;
+    const Spoken spoken = ReadPhrase(words, begin, words.size(), true);
+    if (!spoken.dishes.empty() || !spoken.count.has_value() || !spoken.loose.empty()) return false;
+    out_.chose = true;
+    FillChosen(Push(ActKind::kAdd), dialogue_.pending.candidates, spoken);
+    out_.acts.back().what.or_quantity = 0;
+    return true;
+  }
+
   int64_t Cheapest(const std::vector<int64_t>& ids) const {
     int64_t best = ids.front();
     int64_t best_price = -1;
@@ -380,7 +414,9 @@ class Parser {
     wanted.phrase = pending.phrase;
     wanted.quantity = pending.quantity;
     wanted.wishes = pending.wishes;
-    if (spoken.count.has_value() && *spoken.count > 0) wanted.quantity = spoken.count;
+    if (spoken.count.has_value() && (*spoken.count > 0 || pending.kind == PendingKind::kCount)) {
+      wanted.quantity = spoken.count;
+    }
     std::vector<Wish> more = spoken.loose;
     if (!spoken.dishes.empty()) {
       if (spoken.dishes[0].quantity.has_value() && !spoken.dishes[0].article) {
@@ -403,7 +439,8 @@ class Parser {
       }
       wanted.wishes.push_back(wish);
     }
-    const PendingAct pending_act = pending.kind == PendingKind::kChoice ? pending.act : PendingAct::kAdd;
+    const bool asked = pending.kind == PendingKind::kChoice || pending.kind == PendingKind::kCount;
+    const PendingAct pending_act = asked ? pending.act : PendingAct::kAdd;
     switch (pending_act) {
       case PendingAct::kAdd:
         act.kind = ActKind::kAdd;
@@ -423,7 +460,7 @@ class Parser {
         act.kind = pending_act == PendingAct::kRemove   ? ActKind::kRemove
                    : pending_act == PendingAct::kModify ? ActKind::kModify
                                                         : ActKind::kQuantity;
-        act.line = LineWith(wanted);
+        act.line = pending.held.empty() ? LineWith(wanted) : LineOf(pending.held.front());
         act.not_in_cart = !act.line.has_value();
         break;
     }
@@ -455,13 +492,22 @@ class Parser {
     return dishes;
   }
 
+  // "could you do the veggie combo", "do the veggie combo", but not "do the fries have salt"
+  static bool IsOrderQuestion(const std::string& text) {
+    if (Has(text, patterns::OrderQuestion())) return true;
+    return ARC_HAS(text, "^(?:(?:and|so|ok|okay|then) )*do the\\b") &&
+           !ARC_HAS(text, "\\b(?:have|contain|come|taste|include|cost|get|has)\\b");
+  }
+
   bool ReadQuestion() {
     std::string text = StripYes(text_);
+    static const auto* const fill = new RE2("\\b(?:actually|really|exactly|roughly|just) ");
+    RE2::GlobalReplace(&text, *fill, "");
     const bool question = Has(text, patterns::QuestionStart());
     const bool asks_price = Has(text, patterns::AsksPrice());
     const bool asks_calories = Has(text, patterns::AsksCalories());
     if (!question && !asks_price && !asks_calories && !ARC_FULL(text, "(?:the )?menu")) return false;
-    if (Has(text, patterns::OrderQuestion()) || Has(text, patterns::OffTopic())) return false;
+    if (IsOrderQuestion(text) || Has(text, patterns::OffTopic())) return false;
     const Words words = Split(text);
     std::vector<Wanted> dishes = DishesIn(words, true);
     std::vector<std::string> diets;
@@ -666,6 +712,13 @@ class Parser {
         {"do not need", Verb::kRemove},
         {"changed my mind about", Verb::kRemove},
         {"kill", Verb::kRemove},
+        {"kill for", Verb::kAdd},
+        {"could murder", Verb::kAdd},
+        {"could go for", Verb::kAdd},
+        {"i will go for", Verb::kAdd},
+        {"i would love", Verb::kAdd},
+        {"we would love", Verb::kAdd},
+        {"i fancy", Verb::kAdd},
         {"scrap", Verb::kRemove},
         {"change", Verb::kChange},
         {"swap", Verb::kChange},
@@ -776,6 +829,8 @@ class Parser {
         {"an extra", Polarity::kExtra},
         {"and an extra", Polarity::kExtra},
         {"lots of", Polarity::kExtra},
+        {"loads of", Polarity::kExtra},
+        {"with loads of", Polarity::kExtra},
         {"with lots of", Polarity::kExtra},
         {"with", Polarity::kWith},
         {"with a", Polarity::kWith},
@@ -810,9 +865,15 @@ class Parser {
     }
     if (i >= end) return 0;
     const bool without = polarity == Polarity::kWithout;
-    const size_t own = without ? 0 : lexicon_.CustomisationLengthOf(current, words, i);
-    size_t length = std::max(own, lexicon_.CustomisationLength(words, i, without));
+    size_t own = without ? 0 : lexicon_.CustomisationLengthOf(current, words, i);
     const std::optional<Mention> dish = lexicon_.Match(words, i, false);
+    if (own == 0 && polarity == Polarity::kWith && dish.has_value() && dish->end <= end && !current.empty()) {
+      // "apple pie with ice cream", which is also a dish of its own
+      const Wish named = {Polarity::kWith, Join(words, i, dish->end)};
+      const Dish* bearer = lexicon_.Find(current.front());
+      if (bearer != nullptr && !MatchCustomisation(bearer->item, named).empty()) own = dish->end - i;
+    }
+    size_t length = std::max(own, lexicon_.CustomisationLength(words, i, without));
     if (dish.has_value() && own == 0 && !without) {
       const size_t dish_length = dish->end - dish->begin;
       // "with fries" is another dish, "with extra cheese" is not.
@@ -877,8 +938,10 @@ class Parser {
     const auto current_ids = [&] {
       return spoken.dishes.empty() ? std::vector<int64_t>{} : spoken.dishes.back().dishes;
     };
+    int64_t or_count = 0;
     const auto reset = [&] {
       count.reset();
+      or_count = 0;
       article = definite = more = partitive = false;
     };
     const auto attach = [&](const std::vector<Wish>& wishes) {
@@ -888,14 +951,20 @@ class Parser {
     std::vector<std::string> unknown;
     bool unknown_fresh = false;
     bool bare = false;
+    size_t i = begin;
     const auto flush_unknown = [&] {
       if (unknown.empty()) return;
       const std::string phrase = absl::StrJoin(unknown, " ");
-      if (unknown_fresh) {
+      // "the football was rubbish" tells, and orders nothing.
+      const bool tells = definite && !count.has_value() && i < end && !asked_for &&
+                         (words[i] == "was" || words[i] == "were" || words[i] == "is" || words[i] == "are" ||
+                          words[i] == "has" || words[i] == "did" || words[i] == "looks");
+      if (unknown_fresh && !tells) {
         Wanted wanted;
         wanted.phrase = phrase;
         wanted.bare = bare;
         wanted.quantity = count;
+        wanted.or_quantity = or_count;
         wanted.article = article;
         wanted.definite = definite;
         wanted.wishes = lead;
@@ -909,7 +978,6 @@ class Parser {
       unknown.clear();
     };
 
-    size_t i = begin;
     while (i < end) {
       const std::string& word = words[i];
       // "one without onions" behind two of something: one of those.
@@ -920,10 +988,19 @@ class Parser {
                             words[i - 1] == "other" || ReadOrdinal(words[i - 1]).has_value() ||
                             words[i - 1] == "which" || words[i - 1] == "no") &&
                            word == "one";
+        // "the plain one", "the large one without onions"
+        bool described = false;
+        for (size_t back = i; word == "one" && back > begin && back + 3 > i; --back) {
+          const std::string& before = words[back - 1];
+          described = before == "the" || before == "that" || before == "this";
+          if (described || IsCommonWord(before) || ReadCount(words, back - 1).has_value()) break;
+        }
+        described = described && (i + 1 >= end || !lexicon_.Match(words, i + 1, true).has_value());
         const bool adjective_one =
             word == "one" && i > begin && i + 1 >= end && !fresh && !IsCommonWord(words[i - 1]);
-        if (named || adjective_one) {
+        if (named || described || adjective_one) {
           spoken.pronoun = true;
+          spoken.the_one = spoken.the_one || named || described;
           ++i;
           continue;
         }
@@ -977,7 +1054,23 @@ class Parser {
             continue;
           }
         }
+        // "mocha x2"
+        const bool behind = i == joined && before != nullptr && !before->quantity.has_value() &&
+                            before->dishes.size() == 1 && number->value > 0 && !of && !more &&
+                            (next >= end || words[next] == "and");
+        if (behind) {
+          before->quantity = number->value;
+          i = next;
+          continue;
+        }
+        // "chilli fries so three of them"
+        if (of_them && before != nullptr && !before->quantity.has_value() && before->dishes.size() == 1) {
+          before->quantity = number->value;
+          i = next;
+          continue;
+        }
         count = number->value;
+        or_count = number->or_else;
         partitive = of && !of_them;
         definite = definite || partitive;
         if (of_them) {
@@ -1079,6 +1172,7 @@ class Parser {
             }
           }
           wanted.quantity = count;
+          wanted.or_quantity = or_count;
           if (!count.has_value() && article) wanted.quantity = 1;
           wanted.article = article && !count.has_value();
           wanted.definite = definite;
@@ -1116,6 +1210,17 @@ class Parser {
           continue;
         }
       }
+      // "some water, the fizzy one"
+      if (definite && unknown.empty() && current() != nullptr && current()->dishes.size() > 1 &&
+          i + 1 < end && words[i + 1] == "one" && !IsCommonWord(word)) {
+        const std::vector<int64_t> narrowed = lexicon_.Narrow(current()->dishes, {word});
+        if (!narrowed.empty() && narrowed.size() < current()->dishes.size()) {
+          current()->dishes = narrowed;
+          definite = false;
+          i += 2;
+          continue;
+        }
+      }
       // How the kitchen is to do it.
       static const auto* const manners =
           new std::vector<Words>{{"cut", "in", "half"}, {"cut", "in", "two"}, {"cut", "up"},
@@ -1144,7 +1249,7 @@ class Parser {
       }
       if (unknown.empty() && IsNoteWord(word) &&
           (current() != nullptr || word == "small" || word == "medium" || word == "large" ||
-           word == "decaf")) {
+           word == "decaf" || (definite && i + 1 < end && words[i + 1] == "one"))) {
         if (count.has_value() || article) {
           lead.push_back({Polarity::kPlain, word});
         } else {
@@ -1195,7 +1300,8 @@ class Parser {
         ++i;
         continue;
       }
-      if (word == "the" || word == "my" || word == "some" || word == "our" || word == "your") {
+      if (word == "the" || word == "my" || word == "some" || word == "our" || word == "your" ||
+          word == "his" || word == "her" || word == "their") {
         flush_unknown();
         definite = word != "some";
         if (word == "some") fresh = true;
@@ -1246,7 +1352,8 @@ class Parser {
     for (size_t i = at; i > begin; --i) {
       const std::string& word = words[i - 1];
       if (word == "the" || word == "my" || word == "that" || word == "those" || word == "both" ||
-          word == "our" || word == "this" || ReadCount(words, i - 1).has_value() || word == "of") {
+          word == "his" || word == "her" || word == "their" || word == "your" || word == "our" ||
+          word == "this" || ReadCount(words, i - 1).has_value() || word == "of") {
         continue;
       }
       return word == "in" || word == "on" || word == "to" || word == "for" || word == "from" ||
@@ -1281,10 +1388,69 @@ class Parser {
     return {};
   }
 
+  // How well a line is described by what was said of it; negative: not at all.
+  int Fits(const OrderLine& line, const std::vector<Wish>& wishes) const {
+    const Dish* dish = lexicon_.Find(line.item_id);
+    int score = 0;
+    for (const Wish& wish : wishes) {
+      const bool plain = wish.text == "plain" || wish.text == "normal" || wish.text == "regular";
+      if (plain) {
+        if (!line.customizations.empty() || !line.note.value_or("").empty()) return -1;
+        ++score;
+        continue;
+      }
+      const std::string name = dish == nullptr ? "" : MatchCustomisation(dish->item, wish);
+      const std::string note = menu::Fold(line.note.value_or(""));
+      const bool noted = absl::StrContains(note, wish.text);
+      if (!noted && (name.empty() || !absl::c_linear_search(line.customizations, name))) return -1;
+      ++score;
+    }
+    return score;
+  }
+
+  // The one line among `lines` that the wishes describe; none when several do.
+  std::optional<size_t> LineDescribed(const std::vector<size_t>& lines,
+                                      const std::vector<Wish>& wishes) const {
+    if (wishes.empty()) return std::nullopt;
+    std::optional<size_t> found;
+    for (const size_t line : lines) {
+      if (Fits(cart_[line], wishes) < 0) continue;
+      if (found.has_value()) return std::nullopt;
+      found = line;
+    }
+    return found;
+  }
+
+  std::vector<size_t> AllLines() const {
+    std::vector<size_t> lines(cart_.size());
+    for (size_t i = 0; i < lines.size(); ++i) lines[i] = i;
+    return lines;
+  }
+
+  // "the second": of `lines`; of those with a customisation of `wishes`, where there are enough of them.
+  std::optional<size_t> LineAt(int ordinal, std::vector<size_t> lines,
+                               const std::vector<Wish>& wishes) const {
+    std::vector<size_t> fitting;
+    for (const size_t line : lines) {
+      const Dish* dish = lexicon_.Find(cart_[line].item_id);
+      const bool fits = dish != nullptr && !wishes.empty() && absl::c_any_of(wishes, [&](const Wish& wish) {
+                          return !MatchCustomisation(dish->item, wish).empty();
+                        });
+      if (fits) fitting.push_back(line);
+    }
+    if (static_cast<int>(fitting.size()) > std::max(ordinal, 0)) lines = std::move(fitting);
+    const int at = ordinal < 0 ? static_cast<int>(lines.size()) - 1 : ordinal;
+    if (at < 0 || at >= static_cast<int>(lines.size())) return std::nullopt;
+    return lines[static_cast<size_t>(at)];
+  }
+
   // The line that is meant: the one that fits the wishes, that was spoken of last, or the latest.
   std::optional<size_t> LineWith(const Wanted& wanted) const {
     const std::vector<size_t> lines = LinesOf(wanted);
     if (lines.empty()) return std::nullopt;
+    if (const std::optional<size_t> described = LineDescribed(lines, wanted.wishes); described.has_value()) {
+      return described;
+    }
     std::optional<size_t> last = LastLine();
     if (last.has_value() && absl::c_linear_search(lines, *last)) return last;
     return lines.back();
@@ -1299,6 +1465,7 @@ class Parser {
   }
 
   std::optional<size_t> LastLine() const {
+    if (described_.has_value()) return described_;
     for (size_t i = dialogue_.last.size(); i-- > 0;) {
       const std::optional<size_t> line = LineOf(dialogue_.last[i]);
       if (line.has_value()) return line;
@@ -1366,10 +1533,16 @@ class Parser {
 
   void ReadOrder() {
     std::string text = text_;
+    static const auto* const put_on = new RE2(
+        "^(?:and |then |also )*(?:stick|pop|chuck|bung|whack|slap|shove) (?:us |me |on |in "
+        ")?(a|an|some|one|two|"
+        "three|another|the)\\b");
+    RE2::Replace(&text, *put_on, "add \\1");
+    if (ReadMidCorrection(text) || ReadSomething(text)) return;
     bool corrects = false;
     // What leads a correction: "no wait", "sorry I meant".
     static const auto* const lead_pattern = new RE2(
-        "^(?:(?:no|nope|wait|sorry|oops|whoops|actually|hold on|hang "
+        "^(?:(?:no|nope|nah|wait|sorry|oops|whoops|actually|hold on|hang "
         "on|well|ok|okay|yes|yeah|and|but|then|so|i mean|i meant|i said|i wanted"
         "|my bad|my mistake|on second thoughts?|rather|could you|can you|would you|will you|please|i think|i "
         "guess|let us say|make that) )");
@@ -1381,6 +1554,7 @@ class Parser {
       const std::string lead(match.substr(0, match.size() - 1));
       const Words rest = Split(text.substr(match.size()));
       if (lead == "make that") break;
+      if (lead == "nah") corrects = true;
       if (lead == "no") {
         // "no onions" is a wish.
         const bool wish =
@@ -1403,8 +1577,7 @@ class Parser {
     static const auto* const meant_pattern =
         new RE2("^(?:i (?:meant|said|mean)|i would (?:rather|prefer)(?: have| take)?|rather|i prefer) ");
     if (Has(text, *meant_pattern)) meant = true;
-    if (text.empty() || (Has(text, patterns::QuestionStart()) && !Has(text, patterns::OrderQuestion())))
-      return;
+    if (text.empty() || (Has(text, patterns::QuestionStart()) && !IsOrderQuestion(text))) return;
     if (ReadOther(text) || ReadSame(text) || ReadPutBack(text) || ReadInstead(text)) return;
 
     const Words words = Split(text);
@@ -1412,7 +1585,7 @@ class Parser {
     // "add" behind a dish begins a wish ("veggie burger add avocado"); the clause reader sees to that.
     if (clauses.empty() || clauses.front().at > 0) {
       const size_t end = clauses.empty() ? words.size() : clauses.front().at;
-      ReadAdd(words, 0, end, corrects, meant, false);
+      if (clauses.empty() || !ReadDescription(words, end)) ReadAdd(words, 0, end, corrects, meant, false);
     }
 
     for (size_t i = 0; i < clauses.size(); ++i) {
@@ -1434,6 +1607,71 @@ class Parser {
           break;
       }
     }
+  }
+
+  // "something fizzy": looked for, not ordered. "Something cold, yeah, a peach iced tea" orders the tea.
+  bool ReadSomething(std::string& text) {
+    static const auto* const pattern = new RE2(
+        "(?:(?:i|we) (?:want|would like|need|fancy|could do with|feel like) |maybe |perhaps |just |how about "
+        "|"
+        "get me |give me )*(?:something|anything) ([a-z]+)((?: [a-z0-9]+)*)");
+    static const auto* const idle = new RE2("(?: (?:maybe|perhaps|i think|i guess|thanks|then|yeah))*");
+    std::string what;
+    std::string rest;
+    if (!RE2::FullMatch(text, *pattern, &what, &rest) || IsCommonWord(what)) return false;
+    if (!RE2::FullMatch(rest, *idle)) {
+      if (!DishesIn(Split(rest), false).empty()) text = std::string(absl::StripLeadingAsciiWhitespace(rest));
+      return false;
+    }
+    Act& act = Push(ActKind::kBrowse);
+    act.text = what;
+    return true;
+  }
+
+  // "the one without onions", in front of what is to be done with it.
+  bool ReadDescription(const Words& words, size_t end) {
+    const Spoken spoken = ReadPhrase(words, 0, end, true);
+    if (spoken.dishes.empty()) {
+      if (spoken.the_one) described_ = LineDescribed(AllLines(), spoken.loose);
+    } else if (spoken.dishes.size() == 1 && spoken.dishes.front().definite && spoken.loose.empty()) {
+      described_ = LineDescribed(LinesOf(spoken.dishes.front()), spoken.dishes.front().wishes);
+    }
+    return described_.has_value();
+  }
+
+  // "two lemonades, wait no, three lemonades": what comes behind corrects the dish in front.
+  bool ReadMidCorrection(const std::string& text) {
+    static const auto* const pattern = new RE2(
+        "(.+?) (?:(?:oh |or )?(?:wait|sorry|actually|no wait|no sorry|no actually|scratch that|correction|i "
+        "mean|"
+        "or rather|hang on|hold on) )+(?:(?:no|make that|make it|i mean|i meant|let us say|rather) )*(.+)");
+    std::string front;
+    std::string behind;
+    if (!RE2::FullMatch(text, *pattern, &front, &behind)) return false;
+    const Words front_words = Split(front);
+    const Words behind_words = Split(behind);
+    const std::vector<Clause> clauses = Clauses(front_words);
+    if (clauses.size() > 1 || (!clauses.empty() && clauses[0].verb != Verb::kAdd) ||
+        !Clauses(behind_words).empty()) {
+      return false;
+    }
+    const size_t begin = clauses.empty() ? 0 : clauses[0].at + clauses[0].length;
+    Spoken ordered = ReadPhrase(front_words, begin, front_words.size(), true);
+    Spoken better = ReadPhrase(behind_words, 0, behind_words.size(), true);
+    if (ordered.dishes.empty() || ordered.dishes.back().dishes.empty()) return false;
+    if (better.dishes.empty() && better.count.has_value() && better.loose.empty()) {
+      ordered.dishes.back().quantity = better.count;
+    } else if (!better.dishes.empty() && !better.dishes.front().dishes.empty() &&
+               !better.dishes.front().more) {
+      Wanted& first = better.dishes.front();
+      if (!first.quantity.has_value()) first.quantity = ordered.dishes.back().quantity;
+      ordered.dishes.pop_back();
+      for (Wanted& wanted : better.dishes) ordered.dishes.push_back(std::move(wanted));
+    } else {
+      return false;
+    }
+    for (Wanted& wanted : ordered.dishes) AddOne(std::move(wanted));
+    return true;
   }
 
   // "no, the other one"
@@ -1486,6 +1724,10 @@ class Parser {
     if (LastExists() && dialogue_.last_change != "remove") item = dialogue_.last.back();
     if (!item.has_value()) item = ItemOf(LastLine());
     if (!item.has_value()) return false;
+    if (ARC_HAS(text, "\\banother round\\b") && LastExists() && dialogue_.last_change != "remove") {
+      for (const IntentItem& last : dialogue_.last) AddLike(last, spoken, last.quantity);
+      return true;
+    }
     AddLike(*item, spoken, count->value);
     return true;
   }
@@ -1518,13 +1760,17 @@ class Parser {
     static const auto* const instead_of =
         new RE2("(.+?) (?:instead of|rather than|in place of) (?:the |a |an |my |just )?(.+)");
     static const auto* const not_pattern = new RE2("(.+?) (?:and )?not (?:the |a |an |just )?(.+)");
+    static const auto* const not_but = new RE2(
+        "(?:not|no) (?:the |a |an )?(.+?) (?:i (?:meant|want|wanted|said|mean)|but|make it|give me) (.+)");
     static const auto* const with_pattern = new RE2("(.*?)\\b(?:with|and|get|have|but) (.+)");
     std::string wanted_text;
     std::string unwanted_text;
     const bool instead = RE2::FullMatch(text, *instead_of, &wanted_text, &unwanted_text);
-    if (!instead && !RE2::FullMatch(text, *not_pattern, &wanted_text, &unwanted_text)) return false;
-    if (!instead && (ARC_HAS(unwanted_text, "^(?:too|so|very|sure|spicy|hot|that|want|possible|any)\\b") ||
-                     ARC_HAS(text, "\\b(?:do|is|are|does|can|would|will) not\\b"))) {
+    const bool but = !instead && RE2::FullMatch(text, *not_but, &unwanted_text, &wanted_text);
+    if (!instead && !but && !RE2::FullMatch(text, *not_pattern, &wanted_text, &unwanted_text)) return false;
+    if (!instead && !but &&
+        (ARC_HAS(unwanted_text, "^(?:too|so|very|sure|spicy|hot|that|want|possible|any)\\b") ||
+         ARC_HAS(text, "\\b(?:do|is|are|does|can|would|will) not\\b"))) {
       return false;
     }
     const Words unwanted_words = Split(unwanted_text);
@@ -1685,11 +1931,35 @@ class Parser {
     out_.acts.push_back(std::move(act));
   }
 
+  // "no onions on the second one"
+  void ModifyAt(int ordinal, const std::vector<size_t>& lines, const std::vector<Wish>& wishes) {
+    Act act;
+    act.kind = ActKind::kModify;
+    std::optional<size_t> line = LineAt(ordinal, lines, wishes);
+    const std::optional<size_t> only = LineFor(wishes);
+    if (!line.has_value() && only.has_value() && cart_[*only].quantity > std::max(ordinal, 0)) {
+      // The second of two on one line.
+      line = only;
+      act.what.quantity = 1;
+    }
+    const std::optional<int64_t> quantity = act.what.quantity;
+    Point(act, line);
+    act.what.wishes = wishes;
+    act.what.quantity = quantity;
+    out_.acts.push_back(std::move(act));
+  }
+
   void ReadAdd(const Words& words, size_t begin, size_t end, bool corrects, bool meant, bool add_said) {
     Spoken spoken = ReadPhrase(words, begin, end, true);
     const std::string text = Join(words, begin, end);
-    const bool instead = ARC_HAS(text, "\\binstead\\b");
+    const bool removed =
+        absl::c_any_of(out_.acts, [](const Act& act) { return act.kind == ActKind::kRemove; });
+    const bool instead = ARC_HAS(text, "\\binstead\\b") && !removed;
     if (spoken.dishes.empty()) {
+      if (!spoken.loose.empty() && spoken.ordinal.has_value() && !cart_.empty() && AddedNow() == nullptr) {
+        ModifyAt(*spoken.ordinal, AllLines(), spoken.loose);
+        return;
+      }
       if (!spoken.loose.empty()) {
         Modify(spoken.loose, spoken.of_them ? spoken.count : std::nullopt);
         return;
@@ -1731,6 +2001,10 @@ class Parser {
         PointAt(act, only);
         act.what.quantity = quantity;
         out_.acts.push_back(std::move(act));
+        return;
+      }
+      if (only.pointed && InCart(only) && spoken.ordinal.has_value()) {
+        ModifyAt(*spoken.ordinal, LinesOf(only), only.wishes);
         return;
       }
       if (only.pointed && InCart(only)) {
@@ -1816,6 +2090,32 @@ class Parser {
       const int at = *spoken.ordinal < 0 ? size - 1 : *spoken.ordinal;
       Act& act = Push(ActKind::kRemove);
       Point(act, at < size ? std::optional<size_t>(static_cast<size_t>(at)) : std::nullopt);
+      return;
+    }
+    // "everything except the mocha"
+    static const auto* const except = new RE2(
+        "^(?:everything|all of (?:it|them)|all|it all|the (?:rest|others))(?: else)? "
+        "(?:except|but|apart from|other than|besides|except for|but not|bar) (.+)$");
+    std::string kept_text;
+    if (RE2::FullMatch(Join(words, begin, end), *except, &kept_text)) {
+      const Words kept_words = Split(kept_text);
+      const Spoken kept = ReadPhrase(kept_words, 0, kept_words.size(), true);
+      std::set<size_t> lines;
+      for (const Wanted& wanted : kept.dishes) {
+        const std::vector<size_t> of = LinesOf(wanted);
+        lines.insert(of.begin(), of.end());
+      }
+      if (!lines.empty()) {
+        for (size_t i = 0; i < cart_.size(); ++i) {
+          if (lines.count(i) == 0) Point(Push(ActKind::kRemove), i);
+        }
+        return;
+      }
+    }
+    // "the plain one", "the one without onions"
+    if (spoken.dishes.empty() && spoken.the_one && !spoken.loose.empty()) {
+      Act& act = Push(ActKind::kRemove);
+      Point(act, LineDescribed(AllLines(), spoken.loose));
       return;
     }
     if (spoken.all && spoken.dishes.empty() && !spoken.pronoun) {
@@ -1924,6 +2224,13 @@ class Parser {
   void ReadMake(const Words& words, size_t begin, size_t end) {
     const Spoken spoken = ReadPhrase(words, begin, end, true);
     const bool pronoun = spoken.pronoun || spoken.all;
+    // "make the one without onions two"
+    if (spoken.dishes.empty() && spoken.the_one && spoken.count.has_value() && !spoken.loose.empty()) {
+      Act& act = Push(ActKind::kQuantity);
+      Point(act, LineDescribed(AllLines(), spoken.loose));
+      act.what.quantity = spoken.count;
+      return;
+    }
     if (spoken.dishes.empty() && spoken.count.has_value() && absl::c_linear_search(words, "each")) {
       for (const IntentItem& item : dialogue_.last) {
         Act act;
@@ -1973,12 +2280,12 @@ class Parser {
         return;
       }
       const std::optional<size_t> line = LastLine();
-      if (pronoun && line.has_value()) {
+      if (pronoun && line.has_value() && spoken.dishes.size() == 1) {
         act.kind = ActKind::kReplace;
         Point(act, MostLike(dish));
         act.with = dish;
       } else {
-        AddOne(dish);
+        for (const Wanted& wanted : spoken.dishes) AddOne(wanted);
         return;
       }
     } else {
@@ -2000,6 +2307,7 @@ class Parser {
   bool thanked_ = false;
   bool left_ = false;
   std::vector<Act> closing_;
+  std::optional<size_t> described_;  // "the one without onions": what "it" means in this sentence
 };
 
 }  // namespace

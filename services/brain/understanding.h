@@ -27,6 +27,7 @@ struct Wanted {
   std::string phrase;
   std::string category;
   std::optional<int64_t> quantity;
+  int64_t or_quantity = 0;  // "two or three": the other count; 0: none
   std::vector<Wish> wishes;
   std::optional<messages::IntentItem> like;  // the same as this one, `wishes` aside
   bool more = false;                         // "another", "two more"
@@ -62,6 +63,7 @@ enum class ActKind {
   kGreet,
   kGoodbye,
   kThanks,
+  kFiller,  // "hmm", "ha ha", "okay so"
   kUnknown,
 };
 

@@ -140,6 +140,8 @@ TEST_F(UnderstandingTest, AllergiesHoweverTheyAreSaid) {
       {"a volcano burger without cheese i'm allergic", {"dairy"}},
       {"no dairy whatsoever", {"dairy"}},
       {"no gluten for me", {"gluten"}},
+      {"milk makes me ill", {"dairy"}},
+      {"i get ill if i eat eggs", {"egg"}},
       {"i'm allergic to strawberries and nuts", nuts},
       {"i'm allergic to nuts, strawberries and eggs", {"nuts", "peanuts", "egg"}},
       {"i don't eat fish or eggs", {"fish", "egg"}},
