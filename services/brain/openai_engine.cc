@@ -568,6 +568,8 @@ class OpenAiEngine::Turn {
     if (call.name == "act") {
       const absl::StatusOr<ActArguments> arguments = json::Decode<ActArguments>(call.arguments);
       if (!arguments.ok()) return ErrorResult(arguments.status().message());
+      // A model that reports the same twice would order it twice.
+      if (!acts_.insert(json::Encode(*arguments)).second) return ErrorResult("this was accepted before");
       return Act(*arguments);
     }
     unknown = call.name;
@@ -637,6 +639,7 @@ class OpenAiEngine::Turn {
   const std::shared_ptr<httplib::Client> client_;
   std::vector<json::Raw> messages_;
   std::set<int64_t> seen_;
+  std::set<std::string> acts_;  // arguments of act, as taken
   std::vector<Intent> intents_;
   std::string text_;
   std::string model_;

@@ -252,6 +252,36 @@ TEST_F(OpenAiEngineTest, AnAllergyIsHeldWhateverTheModelDoes) {
   EXPECT_EQ(outcome.response->intents[0].intent_type, IntentType::kItemDetails);
 }
 
+TEST_F(OpenAiEngineTest, WhatTheModelPutsOnADishIsCheckedToo) {
+  const auto play = [&](const std::string& act) {
+    server_.Plays(
+        {{200, Calls("menu_details", R"({"item_id":401})")}, {200, Calls("act", act)}, {200, Says("Done.")}});
+  };
+  play(
+      R"({"intents":[{"intent_type":"modify_item","items":[{"item_id":401,"modifiers":["Large"],"note":"with cheese"}]}]})");
+  const Outcome changed = Ask("i'm allergic to dairy and put cheese on the fries");
+  ASSERT_TRUE(changed.response.has_value());
+  EXPECT_THAT(changed.response->intents, IsEmpty());
+  EXPECT_THAT(changed.response->agent_response, HasSubstr("contains dairy, so I left it as it was"));
+  dialogue_ = changed.response->dialogue;
+  play(R"({"intents":[{"intent_type":"add_to_cart","items":[{"item_id":401,"note":"melted cheddar"}]}]})");
+  EXPECT_THAT(Ask("fries with cheddar").response->agent_response, HasSubstr("Do you still want it?"));
+  play(R"({"intents":[{"intent_type":"add_to_cart","items":[{"item_id":401,"note":"no cheese"}]}]})");
+  EXPECT_EQ(Ask("fries without cheese").response->agent_response, "Done.");
+}
+
+TEST_F(OpenAiEngineTest, AnActThatIsReportedTwiceIsDoneOnce) {
+  const std::string act = R"({"intents":[{"intent_type":"add_to_cart","items":[{"item_id":101}]}]})";
+  server_.Plays({{200, Calls("menu_details", R"({"item_id":101})")},
+                 {200, Calls("act", act)},
+                 {200, Calls("act", act)},
+                 {200, Says("Done.")}});
+  const Outcome outcome = Ask("a volcano burger");
+  ASSERT_TRUE(outcome.response.has_value());
+  EXPECT_THAT(outcome.response->intents, SizeIs(1));
+  EXPECT_THAT(server_.requests().back(), HasSubstr("accepted before"));
+}
+
 TEST_F(OpenAiEngineTest, MalformedAnswersAreTriedAgainThenTheRulesAnswer) {
   server_.Plays({{200, "this is no json"}});
   const Outcome outcome = Ask("a volcano burger");
