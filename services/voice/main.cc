@@ -27,7 +27,7 @@ ABSL_FLAG(absl::Duration, barge_in, absl::Milliseconds(300), "speech that interr
 ABSL_FLAG(absl::Duration, resume_after, absl::Seconds(2),
           "from an interruption without words until the kiosk goes on");
 ABSL_FLAG(absl::Duration, brain_timeout, absl::Seconds(2), "how long the brain may think");
-ABSL_FLAG(double, min_confidence, 0, "words that the recogniser is less sure of (0 to 1) are asked back");
+ABSL_FLAG(double, min_confidence, 0.15, "words that the recogniser is less sure of (0 to 1) are asked back");
 ABSL_FLAG(absl::Duration, conversation_timeout, absl::Minutes(2), "silence that ends a conversation");
 ABSL_FLAG(std::string, livekit_api_key, "", "whose webhooks are taken; empty: none are");
 ABSL_FLAG(std::string, livekit_api_secret_file, "", "file with that key's secret");
