@@ -223,6 +223,11 @@ TEST_F(BrainTest, WhatIsPutOnADishIsWarnedAboutToo) {
   EXPECT_THAT(Cart(), ElementsAre("one Mocha"));
 }
 
+TEST_F(BrainTest, WhatIsOnlyWarnedAboutIsNotNotedForTheKitchen) {
+  const std::string answer = Say("i'm vegan so a latte without milk").agent_response;
+  EXPECT_THAT(answer, AllOf(HasSubstr("Do you still want it?"), Not(HasSubstr("for the kitchen"))));
+}
+
 TEST_F(BrainTest, ADishThatCannotBeCheckedIsNotTakenForSafe) {
   Say("i'm allergic to dairy");
   kiosk_.clock().Advance(absl::Minutes(1));

@@ -149,7 +149,8 @@ constexpr char kState[] =
     "mild|mildly|bit|little|serious|terrible|strong|strongly|nasty|actually|with|who|that|been|suffer|"
     "suffers|from|diagnosed|be|might|may|could|possibly|think|unfortunately|known|life|threatening|of|"
     "having|living|huge|massive|major|kind|sort|the|always|get|gets|will|would|food|so|this|some|these|"
-    "not (?:only|just)) )*";
+    "one|two|three|four|several|multiple|many|few|couple|different|certain|various|lots|not (?:only|just)) "
+    ")*";
 
 // "any kind of", "anything with"
 constexpr char kAny[] =
@@ -158,6 +159,10 @@ constexpr char kAny[] =
 
 // "strawberries or", in front of what is known
 constexpr char kOthers[] = "(?:[a-z]+ (?:and|or) )*";
+
+// "peanuts, they", where the food is spoken of again
+constexpr char kThey[] =
+    "(?:(?: (?:and|because|but|or|else|otherwise|as|cause|since))* (?:they|it|that|those|which))?";
 
 constexpr char kTail[] =
     "(?: (?:of any kind|at all|in (?:it|them|anything|my food)|too|as well|by the way|thanks|you see|you "
@@ -227,7 +232,7 @@ const std::vector<std::pair<Frame, std::unique_ptr<RE2>>>& Frames() {
         // "gluten makes me sick"
         {Frame::kAllergy,
          absl::StrCat(
-             kLead, kAny, kFoodMark,
+             kLead, kAny, kFoodMark, kThey,
              " (?:products? |stuff |things )?(?:(?:really|always|just|will|would|can|could|might|does|"
              "do|tends to|totally|usually) )*"
              "(?:make|makes|making|made|turns?|gets?|gives?|gave|brings?|causes?) ",
@@ -237,7 +242,7 @@ const std::vector<std::pair<Frame, std::unique_ptr<RE2>>>& Frames() {
              "(?:", kSick, "|i will)(?: (?:up|out|reaction|shock))*", kTail)},
         // "dairy doesn't agree with me"
         {Frame::kAllergy,
-         absl::StrCat(kLead, kFoodMark,
+         absl::StrCat(kLead, kFoodMark, kThey,
                       " (?:(?:and|i|just|really|stuff|products?|does|do|will|would|never) )*(?:not )"
                       "(?:(?:really|always|ever) )*"
                       "(?:agree|sit well|sit right|go down well|get on|get along|mix|go well) with ",
@@ -247,7 +252,7 @@ const std::vector<std::pair<Frame, std::unique_ptr<RE2>>>& Frames() {
         // "nuts could kill me"
         {Frame::kAllergy,
          absl::StrCat(
-             kLead, kFoodMark,
+             kLead, kFoodMark, kThey,
              " (?:(?:will|would|could|can|might|may|literally|actually|really|always|almost|nearly) )*"
              "(?:kill|kills|killed|upsets?|hurts?|triggers?|sets? off|affects?|messes with|bothers?|"
              "(?:puts?|sends?) ",
@@ -258,7 +263,7 @@ const std::vector<std::pair<Frame, std::unique_ptr<RE2>>>& Frames() {
         // "nuts are a problem for me"
         {Frame::kAllergy,
          absl::StrCat(
-             kLead, kFoodMark,
+             kLead, kFoodMark, kThey,
              " (?:is|are) (?:(?:really|very|so|quite|definitely|a|an|absolutely|strictly|kind|of|bit|"
              "big|huge|total|absolute|not|no|complete) )*"
              "(?:bad|dangerous|deadly|poison|poisonous|lethal|toxic|off limits|out|go|good|okay|ok|"
@@ -384,6 +389,14 @@ class Reader {
         }
       }
       speaks = speaks || IsAllergyWord(word);
+    }
+    // "allergic two nuts", as it is heard
+    for (size_t i = 0; i + 2 < words_.size(); ++i) {
+      const bool to = words_[i + 1] == "too" || words_[i + 1] == "two" || words_[i + 1] == "2";
+      if ((words_[i] == "allergic" || words_[i] == "intolerant" || words_[i] == "allergy") && to &&
+          !AllergensNamed(words_[i + 2]).empty()) {
+        words_[i + 1] = "to";
+      }
     }
     return speaks;
   }
@@ -596,6 +609,17 @@ class Reader {
         kAny, kFoodMark, "| (?:anything|nothing|any of (?:it|that|them)|those|that|it))?",
         "(?: (?:after all|any ?more|at all|here|anyway|thanks|that i know of|whatsoever|now))*"));
     static const auto* const only = new RE2("\\bnot (?:only|just)\\b");
+    // "no dairy no eggs no nuts, allergies"
+    static const auto* const nos =
+        new RE2("\\bno #([0-9]+)(?: (?:and )?no #([0-9]+))(?: (?:and )?no #([0-9]+))?");
+    re2::StringPiece listed[4];
+    if (Match(*nos, listed, 4)) {
+      for (int i = 1; i < 4; ++i) {
+        if (!listed[i].empty()) Take(*FoodOf(listed[i]));
+      }
+      Cut(BeginOf(listed[0]), listed[0].size());
+      return;
+    }
     for (int round = 0; round < 3; ++round) {
       re2::StringPiece groups[3];
       if (!Match(*denial, groups, 3) || RE2::PartialMatch(text_, *only)) return;
@@ -698,11 +722,21 @@ class Reader {
                              kAny, "([a-z]+)"));
     static const auto* const after = new RE2(absl::StrCat(
         kLead, kPerson, kState, "([a-z]+) (?:allergy|allergies|allergic|intolerant|intolerance)\\b"));
+    // "she breaks out in hives from strawberries"
+    static const auto* const hives = new RE2(absl::StrCat(
+        kLead, kPerson,
+        "(?:always |really |just "
+        ")*(?:breaks?|comes?|gets?|swells?|reacts?|is|am|are|feels?|itch|itches|have|has)\\b"
+        "(?: [a-z]+){0,5} ?(?:hives|rash|rashes|swollen|swell|swells|up|itchy|sick|reaction|spots|cramps|"
+        "migraines?) (?:from|after|when|if|with|whenever)(?: "
+        "(?:i|we|he|she|they|eat|eats|eating|have|has|having|"
+        "had|any|the))* ([a-z]+)"));
     re2::StringPiece groups[2];
-    if (!Match(*before, groups, 2) && !Match(*after, groups, 2)) return false;
+    if (!Match(*before, groups, 2) && !Match(*after, groups, 2) && !Match(*hives, groups, 2)) return false;
     const std::string name(groups[1]);
-    const bool vague = IsCommonWord(name) || IsAllergyWord(name) || name == "few" || name == "food" ||
-                       name == "foods" || name == "stuff" || name == "certain" || name == "allergens";
+    const bool vague = IsCommonWord(name) || ReadCount({name}, 0).has_value() || IsAllergyWord(name) ||
+                       name == "few" || name == "food" || name == "foods" || name == "stuff" ||
+                       name == "certain" || name == "allergens";
     if (vague) return false;
     AddUnique(out_.unknown_allergens, name);
     const size_t at = BeginOf(groups[0]);

@@ -715,9 +715,11 @@ class Decider {
       AskCount(std::move(again), PendingAct::kAdd, {});
       return false;
     }
+    const std::vector<std::string> noted = noted_;
     const IntentItem item = MakeItem(*facts, wanted);
     const std::string objection = Objection(*facts, wanted.wishes);
     if (!objection.empty()) {
+      noted_ = noted;  // nothing is in the kitchen yet
       Warn(item, objection, replaced);
       return false;
     }

@@ -465,7 +465,8 @@ ARC_PATTERN(AsksOptions,
                      "is there",
                      "are there",
                      "what (?:can|may) (?:i|we)",
-                     "what .* (?:is|are) there",
+                     "what .* (?:is|are) (?:there|safe|suitable|ok|okay|fine)",
+                     "what is (?:safe|suitable)",
                      "which",
                      "what is .*\\b(?:vegan|vegetarian|halal|free|cheap|cheapest|new|light|healthy|spicy)"})))
 ARC_PATTERN(

@@ -594,14 +594,16 @@ class Parser {
       }
       act.what.phrase = "";
       Words looked_for;
+      const bool without = ARC_HAS(text, "\\b(?:without|no|free|not)\\b");
       for (const std::string& word : words) {
+        if (without && !AllergensNamed(word).empty()) continue;
+        if (word == "safe" || word == "suitable") continue;
         if (!IsCommonWord(word) || word == "cheap") looked_for.push_back(word);
       }
       act.text = Join(looked_for);
       if (ARC_HAS(text, "\\b(?:cheap|cheapest|least expensive|affordable)\\b")) act.text = "cheap";
       for (const std::string& allergen : allergens) {
-        if (ARC_HAS(text, "\\b(?:without|no|free)\\b"))
-          act.what.wishes.push_back({Polarity::kWithout, allergen});
+        if (without) act.what.wishes.push_back({Polarity::kWithout, allergen});
       }
       return true;
     }

@@ -140,6 +140,11 @@ TEST_F(UnderstandingTest, AllergiesHoweverTheyAreSaid) {
       {"a volcano burger without cheese i'm allergic", {"dairy"}},
       {"no dairy whatsoever", {"dairy"}},
       {"no gluten for me", {"gluten"}},
+      {"hi there no dairy no eggs no nuts please, allergies", {"dairy", "egg", "nuts", "peanuts"}},
+      {"we have three allergies in the family milk eggs and sesame", {"dairy", "egg", "sesame"}},
+      {"i have a thing with peanuts they could kill me", {"peanuts"}},
+      {"alergic too nuts", nuts},
+      {"does anything here not have gluten in it i'm celiac", {"gluten"}},
       {"milk makes me ill", {"dairy"}},
       {"i get ill if i eat eggs", {"egg"}},
       {"i'm allergic to strawberries and nuts", nuts},
@@ -163,6 +168,14 @@ TEST_F(UnderstandingTest, AllergiesHoweverTheyAreSaid) {
     EXPECT_THAT(Read(text).exclude_allergens, IsEmpty()) << text;
     EXPECT_FALSE(Read(text).allergy_unnamed) << text;
   }
+  const Understanding hives = Read("she breaks out in hives from strawberries");
+  EXPECT_THAT(hives.unknown_allergens, ElementsAre("strawberries"));
+  EXPECT_THAT(hives.acts, IsEmpty());
+  EXPECT_THAT(Read("we have three allergies").unknown_allergens, IsEmpty());
+  const Understanding safe = Read("i've got a severe nut allergy what desserts are safe for me");
+  ASSERT_THAT(safe.acts, SizeIs(1));
+  EXPECT_EQ(safe.acts[0].kind, ActKind::kBrowse);
+  EXPECT_EQ(safe.acts[0].category, "desserts");
   EXPECT_THAT(Read("i'm not allergic to nuts").denied_allergens, UnorderedElementsAre("nuts", "peanuts"));
 }
 
