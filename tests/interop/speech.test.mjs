@@ -149,6 +149,19 @@ describe("a whole order by voice alone", () => {
   });
 });
 
+checked("an allergy outlives the voice agent that heard of it", async () => {
+  const kiosk = await Kiosk.open(client, "kiosk-v9");
+  const say = async (text) => (await fleet.arcctlJson("--kiosk_id", kiosk.id, "say", text))[0].turns.at(-1);
+  await say("i'm allergic to nuts");
+  await eventually("the allergy in the snapshot", async () => (await kiosk.snapshot()).exclude_allergens.includes("nuts"));
+  await fleet.script("kill", "voice");
+  await fleet.script("start", "voice");
+  const asked = client.nc.subscribe("agent.brain.request", { max: 1 });
+  const { answered } = await say("a chocolate brownie please");
+  for await (const message of asked) assert.ok(message.json().context.exclude_allergens.includes("nuts"));
+  assert.match(answered, /nuts/, answered);
+});
+
 checked("all of that traffic keeps to the contract", async () => {
   await traffic.assertClean(...SPOKEN_TURN);
 });
