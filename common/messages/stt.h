@@ -95,7 +95,9 @@ struct AgentError {
   std::string request_id;
   std::string timestamp;
   std::string trace_id;
-  std::string error_type;  // timeout, engine_failed, invalid_request, overloaded, ...
+  // timeout, engine_failed, invalid_request, overloaded, ...; stt: engine_refused when no worker will do
+  // better
+  std::string error_type;
   std::string error_message;
   int64_t retry_count = 0;
   std::optional<std::string> fallback_response;  // brain: what to say instead

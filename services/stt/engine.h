@@ -34,7 +34,9 @@ class Recognition {
   // The words so far, which may still change; empty when there are none, or the engine cannot say.
   virtual std::string Partial() = 0;
 
-  // The words of the whole utterance. Nothing may be called afterwards. Unavailable: the engine failed.
+  // The words of the whole utterance. Nothing may be called afterwards. FailedPrecondition: it is of no use
+  // to try this sound again, here or elsewhere; DeadlineExceeded: it took too long; others: the engine
+  // failed.
   virtual absl::StatusOr<Hypothesis> Finish() = 0;
 
   // How often the engine tried again to do its work.

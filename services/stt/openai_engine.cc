@@ -365,8 +365,13 @@ absl::StatusOr<Hypothesis> OpenaiEngine::Transcribe(absl::Span<const int16_t> sa
     absl::Status status = answer.status();
     if (answer.ok() && (answer->status < 200 || answer->status > 299)) {
       const std::string message = absl::StrCat("the transcription server answers ", answer->status);
-      status =
-          MayPass(answer->status) ? absl::UnavailableError(message) : absl::FailedPreconditionError(message);
+      if (MayPass(answer->status)) {
+        status = absl::UnavailableError(message);
+      } else if (answer->status == 401 || answer->status == 403) {
+        status = absl::PermissionDeniedError(message);
+      } else {
+        status = absl::FailedPreconditionError(message);
+      }
     }
     if (status.ok()) {
       const absl::StatusOr<Transcription> transcription = json::Decode<Transcription>(answer->body);

@@ -150,6 +150,12 @@ TEST(OpenaiEngineTest, TriesAgainAfterWhatMayPassAndOnlyThen) {
   EXPECT_THAT(Transcribe(*Make(OptionsFor(refusing.url())), &retries),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("400")));
   EXPECT_EQ(refusing.calls, 1);
+
+  // The key, not the sound, is refused: another worker may have a better one.
+  Server strict([](int, const httplib::Request&, httplib::Response& response) { response.status = 401; });
+  EXPECT_THAT(Transcribe(*Make(OptionsFor(strict.url())), &retries),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("401")));
+  EXPECT_EQ(strict.calls, 1);
 }
 
 TEST(OpenaiEngineTest, AnAnswerThatIsWrongIsAnError) {

@@ -378,8 +378,10 @@ void Stt::Run(Utterance& utterance) {
     PublishError(utterance, "shutting_down", absl::UnavailableError("the worker is shutting down"));
     Finished(utterance, "error");
   } else if (!hypothesis.ok()) {
-    const bool late = absl::IsDeadlineExceeded(hypothesis.status());
-    PublishError(utterance, late ? "timeout" : "engine_failed", hypothesis.status());
+    absl::string_view type = "engine_failed";
+    if (absl::IsDeadlineExceeded(hypothesis.status())) type = "timeout";
+    if (absl::IsFailedPrecondition(hypothesis.status())) type = "engine_refused";
+    PublishError(utterance, type, hypothesis.status());
     Finished(utterance, "error");
     if (on_engine_failure_) on_engine_failure_(hypothesis.status());
   } else {

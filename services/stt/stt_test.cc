@@ -380,6 +380,55 @@ TEST_F(SttTest, WhatTheEngineCannotDoIsAnError) {
   EXPECT_EQ(Claim("b"), "accepted") << "the worker is free again";
 }
 
+TEST_F(SttTest, SoundThatTheEngineRefusesIsSaidToBeRefused) {
+  Start();
+  int number = 0;
+  for (const auto& [status, type] : std::vector<std::pair<absl::Status, std::string>>{
+           {absl::FailedPreconditionError("the transcription server answers 400"), "engine_refused"},
+           {absl::DeadlineExceededError("no answer"), "timeout"},
+           {absl::PermissionDeniedError("the transcription server answers 401"), "engine_failed"},
+           {absl::InternalError("the answer is wrong"), "engine_failed"}}) {
+    engine_.finish = status;
+    const std::string id = absl::StrCat("a", number++);
+    ASSERT_EQ(Claim(id), "accepted");
+    End(id, 0);
+    ASSERT_TRUE(AwaitIdle());
+    EXPECT_EQ(All<messages::AgentError>(subjects::kSttError).back().error_type, type);
+  }
+}
+
+TEST_F(SttTest, AFloodOfClaimsTakesNoMoreThanTheWorkersAndLateFramesDoNothing) {
+  Start();
+  int accepted = 0;
+  for (int i = 0; i < 500; ++i) accepted += Claim(absl::StrCat("flood-", i)) == "accepted" ? 1 : 0;
+  EXPECT_EQ(accepted, 2);
+  EXPECT_EQ(stt_->active(), 2);
+  for (const char* id : {"flood-0", "flood-1"}) {
+    Frame(id, 0);
+    End(id, 1);
+  }
+  ASSERT_TRUE(AwaitIdle());
+  ASSERT_THAT(Finals(), SizeIs(2));
+  for (int i = 2; i < 50; ++i) Frame("flood-0", i);
+  End("flood-0", 50);
+  EXPECT_THAT(Finals(), SizeIs(2));
+  EXPECT_THAT(bus_.Published(subjects::kSttError), IsEmpty());
+  EXPECT_EQ(Claim("next"), "accepted");
+}
+
+TEST_F(SttTest, AClaimWithoutSoundGivesItsWorkerBack) {
+  options_.workers = 1;
+  Start();
+  ASSERT_EQ(Claim("a"), "accepted");
+  EXPECT_EQ(Claim("b"), "busy");
+  clock_.AwaitWaiters(1);
+  clock_.Advance(absl::Seconds(5));
+  ASSERT_TRUE(AwaitIdle());
+  ASSERT_THAT(Finals(), SizeIs(1));
+  EXPECT_EQ(Finals()[0].text, "");
+  EXPECT_EQ(Claim("b"), "accepted");
+}
+
 TEST_F(SttTest, AtTheEndUnfinishedOnesAreGivenBack) {
   Start();
   ASSERT_EQ(Claim("a"), "accepted");
