@@ -615,24 +615,42 @@ std::vector<std::string> SpokenItemNames(const menu::Catalogue& catalogue) {
   return names;
 }
 
-absl::StatusOr<NgramCounts> CountPhrases(const menu::Catalogue* catalogue) {
+absl::StatusOr<NgramCounts> CountPhrases(const menu::Catalogue* catalogue, size_t* left_out) {
   MenuRules rules;
   AddUsualWords(rules);
+  std::set<std::string> known;
+  size_t too_many = 0;
+  // The words of a name, or none when it is one too many.
+  const auto taken = [&](absl::string_view name) {
+    std::vector<std::string> words = SpokenWords(name);
+    std::set<std::string> fresh(words.begin(), words.end());
+    for (const std::string& word : words) {
+      if (known.count(word) > 0) fresh.erase(word);
+    }
+    if (known.size() + fresh.size() > kMostMenuWords) {
+      ++too_many;
+      words.clear();
+    } else {
+      known.merge(fresh);
+    }
+    return words;
+  };
   if (catalogue != nullptr) {
+    for (const messages::MenuCategory& category : catalogue->categories()) {
+      rules.AddCategory(taken(category.name));
+    }
     for (const messages::MenuItem& item : catalogue->items()) {
-      rules.AddName(SpokenWords(item.name), kNameWeight);
+      rules.AddName(taken(item.name), kNameWeight);
       for (const std::string& synonym : item.synonyms) {
-        const std::vector<std::string> words = SpokenWords(synonym);
+        const std::vector<std::string> words = taken(synonym);
         if (!words.empty()) rules.AddItem(absl::StrJoin(words, " "), kSynonymWeight);
       }
       for (const messages::Customization& customization : item.customizations) {
-        rules.AddCustomization(SpokenWords(customization.name));
+        rules.AddCustomization(taken(customization.name));
       }
     }
-    for (const messages::MenuCategory& category : catalogue->categories()) {
-      rules.AddCategory(SpokenWords(category.name));
-    }
   }
+  if (left_out != nullptr) *left_out = too_many;
   Phrases phrases;
   for (const Rule& rule : CommonRules()) RETURN_IF_ERROR(phrases.Define(rule.name, rule.choices));
   RETURN_IF_ERROR(phrases.Define("item", rules.item.Take()));

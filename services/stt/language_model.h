@@ -3,6 +3,7 @@
 #ifndef ARC_SERVICES_STT_LANGUAGE_MODEL_H_
 #define ARC_SERVICES_STT_LANGUAGE_MODEL_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,10 @@ namespace arc::stt {
 // quantities, sizes and customisations, changes, removals, questions, allergies, yes and no, paying. Items
 // are known by their names, synonyms and the ends of their names, in singular and plural. Items that cannot
 // be had count too: a customer asks for them all the same. A null `catalogue` is an empty menu.
-absl::StatusOr<NgramCounts> CountPhrases(const menu::Catalogue* catalogue);
+// A vast menu would cost gigabytes and minutes: what needs more than kMostMenuWords different words in all,
+// in the menu's order, is left out. `left_out`, unless null, becomes the number of such names.
+inline constexpr size_t kMostMenuWords = 600;
+absl::StatusOr<NgramCounts> CountPhrases(const menu::Catalogue* catalogue, size_t* left_out = nullptr);
 
 // The names by which customers call the menu's items, spoken, each once: for engines that take hints.
 std::vector<std::string> SpokenItemNames(const menu::Catalogue& catalogue);

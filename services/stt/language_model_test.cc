@@ -187,5 +187,42 @@ TEST(LanguageModelTest, ItemNamesAreSpokenOnce) {
   EXPECT_EQ(std::count(names.begin(), names.end(), "volcano burger"), 1);
 }
 
+TEST(CountPhrasesTest, OfAVastMenuTheFirstNamesAreTaken) {
+  messages::MenuFile file =
+      menu::ParseMenuFile(testing_support::ReadFile(ARC_SOURCE_DIR "/deploy/demo/menu.json")).value();
+  const size_t demo = file.items.size();
+  messages::MenuItem item = file.items.front();
+  item.synonyms.clear();
+  const auto word = [](size_t number, char last) {
+    std::string text;
+    for (int i = 0; i < 4; ++i, number /= 12) {
+      text += "bdfgklmnprst"[number % 12];
+      text += "aeio"[number % 4];
+    }
+    return text + last;
+  };
+  for (size_t i = 0; i < 10'000; ++i) {
+    item.id = static_cast<int64_t>(100'000 + i);
+    item.name = absl::StrCat(word(i, 'n'), " ", word(i, 's'));
+    file.items.push_back(item);
+  }
+  const auto catalogue = menu::Catalogue::Create(file).value();
+  size_t left_out = 0;
+  const auto counts = CountPhrases(catalogue.get(), &left_out);
+  ASSERT_THAT(counts, IsOk());
+  EXPECT_GT(left_out, 9'000U);
+  EXPECT_LT(left_out, 10'000U);
+  EXPECT_LT(counts->words().size(), kMostMenuWords + 1'000);
+  const std::set<std::string> words(counts->words().begin(), counts->words().end());
+  EXPECT_EQ(words.count("volcano"), 1U) << demo;
+  EXPECT_EQ(words.count(word(0, 'n')), 1U);
+  EXPECT_EQ(words.count(word(9'999, 'n')), 0U);
+
+  left_out = 1;
+  const menu::Catalogue small = DemoCatalogue();
+  ASSERT_THAT(CountPhrases(&small, &left_out), IsOk());
+  EXPECT_EQ(left_out, 0U);
+}
+
 }  // namespace
 }  // namespace arc::stt

@@ -466,7 +466,13 @@ absl::Status PocketsphinxEngine::Load() {
 
 absl::StatusOr<std::shared_ptr<const PocketsphinxEngine::Model>> PocketsphinxEngine::MakeModel(
     const menu::Catalogue* catalogue, int64_t generation) const {
-  ASSIGN_OR_RETURN(const NgramCounts counts, CountPhrases(catalogue));
+  size_t left_out = 0;
+  ASSIGN_OR_RETURN(const NgramCounts counts, CountPhrases(catalogue, &left_out));
+  if (left_out > 0) {
+    Log(LogLevel::kWarning,
+        "the menu has more words than can be told apart by ear: the later names are not recognised",
+        {{"names_left_out", absl::StrCat(left_out)}, {"words_limit", absl::StrCat(kMostMenuWords)}});
+  }
   auto model = std::make_shared<Model>();
   model->generation = generation;
   std::set<std::string> words(general_vocabulary_.begin(), general_vocabulary_.end());
