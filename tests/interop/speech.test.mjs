@@ -9,8 +9,7 @@ import { watch, SPOKEN_TURN } from "../contract/traffic.mjs";
 import { ALL_AGENTS, BUILD, Client, component, eventually, Fleet, Kiosk, nats, run } from "./kit.mjs";
 
 const ORDER = "two volcano burgers without onions and a large cola please";
-// Not espeak-ng's, which the recogniser's acoustic model mishears (services/stt/README.md).
-const VOICES = [["flite", "cmu_us_slt"], ["flite", "cmu_us_rms"]];
+const VOICES = [["flite", "cmu_us_slt"], ["flite", "cmu_us_rms"], ["espeak-ng", "en-us"]];
 
 let fleet, client, observer, traffic;
 let failed = 0;
