@@ -288,8 +288,58 @@ TEST_F(BrainTest, YesAndNoMeanWhatWasAskedLast) {
   Say("that's all");
   EXPECT_THAT(Types(Say("yes")), ElementsAre(IntentType::kConfirm));
   EXPECT_EQ(kiosk_.Snapshot().state, "paying");
-  EXPECT_THAT(Say("a coke please").agent_response, HasSubstr("Your payment is open"));
   EXPECT_THAT(Say("yes").agent_response, HasSubstr("tap"));
+}
+
+TEST_F(BrainTest, WhoChangesHisMindWhileThePaymentIsOpenKeepsHisOrder) {
+  for (const char* text :
+       {"cancel", "cancel please", "cancel payment", "cancel the payment", "stop", "no", "go back",
+        "remove the cola", "actually i want to change something", "i want to change something",
+        "can i change my order", "make it two colas", "start over"}) {
+    SCOPED_TRACE(text);
+    kiosk_.Reset();
+    Say("a cola and fries");
+    const std::vector<std::string> before = Cart();
+    Say("i'd like to pay");
+    ASSERT_EQ(kiosk_.Snapshot().state, "paying");
+    const messages::BrainResponse response = Say(text);
+    EXPECT_THAT(Types(response), ElementsAre(IntentType::kDeny));
+    EXPECT_THAT(response.agent_response,
+                AllOf(HasSubstr("stopping the payment"), HasSubstr("What would you like to change?")));
+    EXPECT_EQ(kiosk_.Snapshot().state, "checkout");
+    EXPECT_EQ(Cart(), before);
+  }
+  // It goes on from there.
+  Say("remove the cola");
+  EXPECT_THAT(Cart(), ElementsAre("one Classic Fries"));
+  Say("i'd like to pay");
+  ASSERT_EQ(kiosk_.Snapshot().state, "paying");
+  EXPECT_THAT(Types(Say("cancel my order")), ElementsAre(IntentType::kCancelOrder));
+  EXPECT_THAT(Cart(), IsEmpty());
+}
+
+TEST_F(BrainTest, WhatIsOrderedWhileThePaymentIsOpenIsAddedOnceThatIsStopped) {
+  Say("a cola");
+  Say("i'd like to pay");
+  messages::BrainResponse response = Say("add two lemonades without ice");
+  EXPECT_THAT(Types(response), ElementsAre(IntentType::kDeny));
+  EXPECT_THAT(response.agent_response, HasSubstr("Shall I add two Fresh Lemonades without ice?"));
+  EXPECT_EQ(kiosk_.Snapshot().state, "checkout");
+  EXPECT_THAT(Cart(), ElementsAre("one Iced Cola"));
+  Say("yes");
+  EXPECT_THAT(Cart(), ElementsAre("one Iced Cola", "two Fresh Lemonades without ice"));
+  Say("i'd like to pay");
+  EXPECT_THAT(Say("no wait i want fries too").agent_response, HasSubstr("Shall I add one Classic Fries?"));
+  Say("no");
+  EXPECT_THAT(Cart(), SizeIs(2));
+  Say("i'd like to pay");
+  EXPECT_THAT(Say("a water").agent_response, HasSubstr("Which water"));
+  Say("still");
+  EXPECT_THAT(Cart(), Contains("one Still Water"));
+  // What is not on the menu stops nothing.
+  Say("i'd like to pay");
+  Say("the football was rubbish last night");
+  EXPECT_EQ(kiosk_.Snapshot().state, "paying");
 }
 
 TEST_F(BrainTest, YesWithoutAQuestionIsTheScreens) {

@@ -216,7 +216,7 @@ class Decider {
   bool CartClosed() {
     if (!t_.snapshot.has_value()) return false;
     if (t_.snapshot->state == "paying") {
-      Say("Your payment is open. Tap your card, or say cancel to change your order.");
+      StopPayment();
       return true;
     }
     if (t_.snapshot->state == "paid") {
@@ -227,6 +227,58 @@ class Decider {
   }
 
   std::string state() const { return t_.snapshot.has_value() ? t_.snapshot->state : ""; }
+
+  // Back to the checkout, with the cart as it is: nothing can be changed while a payment is open.
+  void StopPayment() {
+    if (stopped_) return;
+    stopped_ = true;
+    Push(IntentType::kDeny);
+    Say("Okay, I'm stopping the payment. Your order is kept");
+    if (!asking()) Ask("What would you like to change?", PendingKind::kNone);
+  }
+
+  // What is ordered while a payment is open can be added once that is stopped: asks for it until then.
+  void AddAfterPayment(const Wanted& wanted) {
+    if (wanted.dishes.empty()) {
+      Say("Your payment is open. Tap your card, or say cancel to change your order");
+      return;
+    }
+    StopPayment();
+    const bool again = d_.pending.kind == PendingKind::kWarning && asking();
+    const int64_t quantity = wanted.quantity.value_or(1);
+    const MenuItem* facts = Facts(wanted.dishes.front());
+    if (wanted.dishes.size() > 1 || quantity < 1 || quantity > kMaxQuantity || facts == nullptr ||
+        SoldOut(facts->id)) {
+      if (!again) t_.question.clear();
+      Add(wanted, std::nullopt);  // a question, or why not
+      return;
+    }
+    const std::vector<std::string> noted = noted_;
+    const IntentItem item = MakeItem(*facts, wanted);
+    noted_ = noted;  // nothing is in the kitchen yet
+    if (const std::string objection = Objection(*facts, wanted.wishes); !objection.empty()) {
+      Say(absl::StrCat("The ", facts->name, " ", objection));
+    }
+    Pending pending;
+    if (again) pending = d_.pending;
+    pending.kind = PendingKind::kWarning;
+    pending.phrase = facts->name;
+    if (pending.held.size() < 50) pending.held.push_back(item);
+    AskToAdd(std::move(pending));
+  }
+
+  void AskToAdd(Pending pending) {
+    std::vector<std::string> items;
+    for (const IntentItem& item : pending.held) items.push_back(SayItem(item));
+    Ask(absl::StrCat("Shall I add ", SayList(items), "?"), std::move(pending));
+  }
+
+  // "wait, I want to change something", which names nothing that could be changed.
+  bool WantsBack() const {
+    static const auto* const words = new absl::flat_hash_set<absl::string_view>{
+        "cancel", "change", "edit", "modify", "back", "stop", "abort"};
+    return absl::c_any_of(t_.words, [](const std::string& word) { return words->contains(word); });
+  }
 
   void Remember(std::string change, std::vector<IntentItem> items) {
     if (d_.last_change == change && changed_now_) {
@@ -314,7 +366,11 @@ class Decider {
   void Do(const Act& act) {
     switch (act.kind) {
       case ActKind::kAdd:
-        if (!CartClosed()) Add(act.what, std::nullopt);
+        if (state() == "paying") {
+          AddAfterPayment(act.what);
+        } else if (!CartClosed()) {
+          Add(act.what, std::nullopt);
+        }
         return;
       case ActKind::kRemove:
         if (!CartClosed()) Remove(act);
@@ -340,6 +396,10 @@ class Decider {
         return;
       case ActKind::kShowCart:
       case ActKind::kTotal:
+        if (state() == "paying" && WantsBack()) {
+          StopPayment();
+          return;
+        }
         ShowCart(act.kind == ActKind::kTotal);
         return;
       case ActKind::kCheckout:
@@ -358,11 +418,19 @@ class Decider {
         No();
         return;
       case ActKind::kCancel:
+        // "Cancel" alone is the payment's; it takes more words to lose the order.
+        if (state() == "paying" && !absl::c_linear_search(t_.words, "order") &&
+            !absl::c_linear_search(t_.words, "everything")) {
+          StopPayment();
+          return;
+        }
         Push(IntentType::kCancelOrder);
-        Say(state() == "paying" ? "Okay, I'm cancelling the payment" : "Okay, I've cancelled your order");
+        Say(state() == "paying" ? "Okay, I'm stopping the payment and cancelling your order"
+                                : "Okay, I've cancelled your order");
         d_ = Dialogue{};
         return;
       case ActKind::kStartOver:
+        if (CartClosed()) return;
         Push(IntentType::kStartOver);
         {
           Dialogue fresh;
@@ -404,7 +472,11 @@ class Decider {
         t_.keep_pending = true;
         return;
       case ActKind::kUnknown:
-        Unknown();
+        if (state() == "paying" && WantsBack()) {
+          StopPayment();
+        } else {
+          Unknown();
+        }
         return;
     }
   }
@@ -581,7 +653,8 @@ class Decider {
       d_.queue.clear();
     }
     if (all.empty()) return;
-    if (all.front().act == PendingAct::kAdd || all.front().act == PendingAct::kReplace) {
+    const bool looks = all.front().act == PendingAct::kAdd || all.front().act == PendingAct::kReplace;
+    if (looks && state() != "paying") {
       Push(IntentType::kSearchMenu).entities.item = all.front().phrase;
     }
     AskChoice(all.front());
@@ -1226,14 +1299,21 @@ class Decider {
     Wanted wanted;
     wanted.dishes = {id};
     wanted.phrase = NameOf(id);
-    Add(wanted, std::nullopt);
+    if (state() == "paying") {
+      AddAfterPayment(wanted);
+    } else if (!CartClosed()) {
+      Add(wanted, std::nullopt);
+    }
   }
 
   void Yes(bool accept) {
     const Pending pending = t_.asked;
     switch (pending.kind) {
       case PendingKind::kWarning:
-        if (pending.act == PendingAct::kReplace) {
+        if (state() == "paying") {
+          StopPayment();
+          AskToAdd(pending);
+        } else if (pending.act == PendingAct::kReplace) {
           AddInstead(pending.held);
         } else {
           AddHeld(pending.held);
@@ -1243,7 +1323,7 @@ class Decider {
       case PendingKind::kOffer:
       case PendingKind::kMoreOr:
         if (pending.candidates.size() == 1) {
-          if (!CartClosed()) AddPlain(pending.candidates.front());
+          AddPlain(pending.candidates.front());
           return;
         }
         {
@@ -1277,7 +1357,7 @@ class Decider {
         break;
     }
     if (accept && d_.focus != 0 && Facts(d_.focus) != nullptr) {
-      if (!CartClosed()) AddPlain(d_.focus);
+      AddPlain(d_.focus);
       return;
     }
     // Nothing was asked by voice: the screen's question is meant.
@@ -1339,8 +1419,12 @@ class Decider {
       case PendingKind::kNone:
         break;
     }
+    if (now == "paying") {
+      StopPayment();
+      return;
+    }
     Push(IntentType::kDeny);
-    Say(now == "paying" ? "Okay, I'm stopping the payment" : "Okay");
+    Say("Okay");
     Ask("What would you like?", PendingKind::kNone);
   }
 
@@ -1430,6 +1514,7 @@ class Decider {
   std::vector<Pending> questions_;
   bool changed_now_ = false;
   bool pay_after_ = false;
+  bool stopped_ = false;  // the payment
   bool closing_ = false;
   std::string closing_sentence_;
   std::string closing_question_;

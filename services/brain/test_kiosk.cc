@@ -138,7 +138,8 @@ void TestKiosk::Reset() {
 }
 
 void TestKiosk::Step(orchestrator::InputBody body) {
-  // What the agents answer to what the orchestrator asks, in order; payments stay open.
+  // What the agents answer to what the orchestrator asks, in order; payments stay open until they are
+  // cancelled.
   std::deque<orchestrator::InputBody> inputs;
   inputs.push_back(std::move(body));
   while (!inputs.empty()) {
@@ -185,6 +186,20 @@ void TestKiosk::Step(orchestrator::InputBody body) {
           absl::StatusOr<messages::SuggestResponse> answer = tools_.Suggest(request, kAnswerTime);
           result.status = answer.status();
           if (answer.ok()) result.suggest = *answer;
+          break;
+        }
+        case orchestrator::EffectKind::kPaymentCancel: {
+          messages::PaymentOutcome outcome;
+          outcome.status = messages::PaymentStatus::kCancelled;
+          result.payment = std::move(outcome);
+          // What was to be charged is answered too.
+          for (const orchestrator::Effect& other : state_.outbox) {
+            if (other.kind != orchestrator::EffectKind::kPaymentProcess || other.order_id != effect.order_id)
+              continue;
+            orchestrator::CommandResult ended = result;
+            ended.effect_id = other.id;
+            inputs.emplace_back(std::move(ended));
+          }
           break;
         }
         default:
