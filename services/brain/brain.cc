@@ -251,6 +251,7 @@ void AskModel(Turn& turn, Model& model, MenuCache& menu) {
   for (const std::string& name : constraints.dietary_filters) {
     if (!absl::c_linear_search(dialogue.dietary_filters, name)) dialogue.dietary_filters.push_back(name);
   }
+  KeepUnlisted(constraints.unknown_allergens, dialogue);
   ModelInput input;
   input.request = turn.request;
   input.dialogue = &dialogue;
@@ -264,6 +265,7 @@ void AskModel(Turn& turn, Model& model, MenuCache& menu) {
   if (outcome.answer.has_value()) {
     turn.dialogue.exclude_allergens = dialogue.exclude_allergens;
     turn.dialogue.dietary_filters = dialogue.dietary_filters;
+    turn.dialogue.unlisted_allergens = dialogue.unlisted_allergens;
     turn.model_answer = std::move(outcome.answer);
   } else {
     turn.model_failure = std::move(outcome.failure);
@@ -378,8 +380,21 @@ messages::SuggestRequest SuggestFor(const Turn& turn, int64_t limit) {
 }
 
 void SuggestNode(Turn& turn) {
+  const size_t wanted = turn.wants_recommendation ? 2 : 1;
+  // Of what no menu lists the suggestions know nothing.
+  const bool sift = !turn.dialogue.unlisted_allergens.empty();
   absl::StatusOr<messages::SuggestResponse> answer =
-      turn.tools->Suggest(SuggestFor(turn, turn.wants_recommendation ? 2 : 1));
+      turn.tools->Suggest(SuggestFor(turn, static_cast<int64_t>(sift ? wanted + 6 : wanted)));
+  if (answer.ok() && sift) {
+    std::vector<messages::Suggestion>& all = answer->suggestions;
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [&](const messages::Suggestion& suggestion) {
+                               const MenuItem* facts = FactsOf(turn, suggestion.item_id);
+                               return facts == nullptr || !ObjectionTo(turn, *facts, {}).empty();
+                             }),
+              all.end());
+    if (all.size() > wanted) all.resize(wanted);
+  }
   const bool any = answer.ok() && !answer->suggestions.empty();
   // " for $4.49"; nothing when neither the suggestion nor the menu says what it costs.
   const auto price = [&](const messages::Suggestion& suggestion) -> std::string {

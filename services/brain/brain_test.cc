@@ -248,6 +248,50 @@ TEST_F(BrainTest, AnAllergenThatNoMenuTellsIsSaid) {
   EXPECT_THAT(Say("i'm allergic to strawberries").agent_response, HasSubstr("ask our staff"));
 }
 
+TEST_F(BrainTest, AnAllergyThatNoMenuListsIsWarnedAboutByTheWords) {
+  Say("i'm allergic to strawberries");
+  EXPECT_THAT(kiosk_.dialogue().unlisted_allergens, ElementsAre("strawberries"));
+  const messages::BrainResponse warned = Say("a strawberry oat shake");
+  EXPECT_THAT(warned.agent_response,
+              HasSubstr("The Strawberry Oat Shake seems to contain strawberries. Do you still want it?"));
+  EXPECT_THAT(Types(warned), ElementsAre(IntentType::kItemDetails));
+  Say("no");
+  EXPECT_THAT(Say("a fresh fruit cup").agent_response,
+              HasSubstr("seems to contain strawberries"));  // described
+  Say("no");
+  EXPECT_THAT(Cart(), IsEmpty());
+  Say("a mocha");
+  EXPECT_THAT(Cart(), ElementsAre("one Mocha"));
+  Say("start over");
+  Say("a strawberry oat shake");
+  EXPECT_THAT(Cart(), IsEmpty());
+  Say("yes");
+  EXPECT_THAT(Cart(), ElementsAre("one Strawberry Oat Shake"));
+  Say("cancel my order");
+  EXPECT_THAT(kiosk_.dialogue().unlisted_allergens, IsEmpty());
+
+  kiosk_.Reset();
+  EXPECT_THAT(Say("i'm allergic to onions").agent_response, HasSubstr("ask our staff"));
+  EXPECT_THAT(Say("onion rings").agent_response, HasSubstr("seems to contain onions"));
+  Say("no");
+  // It can be had without.
+  EXPECT_THAT(Say("a volcano burger").agent_response, HasSubstr("seems to contain onions"));
+  Say("no");
+  Say("a volcano burger without onions");
+  EXPECT_THAT(Cart(), ElementsAre("one Volcano Burger without onions"));
+  EXPECT_THAT(Say("change it to a fries combo").agent_response, HasSubstr("seems to contain onions"));
+  Say("no");
+  EXPECT_THAT(Say("classic fries with extra onions").agent_response, HasSubstr("contains onions"));
+  Say("no");
+  EXPECT_THAT(Cart(), ElementsAre("one Volcano Burger without onions"));
+
+  kiosk_.Reset();
+  Say("a mushroom swiss burger");
+  EXPECT_THAT(Say("i'm allergic to milk and mushrooms").agent_response,
+              AllOf(HasSubstr("ask our staff"), HasSubstr("The Mushroom Swiss Burger in your order contains"),
+                    HasSubstr("seems to contain mushrooms")));
+}
+
 TEST_F(BrainTest, SoldOutAndUnknownDishesAreSaidWithAlternatives) {
   kiosk_.tools().sold_out.insert(101);
   messages::BrainResponse response = Say("a volcano burger and a coke");

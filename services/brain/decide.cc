@@ -37,7 +37,47 @@ const MenuItem* FactsOf(const Turn& turn, int64_t id) {
   return dish == nullptr ? nullptr : &dish->item;
 }
 
-std::string ConflictOf(const Turn& turn, const MenuItem& item) {
+namespace {
+
+// What people are allergic to and no menu lists is looked for in what the menu writes: rather one warning too
+// many. "Sweetcorn" is corn.
+bool Names(absl::string_view text, const std::string& allergen) {
+  const std::string stem = menu::Stem(allergen);
+  return absl::c_any_of(menu::Tokenize(text), [&](const std::string& word) {
+    return menu::Stem(word) == stem || (stem.size() >= 4 && absl::StrContains(word, stem)) ||
+           (stem.size() >= 6 && Alike(word, allergen));
+  });
+}
+
+bool NamesUnlisted(const MenuItem& item, const std::string& allergen, const std::vector<Wish>& wishes) {
+  if (Names(item.name, allergen)) return true;
+  for (const Wish& wish : wishes) {
+    if (wish.polarity != Polarity::kWithout || !Names(wish.text, allergen)) continue;
+    if (!MatchCustomisation(item, wish).empty()) return false;  // the kitchen leaves it out
+  }
+  const auto names = [&](const std::string& text) { return Names(text, allergen); };
+  return names(item.description) || absl::c_any_of(item.tags, names) ||
+         absl::c_any_of(item.synonyms, names) ||
+         absl::c_any_of(item.customizations, [&](const messages::Customization& customization) {
+           return absl::StartsWithIgnoreCase(customization.name, "no ") && names(customization.name);
+         });
+}
+
+bool IsLimited(const Dialogue& dialogue) {
+  return !dialogue.exclude_allergens.empty() || !dialogue.dietary_filters.empty() ||
+         !dialogue.unlisted_allergens.empty();
+}
+
+}  // namespace
+
+void KeepUnlisted(const std::vector<std::string>& names, Dialogue& dialogue) {
+  for (const std::string& name : names) {
+    if (dialogue.unlisted_allergens.size() < 20 && !absl::c_linear_search(dialogue.unlisted_allergens, name))
+      dialogue.unlisted_allergens.push_back(name);
+  }
+}
+
+std::string ConflictOf(const Turn& turn, const MenuItem& item, const std::vector<Wish>& wishes) {
   menu::Bits allergens = menu::AllergensOf(item);
   menu::Bits dietary = menu::DietaryOf(item);
   for (const int64_t part : item.combo_of) {
@@ -57,9 +97,18 @@ std::string ConflictOf(const Turn& turn, const MenuItem& item) {
     const std::optional<menu::Bits> bits = menu::DietaryBit(name);
     if (bits.has_value() && (dietary & *bits) != *bits) missed.push_back(name);
   }
+  std::vector<std::string> named;
+  for (const std::string& name : turn.dialogue.unlisted_allergens) {
+    const bool in_part = absl::c_any_of(item.combo_of, [&](int64_t part) {
+      const MenuItem* facts = FactsOf(turn, part);
+      return facts != nullptr && NamesUnlisted(*facts, name, wishes);
+    });
+    if (in_part || NamesUnlisted(item, name, wishes)) named.push_back(name);
+  }
   std::vector<std::string> reasons;
   if (!contained.empty()) reasons.push_back(absl::StrCat("contains ", SayNames(contained)));
   if (!missed.empty()) reasons.push_back(absl::StrCat("isn't listed as ", SayNames(missed, "or")));
+  if (!named.empty()) reasons.push_back(absl::StrCat("seems to contain ", SayList(named)));
   return SayList(reasons);
 }
 
@@ -106,6 +155,11 @@ std::string ConflictOfWishes(const Turn& turn, const std::vector<Wish>& wishes) 
     }
     const std::string how =
         wish.polarity == Polarity::kWith ? SayWish(wish) : absl::StrCat("with ", SayWish(wish));
+    std::vector<std::string> named;
+    for (const std::string& name : turn.dialogue.unlisted_allergens) {
+      if (Names(wish.text, name)) named.push_back(name);
+    }
+    if (!named.empty()) reasons.push_back(absl::StrCat(how, " contains ", SayList(named)));
     if ((bits & against) != 0) {
       reasons.push_back(absl::StrCat(how, " contains ", SayNames(menu::AllergenNamesOf(bits & against))));
     } else if (barred) {
@@ -116,9 +170,9 @@ std::string ConflictOfWishes(const Turn& turn, const std::vector<Wish>& wishes) 
 }
 
 std::string ObjectionTo(const Turn& turn, const MenuItem& item, const std::vector<Wish>& wishes) {
-  if (turn.dialogue.exclude_allergens.empty() && turn.dialogue.dietary_filters.empty()) return "";
+  if (!IsLimited(turn.dialogue)) return "";
   if (!IsDetailed(turn, item.id)) return "can't be checked for what you told me right now";
-  std::string conflict = ConflictOf(turn, item);
+  std::string conflict = ConflictOf(turn, item, wishes);
   return conflict.empty() ? ConflictOfWishes(turn, wishes) : conflict;
 }
 
@@ -307,8 +361,10 @@ class Decider {
       }
     }
     if (!u.unknown_allergens.empty()) {
-      Say(absl::StrCat("our menu doesn't tell about ", SayList(u.unknown_allergens, "or"),
-                       ", so please ask our staff about that"));
+      KeepUnlisted(u.unknown_allergens, d_);
+      Say(absl::StrCat("our menu doesn't list ", SayList(u.unknown_allergens, "or"),
+                       " as an allergen, so please ask our staff about that"));
+      Say("I'll tell you of dishes that name it");
     }
     if (u.denied && !u.allergy_unnamed && u.exclude_allergens.empty()) NoteDenial(u);
     // An answer to "what are you allergic to?" leads on to what was asked before it.
@@ -318,6 +374,7 @@ class Decider {
     }
     if (u.exclude_allergens.empty() && u.dietary_filters.empty()) {
       const bool said = u.denied || !u.unknown_allergens.empty();
+      if (!u.unknown_allergens.empty()) SayConflictsInCart();
       if (said && !u.allergy_unnamed && u.acts.empty()) Ask("What would you like?", PendingKind::kNone);
       return;
     }
@@ -332,13 +389,22 @@ class Decider {
       for (const std::string& name : u.dietary_filters) intent.entities.modifiers.push_back(name);
     }
     Say(absl::StrCat("Okay, ", SayList(promises), ". I'll keep that in mind"));
+    SayConflictsInCart();
+    if (u.acts.empty()) Ask("What would you like?", PendingKind::kNone);
+  }
+
+  void SayConflictsInCart() {
     for (const Cart::Line& line : t_.cart.lines()) {
       const MenuItem* item = Facts(line.item.item_id);
       if (item == nullptr || !Detailed(line.item.item_id)) continue;
-      const std::string conflict = Conflict(*item);
+      std::vector<Wish> wishes;
+      for (const std::string& name : line.item.modifiers) {
+        if (absl::StartsWithIgnoreCase(name, "no "))
+          wishes.push_back({Polarity::kWithout, menu::Fold(absl::string_view(name).substr(3))});
+      }
+      const std::string conflict = ConflictOf(t_, *item, wishes);
       if (!conflict.empty()) Say(absl::StrCat("The ", item->name, " in your order ", conflict));
     }
-    if (u.acts.empty()) Ask("What would you like?", PendingKind::kNone);
   }
 
   // Nobody may need what was named before: it stays, whoever denies it.
@@ -436,6 +502,7 @@ class Decider {
           Dialogue fresh;
           fresh.exclude_allergens = d_.exclude_allergens;
           fresh.dietary_filters = d_.dietary_filters;
+          fresh.unlisted_allergens = d_.unlisted_allergens;
           d_ = std::move(fresh);
         }
         t_.cart = Cart();
@@ -1000,8 +1067,8 @@ class Decider {
     const IntentItem before = item;
     const std::vector<std::string> noted = noted_;
     Apply(*facts, act.what.wishes, item);
-    const bool limited = !d_.exclude_allergens.empty() || !d_.dietary_filters.empty();
-    if (const std::string conflict = limited ? ConflictOfWishes(act.what.wishes) : ""; !conflict.empty()) {
+    if (const std::string conflict = IsLimited(d_) ? ConflictOfWishes(act.what.wishes) : "";
+        !conflict.empty()) {
       noted_ = noted;
       IntentItem part = before;
       part.quantity = item.quantity = std::min(quantity > 0 ? quantity : before.quantity, before.quantity);
@@ -1153,7 +1220,7 @@ class Decider {
     Intent& intent = Push(IntentType::kSearchMenu);
     std::vector<int64_t> ids;
     std::string what = act.text;
-    const bool filtered = !d_.exclude_allergens.empty() || !d_.dietary_filters.empty();
+    const bool filtered = IsLimited(d_);
     if (!act.category.empty()) {
       for (const messages::MenuCategory& category : t_.lexicon->categories()) {
         if (category.id == act.category) what = category.name;
@@ -1168,6 +1235,7 @@ class Decider {
     if (found != t_.similar.end()) {
       for (const messages::SearchItem& item : found->second) ids.push_back(item.id);
     }
+    if (!d_.unlisted_allergens.empty()) ids = Allowed(ids);
     if (act.text == "cheap") {
       absl::c_stable_sort(ids, [&](int64_t a, int64_t b) { return PriceMinor(a) < PriceMinor(b); });
     } else {

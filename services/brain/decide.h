@@ -58,8 +58,13 @@ struct Turn {
 // What is known of a dish: as it was answered now, else as the menu has it; nullptr when nothing is.
 const messages::MenuItem* FactsOf(const Turn& turn, int64_t id);
 
-// Why a dish, parts of a combo included, is against what the customer said; empty when it is not.
-std::string ConflictOf(const Turn& turn, const messages::MenuItem& item);
+// Why a dish, parts of a combo included, is against what the customer said; empty when it is not. `wishes`
+// may leave out what is not on the list of allergens: "without onions", where the dish can be had so.
+std::string ConflictOf(const Turn& turn, const messages::MenuItem& item,
+                       const std::vector<Wish>& wishes = {});
+
+// Adds allergens that no menu lists to those that hold from now on.
+void KeepUnlisted(const std::vector<std::string>& names, Dialogue& dialogue);
 
 // Whether allergens and customisations of a dish are known.
 bool IsDetailed(const Turn& turn, int64_t id);

@@ -77,7 +77,8 @@ struct Dialogue {
   std::string said;                        // the last answer, for "say that again"
   std::vector<std::string> exclude_allergens;
   std::vector<std::string> dietary_filters;
-  bool offered = false;  // something was offered with an order already
+  std::vector<std::string> unlisted_allergens;  // what no menu lists: "strawberries"
+  bool offered = false;                         // something was offered with an order already
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -90,6 +91,7 @@ struct Dialogue {
     v.Optional("said", s.said, json::Range(0, 4000));
     v.Optional("exclude_allergens", s.exclude_allergens, json::Range(0, 40));
     v.Optional("dietary_filters", s.dietary_filters, json::Range(0, 20));
+    v.Optional("unlisted_allergens", s.unlisted_allergens, json::Range(0, 20));
     v.Optional("offered", s.offered);
   }
 };
