@@ -406,6 +406,49 @@ TEST_F(BrainTest, PayingOutrightGoesToTheTerminal) {
   EXPECT_THAT(Say("i'd like to pay").agent_response, HasSubstr("still empty"));
 }
 
+TEST_F(BrainTest, WhatSellsOutBeforeItIsPaidIsSaidAndNotCounted) {
+  const std::string gone =
+      "Sorry, the Mozzarella Sticks are sold out by now, so I took them out of your order.";
+  for (const std::vector<std::string>& texts : std::vector<std::vector<std::string>>{
+           {"that's all"},       // sold out before
+           {"i'd like to pay"},  // likewise; the total is another one, so nothing is paid yet
+           {"no"},               // anything else?
+           {"what's in my order", "that's all"}}) {
+    SCOPED_TRACE(testing::PrintToString(texts));
+    kiosk_.Reset();
+    kiosk_.tools().sold_out.clear();
+    Say("two mozzarella sticks without salt and a cola");
+    Say("a mozzarella sticks");
+    kiosk_.tools().sold_out.insert(406);
+    const std::string first = Say(texts.front()).agent_response;
+    EXPECT_THAT(first, AllOf(HasSubstr(gone), HasSubstr("Your items come to $5.99.")));
+    EXPECT_THAT(Cart(), ElementsAre("one Iced Cola"));
+    if (texts.size() > 1) {
+      EXPECT_EQ(Say(texts[1]).agent_response, "Your items come to $5.99. Would you like to pay now?");
+    } else {
+      EXPECT_THAT(first, HasSubstr("Would you like to pay now?"));
+    }
+    EXPECT_EQ(kiosk_.Snapshot().state, "checkout");
+    Say("yes");
+    EXPECT_EQ(kiosk_.Snapshot().state, "paying");
+  }
+  // Sold out after the total was said.
+  kiosk_.Reset();
+  kiosk_.tools().sold_out.clear();
+  Say("mozzarella sticks and a cola");
+  Say("that's all");
+  kiosk_.tools().sold_out.insert(406);
+  const messages::BrainResponse asked = Say("yes");
+  EXPECT_THAT(asked.agent_response,
+              AllOf(HasSubstr(gone), HasSubstr("Your items come to $5.99. Would you like to pay now?")));
+  EXPECT_THAT(Types(asked), Not(Contains(IntentType::kConfirm)));
+  EXPECT_EQ(kiosk_.Snapshot().state, "checkout");
+  // Nothing is left.
+  kiosk_.tools().sold_out.insert(201);
+  EXPECT_THAT(Say("yes").agent_response, HasSubstr("What would you like instead?"));
+  EXPECT_THAT(Cart(), IsEmpty());
+}
+
 TEST_F(BrainTest, QuestionsAreAnsweredFromTheMenu) {
   EXPECT_THAT(Say("how much is the volcano burger").agent_response,
               HasSubstr("The Volcano Burger is $12.99."));

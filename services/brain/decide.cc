@@ -1282,8 +1282,43 @@ class Decider {
     return item == nullptr ? 0 : item->price.ToMinor(exponent()).value_or(0);
   }
 
+  // Whether what is in the cart can be had no more: sold out since, or off the menu.
+  bool Gone(const Cart::Line& line) const {
+    const int64_t id = line.item.item_id;
+    return SoldOut(id) ||
+           (t_.lexicon != nullptr && t_.lexicon->Find(id) == nullptr && t_.items.count(id) == 0);
+  }
+  bool AnyGone() const {
+    return absl::c_any_of(t_.cart.lines(), [this](const Cart::Line& line) { return Gone(line); });
+  }
+
+  // Takes that out, and says so.
+  bool DropGone() {
+    std::vector<std::string> names;
+    bool several = false;
+    for (size_t i = t_.cart.lines().size(); i-- > 0;) {
+      if (!Gone(t_.cart.lines()[i])) continue;
+      const IntentItem item = t_.cart.lines()[i].item;
+      const std::string name = absl::StrCat("the ", item.quantity > 1 ? Plural(item.name) : item.name);
+      several = several || item.quantity > 1 || Plural(item.name) == item.name;
+      if (!absl::c_linear_search(names, name)) names.insert(names.begin(), name);
+      // From the last line on, so that none of the same item stands in the way.
+      t_.cart.Remove(i, 0, t_.intents);
+    }
+    if (names.empty()) return false;
+    several = several || names.size() > 1;
+    Say(absl::StrCat("Sorry, ", SayList(names), several ? " are" : " is", " sold out by now, so I took ",
+                     several ? "them" : "it", " out of your order"));
+    return true;
+  }
+
   void ShowCart(bool total_only) {
+    const bool gone = state() != "paying" && state() != "paid" && DropGone();
     Push(IntentType::kShowCart);
+    if (gone && t_.cart.empty()) {
+      Ask("What would you like instead?", PendingKind::kNone);
+      return;
+    }
     if (t_.cart.empty()) {
       Say("Your order is still empty");
       Ask("What would you like?", PendingKind::kNone);
@@ -1310,6 +1345,15 @@ class Decider {
     if (!questions_.empty() || (asking() && d_.pending.kind == PendingKind::kWarning)) {
       pay_after_ = true;  // first things first
       return;
+    }
+    // Nobody pays a total that he has not heard.
+    if (DropGone()) {
+      pay = false;
+      if (t_.cart.empty()) {
+        Push(IntentType::kShowCart);
+        Ask("What would you like instead?", PendingKind::kNone);
+        return;
+      }
     }
     if (t_.snapshot.has_value() && t_.cart.empty()) {
       Push(IntentType::kCheckout);
@@ -1410,6 +1454,10 @@ class Decider {
           Say("Please tap or insert your card");
           return;
         }
+        if (AnyGone()) {
+          Checkout(false);
+          return;
+        }
         if (t_.snapshot.has_value() && state() != "checkout") Push(IntentType::kCheckout);
         Push(IntentType::kConfirm);
         Say("Thank you. Please tap or insert your card");
@@ -1432,6 +1480,8 @@ class Decider {
     const std::string now = state();
     if (now == "paying") {
       Say("Please tap or insert your card");
+    } else if ((now == "checkout" || now == "cart") && AnyGone()) {
+      Checkout(false);
     } else if (now == "checkout") {
       Push(IntentType::kConfirm);
       Say("Thank you. Please tap or insert your card");
