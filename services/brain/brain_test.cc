@@ -22,6 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 class BrainTest : public ::testing::Test {
  protected:
@@ -593,6 +594,56 @@ TEST_F(BrainTest, WhatIsNotOnTheMenuIsSaidAndTheRestIsOrdered) {
   EXPECT_THAT(Say("a large unicorn").agent_response, HasSubstr("we don't have unicorn"));
   Say("the football was rubbish last night");
   EXPECT_THAT(Cart(), IsEmpty());
+}
+
+TEST_F(BrainTest, AWordThatNoDishIsCalledByIsSaid) {
+  const messages::BrainResponse response = Say("a satay chicken wrap please");
+  EXPECT_THAT(response.agent_response, HasSubstr("we have none that is called satay"));
+  EXPECT_LT(response.metadata.confidence_score, 0.7);
+  // What only praises says nothing of which dish.
+  EXPECT_THAT(Say("and two delicious volcano burgers").agent_response, Not(HasSubstr("called")));
+  EXPECT_THAT(Cart(), Contains("two Volcano Burgers"));
+}
+
+TEST_F(BrainTest, WhatADishHasToBeIsCheckedBeforeItIsAdded) {
+  for (const char* text : {"a vegan cheeseburger please", "a gluten free crispy chicken burger",
+                           "a nut free brownie", "dairy free latte please", "a vegetarian bacon burger"}) {
+    kiosk_.Reset();
+    EXPECT_THAT(Say(text).agent_response, HasSubstr("Do you still want it?")) << text;
+    EXPECT_THAT(Cart(), IsEmpty()) << text;
+  }
+  EXPECT_EQ(kiosk_.dialogue().pending.kind, PendingKind::kWarning);
+  Say("yes");
+  EXPECT_THAT(Cart(), ElementsAre("one Smoky Bacon Burger"));
+  // It is of that dish only.
+  kiosk_.Reset();
+  Say("a vegan halloumi burger and a smoky bacon burger");
+  EXPECT_THAT(Cart(), Contains("one Smoky Bacon Burger"));
+}
+
+TEST_F(BrainTest, ASizeBelongsToTheDishBehindIt) {
+  Say("a cola and large fries");
+  EXPECT_THAT(Cart(), UnorderedElementsAre("one Iced Cola", "one large Classic Fries"));
+  kiosk_.Reset();
+  Say("two classic beef burgers, large fries, large cola and an apple pie");
+  EXPECT_THAT(Cart(), UnorderedElementsAre("two Classic Beef Burgers", "one large Classic Fries",
+                                           "one large Iced Cola", "one Apple Pie"));
+  kiosk_.Reset();
+  Say("large fries, large cola");
+  EXPECT_THAT(Cart(), UnorderedElementsAre("one large Classic Fries", "one large Iced Cola"));
+  kiosk_.Reset();
+  Say("a classic cheeseburger with extra cheese and large fries");
+  EXPECT_THAT(Cart(),
+              UnorderedElementsAre("one Classic Cheeseburger with extra cheese", "one large Classic Fries"));
+  kiosk_.Reset();
+  Say("a cola large and fries");
+  EXPECT_THAT(Cart(), UnorderedElementsAre("one large Iced Cola", "one Classic Fries"));
+}
+
+TEST_F(BrainTest, EverythingExceptIsNotEverything) {
+  Say("a cola, two fries and a volcano burger");
+  Say("remove everything except the fries");
+  EXPECT_THAT(Cart(), ElementsAre("two Classic Fries"));
 }
 
 TEST_F(BrainTest, LaughterAndHesitationOrderNothingAndAnswerNothing) {

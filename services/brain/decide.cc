@@ -77,7 +77,12 @@ void KeepUnlisted(const std::vector<std::string>& names, Dialogue& dialogue) {
   }
 }
 
-std::string ConflictOf(const Turn& turn, const MenuItem& item, const std::vector<Wish>& wishes) {
+namespace {
+
+// What speaks against an item that must not contain these allergens and has to have these dietary properties.
+std::vector<std::string> ConflictsWith(const Turn& turn, const MenuItem& item,
+                                       const std::vector<std::string>& excluded,
+                                       const std::vector<std::string>& required) {
   menu::Bits allergens = menu::AllergensOf(item);
   menu::Bits dietary = menu::DietaryOf(item);
   for (const int64_t part : item.combo_of) {
@@ -88,15 +93,26 @@ std::string ConflictOf(const Turn& turn, const MenuItem& item, const std::vector
     }
   }
   std::vector<std::string> contained;
-  for (const std::string& name : turn.dialogue.exclude_allergens) {
+  for (const std::string& name : excluded) {
     const std::optional<menu::Bits> bits = menu::AllergenBits(name);
     if (bits.has_value() && (allergens & *bits) != 0) contained.push_back(name);
   }
   std::vector<std::string> missed;
-  for (const std::string& name : turn.dialogue.dietary_filters) {
+  for (const std::string& name : required) {
     const std::optional<menu::Bits> bits = menu::DietaryBit(name);
     if (bits.has_value() && (dietary & *bits) != *bits) missed.push_back(name);
   }
+  std::vector<std::string> reasons;
+  if (!contained.empty()) reasons.push_back(absl::StrCat("contains ", SayNames(contained)));
+  if (!missed.empty()) reasons.push_back(absl::StrCat("isn't listed as ", SayNames(missed, "or")));
+  return reasons;
+}
+
+}  // namespace
+
+std::string ConflictOf(const Turn& turn, const MenuItem& item, const std::vector<Wish>& wishes) {
+  std::vector<std::string> reasons =
+      ConflictsWith(turn, item, turn.dialogue.exclude_allergens, turn.dialogue.dietary_filters);
   std::vector<std::string> named;
   for (const std::string& name : turn.dialogue.unlisted_allergens) {
     const bool in_part = absl::c_any_of(item.combo_of, [&](int64_t part) {
@@ -105,9 +121,6 @@ std::string ConflictOf(const Turn& turn, const MenuItem& item, const std::vector
     });
     if (in_part || NamesUnlisted(item, name, wishes)) named.push_back(name);
   }
-  std::vector<std::string> reasons;
-  if (!contained.empty()) reasons.push_back(absl::StrCat("contains ", SayNames(contained)));
-  if (!missed.empty()) reasons.push_back(absl::StrCat("isn't listed as ", SayNames(missed, "or")));
   if (!named.empty()) reasons.push_back(absl::StrCat("seems to contain ", SayList(named)));
   return SayList(reasons);
 }
@@ -822,15 +835,46 @@ class Decider {
     questions_.back().kind = PendingKind::kCount;
   }
 
+  static std::string SayNeeds(const Wanted& wanted) {
+    std::vector<std::string> needs;
+    for (const std::string& name : wanted.free_of)
+      needs.push_back(absl::StrCat("without ", SayNames({name})));
+    for (const std::string& name : wanted.diets) needs.push_back(SayNames({name}));
+    return SayList(needs);
+  }
+
+  // "a nut free brownie": what speaks against a dish that was named with what it has to be.
+  std::string ObjectionToNeeds(const MenuItem& item, const Wanted& wanted) const {
+    if (wanted.free_of.empty() && wanted.diets.empty()) return "";
+    if (!IsDetailed(t_, item.id)) return "can't be checked for that right now";
+    return SayList(ConflictsWith(t_, item, wanted.free_of, wanted.diets));
+  }
+
   // Adds one dish, or asks, warns or regrets. `replaced`: it takes the place of that line's item.
   bool Add(const Wanted& wanted, const std::optional<IntentItem>& replaced) {
     if (wanted.dishes.empty()) {
       UnknownDish(wanted.phrase, wanted.bare);
       return false;
     }
+    if (!wanted.unlike.empty()) {
+      t_.confidence = std::min(t_.confidence, 0.6);
+      Say(absl::StrCat("Sorry, we have none that is called ", wanted.unlike));
+    }
     if (wanted.or_quantity > 0) {
       Say(absl::StrCat("I took ", SayCount(wanted.quantity.value_or(1)), ". For ",
                        SayCount(wanted.or_quantity), ", say make it ", SayCount(wanted.or_quantity)));
+    }
+    if (wanted.dishes.size() > 1 && !(wanted.free_of.empty() && wanted.diets.empty())) {
+      Wanted fitting = wanted;
+      fitting.free_of.clear();
+      fitting.diets.clear();
+      fitting.dishes.clear();
+      for (const int64_t id : wanted.dishes) {
+        const MenuItem* const item = Facts(id);
+        if (item != nullptr && ObjectionToNeeds(*item, wanted).empty()) fitting.dishes.push_back(id);
+      }
+      if (!fitting.dishes.empty()) return Add(fitting, replaced);
+      Say(absl::StrCat("Sorry, none of ours is ", SayNeeds(wanted)));
     }
     if (wanted.dishes.size() > 1) {
       std::vector<IntentItem> held;
@@ -857,7 +901,8 @@ class Decider {
     }
     const std::vector<std::string> noted = noted_;
     const IntentItem item = MakeItem(*facts, wanted);
-    const std::string objection = Objection(*facts, wanted.wishes);
+    std::string objection = Objection(*facts, wanted.wishes);
+    if (objection.empty()) objection = ObjectionToNeeds(*facts, wanted);
     if (!objection.empty()) {
       noted_ = noted;  // nothing is in the kitchen yet
       Warn(item, objection, replaced);

@@ -257,6 +257,8 @@ ARC_PATTERN(
          "undo(?: (?:the )?last(?: one| thing)?)?",
          R"((?:i )?(?:do not want|do not need|changed my mind about) (?:that|it|this|them|those)(?: one)?(?: (?:anymore|any more|after all))?)"}))
 
+ARC_PATTERN(ButNotAll, ".*\\b(?:everything|all)\\b.*\\b(?:except|but|apart from|other than|besides|bar)\\b.+")
+
 ARC_PATTERN(StartOver, absl::StrCat(".*\\b",
                                     Any({"start(?: all)? (?:over|again|afresh|fresh|anew|new)", "begin again",
                                          "restart", "from scratch", "from the (?:beginning|start|top)",

@@ -18,9 +18,10 @@ const RE2& Help();
 const RE2& Yes();
 const RE2& Accept();  // "I'll take it", "yes, I still want it"
 const RE2& No();
-const RE2& Cancel();  // the order
-const RE2& Undo();    // what was done last
-const RE2& Filler();  // words that only fill time: "okay so", "let me think"
+const RE2& Cancel();     // the order
+const RE2& Undo();       // what was done last
+const RE2& Filler();     // words that only fill time: "okay so", "let me think"
+const RE2& ButNotAll();  // "remove everything except the fries"
 const RE2& StartOver();
 const RE2& Recommend();
 const RE2& MayRecommend();  // unless it names a dish: "is the falafel wrap good"

@@ -72,6 +72,42 @@ bool IsNoteWord(absl::string_view word) {
   return known_words->contains(word);
 }
 
+// "vegan", "gluten free": what a dish has to be that is named behind it. How many words that are; 0: none.
+size_t NeedAt(const Words& words, size_t at, size_t end, std::vector<std::string>& free_of,
+              std::vector<std::string>& diets) {
+  if (at + 1 < end && words[at + 1] == "free") {
+    const std::vector<std::string> named = AllergensNamed(words[at]);
+    for (const std::string& name : named) AddUnique(free_of, name);
+    if (!named.empty()) return 2;
+  }
+  for (size_t length = std::min<size_t>(2, end - at); length > 0; --length) {
+    const std::string name = DietNamed(Join(words, at, at + length));
+    if (name.empty() || words[at] == "no") continue;
+    AddUnique(diets, name);
+    return length;
+  }
+  return 0;
+}
+
+bool IsSize(absl::string_view word) {
+  return word == "small" || word == "medium" || word == "large" || word == "regular";
+}
+
+// Words in front of a dish without those that only praise it.
+std::string Unpraised(std::vector<std::string> words) {
+  static const auto* const praise = new absl::flat_hash_set<absl::string_view>{
+      "amazing",    "awesome",     "beautiful", "bloody",   "cheeky",   "chilled", "cold",      "cool",
+      "damn",       "decent",      "delicious", "epic",     "fabulous", "famous",  "fantastic", "finest",
+      "fresh",      "freshly",     "gorgeous",  "homemade", "hot",      "huge",    "iced",      "icy",
+      "juicy",      "lovely",      "massive",   "naughty",  "perfect",  "plain",   "proper",    "quick",
+      "refreshing", "scrumptious", "signature", "simple",   "special",  "super",   "sweet",     "tasty",
+      "usual",      "warm",        "wonderful", "yummy"};
+  words.erase(std::remove_if(words.begin(), words.end(),
+                             [](const std::string& word) { return praise->contains(word); }),
+              words.end());
+  return absl::StrJoin(words, " ");
+}
+
 class Parser {
  public:
   Parser(Words words, const Lexicon& lexicon, const Dialogue& dialogue, const std::vector<OrderLine>& cart,
@@ -235,7 +271,7 @@ class Parser {
       return true;
     };
     if (is(patterns::Help(), ActKind::kHelp)) return true;
-    if (is(patterns::StartOver(), ActKind::kStartOver)) return true;
+    if (!Full(text_, patterns::ButNotAll()) && is(patterns::StartOver(), ActKind::kStartOver)) return true;
     if (is(patterns::Repeat(), ActKind::kRepeat)) return true;
     if (Full(text_, patterns::Undo())) {
       const bool choosing = pending == PendingKind::kChoice || pending == PendingKind::kWarning;
@@ -903,6 +939,7 @@ class Parser {
       size_t next = i + 1;
       if (words[next] == "the" || words[next] == "any") ++next;
       if (next >= end || CueAt(words, next).has_value() || ReadCount(words, next).has_value()) break;
+      if (IsSize(words[next]) && next + 1 < end && lexicon_.Match(words, next + 1, true).has_value()) break;
       const size_t more = lexicon_.CustomisationLength(words, next, without);
       if (more == 0) break;
       const std::optional<Mention> other = lexicon_.Match(words, next, false);
@@ -950,6 +987,8 @@ class Parser {
       std::vector<Wish>& to = current() != nullptr ? current()->wishes : spoken.loose;
       to.insert(to.end(), wishes.begin(), wishes.end());
     };
+    std::vector<std::string> free_of;  // of the dish that comes
+    std::vector<std::string> diets;
     std::vector<std::string> unknown;
     bool unknown_fresh = false;
     bool bare = false;
@@ -1130,6 +1169,14 @@ class Parser {
       if (unknown.empty() && current() != nullptr && !article && !count.has_value()) {
         const size_t own = lexicon_.CustomisationLengthOf(current_ids(), words, i);
         const std::optional<Mention> dish = lexicon_.Match(words, i, false);
+        // "a cola and large fries": a size stands in front of its dish.
+        const bool of_next = IsSize(word) && i + 1 < end && lexicon_.Match(words, i + 1, true).has_value();
+        if (of_next) {
+          lead.push_back({Polarity::kPlain, word});
+          fresh = true;
+          ++i;
+          continue;
+        }
         if (own > 0 && i + own <= end && !(dish.has_value() && dish->whole && dish->end - i > own)) {
           current()->wishes.push_back({Polarity::kPlain, Join(words, i, i + own)});
           i += own;
@@ -1150,9 +1197,16 @@ class Parser {
       if (mention.has_value() && mention->end <= end) {
         // "sweet chilli dip": the words of a wish are not the beginning of a dish.
         const size_t custom = lexicon_.CustomisationLength(words, i, false);
-        if (!(custom > mention->end - i && !mention->whole)) {
-          unknown.clear();  // an adjective that the menu does not know
+        // But "fries large cola" are two dishes, though some dish is to be had with large fries.
+        const bool size_of_next = custom > 1 && i + custom < end && IsSize(words[i + custom - 1]) &&
+                                  lexicon_.Match(words, i + custom, true).has_value();
+        if (!(custom > mention->end - i && !mention->whole && !size_of_next)) {
           Wanted wanted = FromMention(words, *mention);
+          // "a satay chicken wrap": which one that is, only the customer knows.
+          if (count.has_value() || article || definite) wanted.unlike = Unpraised(unknown);
+          wanted.free_of = std::exchange(free_of, {});
+          wanted.diets = std::exchange(diets, {});
+          unknown.clear();
           // "americano coffee", "water still": two ways to call one dish.
           if (i == joined && current() != nullptr && !count.has_value() && !article && !definite) {
             std::vector<int64_t> both;
@@ -1198,6 +1252,20 @@ class Parser {
           fresh = false;
           i = mention->end;
           joined = i;
+          continue;
+        }
+      }
+      // "a nut free vegan brownie"
+      {
+        std::vector<std::string> more_free_of = free_of;
+        std::vector<std::string> more_diets = diets;
+        size_t next = i;
+        while (const size_t need = next < end ? NeedAt(words, next, end, more_free_of, more_diets) : 0)
+          next += need;
+        if (next > i && next < end && lexicon_.Match(words, next, true).has_value()) {
+          free_of = std::move(more_free_of);
+          diets = std::move(more_diets);
+          i = next;
           continue;
         }
       }

@@ -37,6 +37,9 @@ struct Wanted {
   bool pointed = false;                      // "in the", "on the": wishes came before it
   bool whole = false;                        // by a whole name or synonym
   bool bare = false;                         // an unknown word that nothing introduces as a dish
+  std::vector<std::string> free_of;          // "nut free": allergens it must not contain, by the menu's names
+  std::vector<std::string> diets;            // "vegan": likewise what it must be
+  std::string unlike;                        // words in front of it that no dish is called by
   double quality = 1;
 };
 
