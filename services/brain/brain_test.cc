@@ -730,6 +730,64 @@ TEST_F(BrainTest, CountsAreWhatWasSaidOrAskedAbout) {
   EXPECT_THAT(kiosk_.dialogue().exclude_allergens, ElementsAre("dairy"));
 }
 
+TEST_F(BrainTest, WhatTheOrchestratorWouldNotTakeIsNotSaidToBeAdded) {
+  Say("six colas");
+  EXPECT_EQ(
+      Say("99 colas").agent_response,
+      "I can take at most 93 more Iced Colas here, so I haven't added any yet. How many Iced Colas would you "
+      "like?");
+  EXPECT_THAT(Cart(), ElementsAre("six Iced Colas"));
+  Say("93");
+  EXPECT_THAT(Cart(), ElementsAre("99 Iced Colas"));
+  EXPECT_THAT(Say("another cola").agent_response,
+              AllOf(HasSubstr("I couldn't add one Iced Cola"), HasSubstr("ask our staff")));
+  // Another line has room of its own.
+  Say("a cola without ice");
+  EXPECT_THAT(Cart(), ElementsAre("99 Iced Colas", "one Iced Cola without ice"));
+  // Two lines that would become one.
+  EXPECT_THAT(Say("make the one without ice with ice").agent_response,
+              HasSubstr("left the Iced Cola as it was"));
+  EXPECT_THAT(Cart(), ElementsAre("99 Iced Colas", "one Iced Cola without ice"));
+  // What cannot take its place leaves it there.
+  Say("a mocha");
+  EXPECT_THAT(Say("change the mocha to a cola").agent_response, HasSubstr("I couldn't add"));
+  EXPECT_THAT(Cart(), Contains("one Mocha"));
+  // A warning that is waved away fits no better.
+  Say("i'm allergic to dairy");
+  Say("98 mochas");
+  Say("yes");
+  EXPECT_THAT(Cart(), Contains("99 Mochas"));
+  Say("a mocha");
+  EXPECT_THAT(Say("yes").agent_response, HasSubstr("I couldn't add one Mocha"));
+
+  // The whole order.
+  kiosk_.Reset();
+  const auto fill = [&](size_t lines, int64_t quantity) {
+    messages::Intent intent;
+    intent.intent_type = IntentType::kAddToCart;
+    for (const messages::MenuItem& item : kiosk_.tools().catalogue().items()) {
+      if (item.id == 201 || item.id == 231 || intent.entities.items.size() >= lines) continue;
+      messages::IntentItem added;
+      added.item_id = item.id;
+      added.name = item.name;
+      added.quantity = quantity;
+      intent.entities.items.push_back(std::move(added));
+    }
+    kiosk_.Apply({intent});
+    ASSERT_THAT(Cart(), SizeIs(lines));
+  };
+  fill(10, 99);
+  EXPECT_THAT(Say("ten colas").agent_response, HasSubstr("at most 9 more Iced Colas"));
+  Say("eight");
+  EXPECT_THAT(Cart(), Contains("eight Iced Colas"));
+  EXPECT_THAT(Say("make it ten colas").agent_response, HasSubstr("it stays at eight Iced Colas"));
+  EXPECT_THAT(Cart(), Contains("eight Iced Colas"));
+  kiosk_.Reset();
+  fill(50, 1);
+  EXPECT_THAT(Say("a cola").agent_response, HasSubstr("I couldn't add one Iced Cola"));
+  EXPECT_THAT(Cart(), SizeIs(50));
+}
+
 TEST_F(BrainTest, AToolThatHangsDoesNotLoseTheOrder) {
   kiosk_.tools().hang = [&](absl::string_view, absl::Duration timeout) { kiosk_.clock().Advance(timeout); };
   for (const std::set<std::string>& hung : std::vector<std::set<std::string>>{

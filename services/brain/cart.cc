@@ -15,6 +15,12 @@ std::set<std::string> SetOf(const std::vector<std::string>& names) {
   return {names.begin(), names.end()};
 }
 
+// Whether they share a line.
+bool IsSame(const IntentItem& a, const IntentItem& b) {
+  return a.item_id == b.item_id && SetOf(a.modifiers) == SetOf(b.modifiers) &&
+         a.note.value_or("") == b.note.value_or("");
+}
+
 Intent Make(IntentType type, IntentItem item) {
   Intent intent;
   intent.intent_type = type;
@@ -43,6 +49,24 @@ int64_t Cart::total() const {
   return total;
 }
 
+int64_t Cart::count() const {
+  int64_t count = 0;
+  for (const Line& line : lines_) count += line.item.quantity;
+  return count;
+}
+
+int64_t Cart::RoomFor(const IntentItem& item) const {
+  int64_t room = kMaxCartQuantity - count();
+  bool same = false;
+  for (const Line& line : lines_) {
+    if (!IsSame(line.item, item)) continue;
+    same = true;
+    room = std::min(room, kMaxLineQuantity - line.item.quantity);
+  }
+  if (!same && static_cast<int64_t>(lines_.size()) >= kMaxCartLines) return 0;
+  return std::max<int64_t>(0, std::min(room, kMaxLineQuantity));
+}
+
 std::optional<size_t> Cart::FindLine(int64_t item_id, const std::vector<std::string>& modifiers) const {
   for (size_t i = lines_.size(); i-- > 0;) {
     if (lines_[i].item.item_id != item_id) continue;
@@ -61,9 +85,7 @@ std::optional<std::vector<std::string>> Cart::AddressOf(size_t line) const {
 
 void Cart::Put(const Line& line) {
   for (Line& other : lines_) {
-    if (other.item.item_id == line.item.item_id &&
-        SetOf(other.item.modifiers) == SetOf(line.item.modifiers) &&
-        other.item.note.value_or("") == line.item.note.value_or("")) {
+    if (IsSame(other.item, line.item)) {
       other.item.quantity += line.item.quantity;
       return;
     }
@@ -158,9 +180,7 @@ void Cart::Modify(size_t line, std::vector<std::string> modifiers, const std::st
     lines_.erase(lines_.begin() + static_cast<std::ptrdiff_t>(line));
     bool merged = false;
     for (const Line& other : lines_) {
-      merged |= other.item.item_id == changed.item.item_id &&
-                SetOf(other.item.modifiers) == SetOf(changed.item.modifiers) &&
-                other.item.note.value_or("") == changed.item.note.value_or("");
+      merged |= IsSame(other.item, changed.item);
     }
     if (merged) {
       Put(changed);

@@ -15,6 +15,11 @@
 
 namespace arc::brain {
 
+// What the orchestrator takes at most (services/orchestrator/state.h): it adds nothing of what is more.
+inline constexpr int64_t kMaxCartLines = 50;
+inline constexpr int64_t kMaxLineQuantity = 99;
+inline constexpr int64_t kMaxCartQuantity = 999;
+
 class Cart {
  public:
   // A line of the cart with its price for one, in minor units.
@@ -29,6 +34,9 @@ class Cart {
   const std::vector<Line>& lines() const { return lines_; }
   bool empty() const { return lines_.empty(); }
   int64_t total() const;  // minor units, before tax
+  int64_t count() const;  // of all lines
+  // How many of `item`, with its customisations and its note, can still be added.
+  int64_t RoomFor(const messages::IntentItem& item) const;
 
   // Each changes the cart and appends what the orchestrator has to be told to `intents`: one intent, or
   // several where a line cannot be named by one.

@@ -192,7 +192,7 @@ std::string ObjectionTo(const Turn& turn, const MenuItem& item, const std::vecto
 namespace {
 
 constexpr size_t kNamedChoices = 4;  // in a spoken question
-constexpr int64_t kMaxQuantity = 99;
+constexpr int64_t kMaxQuantity = kMaxLineQuantity;
 
 // What `turn` decides, said and turned into intents.
 class Decider {
@@ -908,6 +908,15 @@ class Decider {
       Warn(item, objection, replaced);
       return false;
     }
+    if (!Fits(item)) {
+      noted_ = noted;
+      if (t_.cart.RoomFor(item) > 0) {
+        Wanted again = wanted;
+        again.phrase = facts->name;
+        AskCount(std::move(again), PendingAct::kAdd, {});
+      }
+      return false;
+    }
     if (absl::c_linear_search(t_.asked.trade_ins, id) && !replaced.has_value() && item.quantity == 1) {
       return TradeIn(*facts, item);
     }
@@ -916,6 +925,35 @@ class Decider {
     RememberOthers(wanted);
     Remember(replaced.has_value() ? "replace" : "add", {item});
     return true;
+  }
+
+  // Whether the orchestrator would take `item`; says it when not.
+  bool Fits(const IntentItem& item) {
+    const int64_t room = t_.cart.RoomFor(item);
+    if (item.quantity <= room) return true;
+    t_.confidence = std::min(t_.confidence, 0.5);
+    if (room > 0) {
+      Say(absl::StrCat("I can take at most ", room, " more ", room > 1 ? Plural(item.name) : item.name,
+                       " here, so I haven't added any yet"));
+    } else {
+      Say(absl::StrCat("I couldn't add ", SayItem(item),
+                       ": your order has as many of that as I can take here. Please ask our staff for more"));
+    }
+    if (!asking()) Ask("Anything else?", PendingKind::kMore);
+    return false;
+  }
+
+  // Whether `line` can become `item`; says it when not.
+  bool FitsInstead(size_t line, const IntentItem& item) {
+    Cart cart = t_.cart;
+    std::vector<Intent> none;
+    cart.Remove(line, item.quantity, none);
+    if (item.quantity <= cart.RoomFor(item)) return true;
+    t_.confidence = std::min(t_.confidence, 0.5);
+    Say(absl::StrCat("Your order is as large as I can take here, so I left the ", item.name,
+                     " as it was. Please ask our staff for more"));
+    if (!asking()) Ask("Anything else?", PendingKind::kMore);
+    return false;
   }
 
   // Puts a combo that was offered in the place of those of its parts that are in the cart, as the
@@ -960,6 +998,10 @@ class Decider {
     }
     item.note.reset();
     if (!note.empty()) item.note = note;
+    if (cart.RoomFor(item) < item.quantity) {
+      Say(absl::StrCat("I can't take more of the ", combo.name, " here, so I left your order as it was"));
+      return true;
+    }
     cart.Add(item, UnitPrice(combo, item.modifiers), intents);
     t_.cart = std::move(cart);
     t_.intents = std::move(intents);
@@ -1095,6 +1137,13 @@ class Decider {
       return;
     }
     IntentItem item = t_.cart.lines()[*line].item;
+    if (const int64_t others = t_.cart.count() - item.quantity; others + quantity > kMaxCartQuantity) {
+      t_.confidence = std::min(t_.confidence, 0.5);
+      Say(absl::StrCat("I can take at most ", kMaxCartQuantity, " dishes in one order, so it stays at ",
+                       SayItem(item), ". Please ask our staff for more"));
+      if (!asking()) Ask("Anything else?", PendingKind::kMore);
+      return;
+    }
     t_.cart.SetQuantity(*line, quantity, t_.intents);
     item.quantity = quantity;
     changed_.push_back(SayItem(item));
@@ -1120,6 +1169,12 @@ class Decider {
       Warn(item, conflict, part);
       return;
     }
+    IntentItem part = item;
+    if (quantity > 0) part.quantity = std::min(quantity, item.quantity);
+    if (!FitsInstead(*line, part)) {
+      noted_ = noted;
+      return;
+    }
     const int64_t price = UnitPrice(*facts, item.modifiers);
     if (quantity > 0 && quantity < item.quantity) {
       t_.cart.Remove(*line, quantity, t_.intents);
@@ -1142,9 +1197,17 @@ class Decider {
     if (with.dishes.size() == 1 && !SoldOut(with.dishes.front())) {
       const MenuItem* facts = Facts(with.dishes.front());
       if (facts != nullptr && Conflict(*facts).empty()) {
+        Cart cart = t_.cart;
+        const size_t begin = t_.intents.size();
         t_.cart.Remove(*line, 0, t_.intents);
+        const size_t end = t_.intents.size();
         std::vector<int64_t> others = {before.item_id};
-        if (Add(with, before)) {
+        if (!Add(with, before)) {
+          // What is not replaced stays.
+          t_.cart = std::move(cart);
+          const auto at = t_.intents.begin();
+          t_.intents.erase(at + static_cast<std::ptrdiff_t>(begin), at + static_cast<std::ptrdiff_t>(end));
+        } else {
           IntentItem item = MakeItem(*facts, with);
           changed_.push_back(absl::StrCat(SayItem(item), " instead of the ",
                                           before.quantity > 1 ? Plural(before.name) : before.name));
@@ -1430,6 +1493,7 @@ class Decider {
         SayAlternatives(item.item_id);
         continue;
       }
+      if (!Fits(item)) continue;
       t_.cart.Add(item, facts == nullptr ? 0 : UnitPrice(*facts, item.modifiers), t_.intents);
       added_.push_back(item);
       Remember("add", {item});
@@ -1448,7 +1512,15 @@ class Decider {
         line = i;
       }
     }
-    if (line.has_value() && !SoldOut(held[1].item_id)) t_.cart.Remove(*line, before.quantity, t_.intents);
+    if (line.has_value() && !SoldOut(held[1].item_id)) {
+      Cart cart = t_.cart;
+      std::vector<Intent> intents = t_.intents;
+      cart.Remove(*line, before.quantity, intents);
+      if (cart.RoomFor(held[1]) >= held[1].quantity) {
+        t_.cart = std::move(cart);
+        t_.intents = std::move(intents);
+      }
+    }
     AddHeld({held.begin() + 1, held.end()});
   }
 
