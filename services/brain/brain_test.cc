@@ -640,6 +640,13 @@ TEST_F(BrainTest, ASizeBelongsToTheDishBehindIt) {
   EXPECT_THAT(Cart(), UnorderedElementsAre("one large Iced Cola", "one Classic Fries"));
 }
 
+TEST_F(BrainTest, ALongOrderIsTakenWhole) {
+  Say("a volcano burger, a classic beef burger, a halloumi burger, fries, onion rings, chicken nuggets, a "
+      "cola, a cherry "
+      "cola, an espresso, a mocha, an apple pie, a caesar salad, a hot fudge sundae and a cappuccino");
+  EXPECT_THAT(Cart(), SizeIs(14));
+}
+
 TEST_F(BrainTest, EverythingExceptIsNotEverything) {
   Say("a cola, two fries and a volcano burger");
   Say("remove everything except the fries");

@@ -24,7 +24,7 @@ namespace {
 using messages::IntentItem;
 using messages::OrderLine;
 
-constexpr size_t kMaxActs = 12;
+constexpr size_t kMaxActs = 50;
 
 using patterns::Full;
 using patterns::Has;
