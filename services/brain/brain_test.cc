@@ -647,6 +647,20 @@ TEST_F(BrainTest, ALongOrderIsTakenWhole) {
   EXPECT_THAT(Cart(), SizeIs(14));
 }
 
+TEST_F(BrainTest, EachOfSeveralMayBeAnother) {
+  Say("two volcano burgers, one with extra cheese and one without onions, and a large cola");
+  EXPECT_THAT(Cart(), UnorderedElementsAre("one Volcano Burger with extra cheese",
+                                           "one Volcano Burger without onions", "one large Iced Cola"));
+  kiosk_.Reset();
+  Say("three colas, one large, one without ice and one normal");
+  EXPECT_THAT(Cart(),
+              UnorderedElementsAre("one large Iced Cola", "one Iced Cola without ice", "one Iced Cola"));
+  kiosk_.Reset();
+  Say("four volcano burgers, one without onions and two with extra cheese");
+  EXPECT_THAT(Cart(), UnorderedElementsAre("one Volcano Burger", "one Volcano Burger without onions",
+                                           "two Volcano Burgers with extra cheese"));
+}
+
 TEST_F(BrainTest, EverythingExceptIsNotEverything) {
   Say("a cola, two fries and a volcano burger");
   Say("remove everything except the fries");

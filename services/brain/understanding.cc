@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -987,6 +988,8 @@ class Parser {
       std::vector<Wish>& to = current() != nullptr ? current()->wishes : spoken.loose;
       to.insert(to.end(), wishes.begin(), wishes.end());
     };
+    constexpr size_t kNone = std::numeric_limits<size_t>::max();
+    size_t rest = kNone;               // of spoken.dishes: of which parts were named apart
     std::vector<std::string> free_of;  // of the dish that comes
     std::vector<std::string> diets;
     std::vector<std::string> unknown;
@@ -1074,8 +1077,23 @@ class Parser {
           }
         }
         Wanted* before = current();
-        const bool split = before != nullptr && before->quantity.value_or(1) > number->value &&
+        // "two burgers, one with cheese and one without onions": the second is of what the first left.
+        Wanted* left = before != nullptr && rest != kNone ? &spoken.dishes[rest] : nullptr;
+        if (left != nullptr &&
+            (left->quantity.value_or(1) < number->value || before->dishes != left->dishes)) {
+          left = nullptr;
+        }
+        const bool whole_rest = left != nullptr && left->quantity.value_or(1) == number->value;
+        if (left != nullptr && number->value > 0 && next < end && !more) before = left;
+        const bool split = before != nullptr &&
+                           (before->quantity.value_or(1) > number->value || (before == left && whole_rest)) &&
                            number->value > 0 && !before->dishes.empty() && next < end && !more;
+        if (split && before == left &&
+            (words[next] == "normal" || words[next] == "plain" || words[next] == "regular")) {
+          i = next + 1;
+          if (whole_rest) rest = kNone;
+          continue;
+        }
         if (split) {
           std::vector<Wish> wishes;
           size_t taken = 0;
@@ -1086,10 +1104,17 @@ class Parser {
             wishes.push_back({Polarity::kPlain, Join(words, next, next + taken)});
           }
           if (taken > 0) {
+            if (before == left && whole_rest) {
+              before->wishes.insert(before->wishes.end(), wishes.begin(), wishes.end());
+              rest = kNone;
+              i = next + taken;
+              continue;
+            }
             Wanted part = *before;
             part.quantity = number->value;
             part.wishes.insert(part.wishes.end(), wishes.begin(), wishes.end());
             before->quantity = *before->quantity - number->value;
+            rest = static_cast<size_t>(before - spoken.dishes.data());
             spoken.dishes.push_back(std::move(part));
             i = next + taken;
             continue;
