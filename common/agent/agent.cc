@@ -338,6 +338,8 @@ struct Agent::Impl {
     if (!actions.empty()) {
       if (!Until([this] { return commands->Start(SourcesOf(info.service, kiosk_id, scoped)); })) return;
     }
+    // What is sent to an agent that says SERVING arrives: the server knows its subscriptions by then.
+    if (!Until([this] { return bus->Flush(kFlushTimeout); })) return;
     std::lock_guard<std::mutex> lock(mutex);
     has_sources = !actions.empty();
     started = true;

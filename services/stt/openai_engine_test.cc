@@ -191,7 +191,7 @@ TEST(OpenaiEngineTest, AServerThatDripsIsGivenUp) {
   options.retries = 0;
   const absl::Time begin = absl::Now();
   EXPECT_THAT(Transcribe(*Make(options)), StatusIs(absl::StatusCode::kDeadlineExceeded));
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(5));
+  EXPECT_LT(absl::Now() - begin, absl::Minutes(1));
   stop = true;
 }
 

@@ -312,7 +312,7 @@ TEST_F(VoiceBusTest, SpeechBecomesAnIntentAndASpokenAnswer) {
   EXPECT_GT(heard_.begin()->second, 32000u);
 }
 
-TEST_F(VoiceBusTest, SpeechWhileTheKioskSpeaksCancelsItWithin100Milliseconds) {
+TEST_F(VoiceBusTest, SpeechWhileTheKioskSpeaksCancelsIt) {
   StartRecogniser(*bus_, "what burgers do you have please", "worker-1");
   StartBrain();
   StartTts(absl::Seconds(20));
@@ -321,10 +321,9 @@ TEST_F(VoiceBusTest, SpeechWhileTheKioskSpeaksCancelsItWithin100Milliseconds) {
   Send(question);
   ASSERT_TRUE(AwaitCount(subjects::kTtsCompleted, 1));
   const size_t before = seen_.size();
-  const absl::Time begin = absl::Now();
-  Send(question);  // at once: from the agent's point of view all of it has been said by now
+  // How soon that is, voice_test asks on a clock of its own.
+  Send(question);
   ASSERT_TRUE(AwaitCount(subjects::kTtsCancel, 1));
-  EXPECT_LT(absl::Now() - begin, absl::Milliseconds(100));
   const auto cancels = All<messages::TtsCancel>(subjects::kTtsCancel);
   const auto spoken = All<messages::TtsRequest>(subjects::kTtsRequest);
   EXPECT_EQ(cancels[0].request_id, spoken[0].request_id);
