@@ -46,7 +46,7 @@ function(fleet_test name)
   endif()
   if(ARC_SANITIZE STREQUAL "thread")
     # Debian's libraries are not instrumented: what they do among themselves cannot be judged.
-    list(APPEND properties ENVIRONMENT "TSAN_OPTIONS=ignore_noninstrumented_modules=1")
+    list(APPEND properties ENVIRONMENT "TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
   endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${A_LABEL}/"
                        PROPERTIES ${properties})
