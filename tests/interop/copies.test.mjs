@@ -103,7 +103,9 @@ test("of two orchestrators one leads; when it is killed the other takes the orde
   }
   const { cart } = await kiosk.snapshot();
   assert.deepEqual(cart.lines.map(({ item_id, quantity }) => [item_id, quantity]), [[101, 4]]);
-  assert.deepEqual(kiosk.events.map(({ subject }) => subject), ["kiosk.session.started"]);
+  // Who takes over publishes again what the dead one may not have: the same event, which the stream keeps once.
+  const distinct = new Map(kiosk.events.map(({ msg_id, subject }) => [msg_id, subject]));
+  assert.deepEqual([...distinct.values()], ["kiosk.session.started"]);
   assert.deepEqual(fleet.dead(), []);
   failed = false;
 });

@@ -177,10 +177,10 @@ describe("agent brain service", () => {
     await forgive("agent.brain.response");
   });
   test("agent.brain.error is published as it is written when the time is over", async () => {
-    const late = { ...request, request_id: `req-${randomUUID()}`, user_input: "What do you recommend?", constraints: { ...request.constraints, timeout_ms: 300 } };
-    // Its tools are there, and do not answer.
-    const { menu, recsys } = fleet.facts.agents;
-    const signal = (name) => [menu, recsys].forEach(({ pid }) => process.kill(pid, name));
+    // Its tools are there, and do not answer; with more time it would do without them.
+    const late = { ...request, request_id: `req-${randomUUID()}`, user_input: "What do you recommend?", constraints: { ...request.constraints, timeout_ms: 1 } };
+    const { menu, recsys, orchestrator } = fleet.facts.agents;
+    const signal = (name) => [menu, recsys, orchestrator].forEach(({ pid }) => process.kill(pid, name));
     signal("SIGSTOP");
     try {
       publish("agent.brain.request", late);
