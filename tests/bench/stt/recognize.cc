@@ -13,6 +13,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "common/audio/audio.h"
 #include "common/json/json.h"
@@ -132,16 +133,14 @@ int main(int argc, char** argv) {
   options.voice_margin = absl::GetFlag(FLAGS_voice_margin);
   options.dither = absl::GetFlag(FLAGS_dither);
   options.remove_noise = absl::GetFlag(FLAGS_remove_noise);
+  absl::Notification ready;  // outlives the engine, which notifies it
   arc::stt::PocketsphinxEngine engine(options);
+  engine.OnModel([&ready](absl::Duration) { ready.Notify(); });  // once: there is one menu
   engine.Start();
   engine.SetMenu(arc::menu::Catalogue::Create(*file).value());
-  const absl::Time limit = absl::Now() + absl::Seconds(60);
-  while (!engine.Health().ok()) {
-    if (absl::Now() > limit) {
-      std::cerr << engine.Health() << "\n";
-      return 1;
-    }
-    absl::SleepFor(absl::Milliseconds(10));
+  if (!ready.WaitForNotificationWithTimeout(absl::Seconds(60))) {
+    std::cerr << engine.Health() << "\n";
+    return 1;
   }
 
   std::vector<std::string> files;
