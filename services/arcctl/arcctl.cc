@@ -70,11 +70,21 @@ absl::Status RunVerb(const VerbEntry& verb, const Arguments& arguments, std::ost
                    bus::NatsBus::Connect(SystemClock::Get(), options));
   // What stays for good waits for the server, as the agents do.
   if (!arguments.Has("keep") && !bus->AwaitConnected(timeout)) {
+    if (const std::string refusal = bus->refusal(); !refusal.empty()) {
+      return absl::PermissionDeniedError(absl::StrCat(
+          "nats-server at ", options.url, " refuses ",
+          options.user.empty() ? "a connection without a user" : absl::StrCat("the user ", options.user), " (",
+          refusal, "): give --nats_user and --nats_password_file; those of a fleet are in its folder credentials/"));
+    }
     return absl::UnavailableError(
         absl::StrCat("no nats-server at ", options.url, " within ", absl::FormatDuration(timeout)));
   }
   Session session{*bus, arguments, out, err, stop, timeout, kiosk_id, arguments.Has("scoped")};
-  return verb.run(session);
+  const absl::Status status = verb.run(session);
+  // What is not permitted gets no answer, only a word of the server.
+  const std::string refused = bus->refused_publish();
+  if (status.ok() || refused.empty()) return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), " (nats-server: ", refused, ")"));
 }
 
 }  // namespace

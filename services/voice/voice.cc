@@ -467,6 +467,11 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
   }
   void Carry(const RoomPtr& room, PublishState& e) {
     Publish(subjects::kVoiceState, e.state, room->conversation.kiosk_id());
+    // Once more for its screen, which may listen to this kiosk alone (docs/rights.md).
+    if (room->scoped) {
+      const std::string& kiosk_id = room->conversation.kiosk_id();
+      Publish(subjects::Scope(subjects::kVoiceState, kiosk_id), e.state, kiosk_id);
+    }
   }
   void Carry(const RoomPtr& room, PublishSessionStarted& e) {
     Publish(subjects::kVoiceSessionStarted, e.started, room->conversation.kiosk_id());
