@@ -462,14 +462,15 @@ class Refusals {
     }
   }
 
-  void OfUser(const char* text) {
-    const std::string words = text != nullptr && *text != 0 ? text : "Authorization Violation";
+  // Empty: the user is not refused.
+  void OfUser(absl::string_view words) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       if (user_ == words) return;
-      user_ = words;
+      user_ = std::string(words);
     }
-    Log(LogLevel::kError, "nats-server does not let this user in", {{"error", words}});
+    if (words.empty()) return;
+    Log(LogLevel::kError, "nats-server does not let this user in", {{"error", std::string(words)}});
   }
 
   // Called for each message that is refused.
@@ -517,8 +518,17 @@ class Refusals {
 }  // namespace
 
 std::string InboxPrefix(const NatsOptions& options) {
-  if (options.user.empty()) return "_INBOX";
   std::string token = options.user;
+  if (token.empty()) {
+    // It may stand in the address: nats://user:password@host.
+    absl::string_view url = options.url;
+    if (const size_t scheme = url.find("://"); scheme != absl::string_view::npos)
+      url.remove_prefix(scheme + 3);
+    if (const size_t at = url.find('@'); at != absl::string_view::npos) {
+      token = std::string(url.substr(0, std::min(at, url.find(':'))));
+    }
+  }
+  if (token.empty()) return "_INBOX";
   for (char& c : token) {
     if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '-') c = '_';
   }
@@ -559,8 +569,8 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
   std::unordered_map<uint64_t, Pending> pending;
   uint64_t next_token = 1;
 
-  // nats.c gives a connection up for good when the server refuses the user, or something that it sent. Whoever
-  // still uses one gets errors, so that it lives on for longer than any call takes.
+  // nats.c gives a connection up for good when the server refuses the user, or something that it sent.
+  // Whoever still uses one gets errors, so that it lives on for longer than any call takes.
   std::mutex repair_mutex;
   std::condition_variable repair_due;
   bool direct_closed = false;
@@ -586,13 +596,9 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
 
   // Called by nats.c when a connection is closed for good.
   void Closed(bool of_direct) {
-    {
-      std::lock_guard<std::mutex> lock(repair_mutex);
-      (of_direct ? direct_closed : buffered_closed) = true;
-      repair_due.notify_all();
-    }
-    std::lock_guard<std::mutex> lock(mutex);
-    changed.notify_all();  // it may be that the server refuses the user
+    std::lock_guard<std::mutex> lock(repair_mutex);
+    (of_direct ? direct_closed : buffered_closed) = true;
+    repair_due.notify_all();
   }
 
   void SetUp(bool up) {
@@ -825,10 +831,8 @@ void OnReconnected(natsConnection*, void* closure) {
 void OnDisconnected(natsConnection*, void* closure) {
   static_cast<ConnectionClosure*>(closure)->on_change(false, false);
 }
-void OnClosed(natsConnection* connection, void* closure) {
+void OnClosed(natsConnection*, void* closure) {
   auto* own = static_cast<ConnectionClosure*>(closure);
-  const char* text = nullptr;
-  if (natsConnection_GetLastError(connection, &text) == NATS_CONNECTION_AUTH_FAILED) own->refusals->OfUser(text);
   own->on_change(false, false);
   own->on_closed();
   delete own;
@@ -843,14 +847,13 @@ void OnError(natsConnection* connection, natsSubscription*, natsStatus status, v
   Log(LogLevel::kWarning, "NATS reports an error", {{"error", natsStatus_GetText(status)}});
 }
 
-// Connects, or begins to. Whether the new connection is up at once, the caller has to ask it.
-absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
-                                     std::shared_ptr<Refusals> refusals,
-                                     std::function<void(bool, bool)> on_change,
-                                     std::function<void()> on_closed) {
+using OptionsPtr = std::unique_ptr<natsOptions, void (*)(natsOptions*)>;
+
+// Where to, and as whom.
+absl::StatusOr<OptionsPtr> MakeOptions(const NatsOptions& options, absl::string_view name_end) {
   natsOptions* raw = nullptr;
   RETURN_IF_ERROR(FromNats(natsOptions_Create(&raw), "options"));
-  const std::unique_ptr<natsOptions, void (*)(natsOptions*)> opts(raw, natsOptions_Destroy);
+  OptionsPtr made(raw, natsOptions_Destroy);
   std::vector<std::string> urls = absl::StrSplit(options.url, ',', absl::SkipWhitespace());
   std::vector<const char*> servers;
   servers.reserve(urls.size());
@@ -858,18 +861,37 @@ absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
   if (servers.empty()) return absl::InvalidArgumentError("the NATS URL is empty");
   RETURN_IF_ERROR(FromNats(natsOptions_SetServers(raw, servers.data(), static_cast<int>(servers.size())),
                            absl::StrCat("NATS URL ", options.url)));
-  const std::string name = absl::StrCat(options.name, send_asap ? "" : " (bulk)");
-  natsOptions_SetName(raw, name.c_str());
+  natsOptions_SetName(raw, absl::StrCat(options.name, name_end).c_str());
   if (!options.user.empty()) natsOptions_SetUserInfo(raw, options.user.c_str(), options.password.c_str());
   natsOptions_SetTimeout(raw, kTimeoutMs);
+  return made;
+}
+
+// Whether the server does not let this user in. A connection that tries for ever does not say so: it is
+// closed at the second refusal, with "no server available".
+bool IsRefused(const NatsOptions& options) {
+  const absl::StatusOr<OptionsPtr> made = MakeOptions(options, " (who was refused)");
+  if (!made.ok()) return false;
+  natsConnection* connection = nullptr;
+  const natsStatus status = natsConnection_Connect(&connection, made->get());
+  natsConnection_Destroy(connection);
+  return status == NATS_CONNECTION_AUTH_FAILED;
+}
+
+// Connects, or begins to. Whether the new connection is up at once, the caller has to ask it.
+absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
+                                     std::shared_ptr<Refusals> refusals,
+                                     std::function<void(bool, bool)> on_change,
+                                     std::function<void()> on_closed) {
+  ASSIGN_OR_RETURN(const OptionsPtr opts, MakeOptions(options, send_asap ? "" : " (bulk)"));
+  natsOptions* const raw = opts.get();
   natsOptions_SetMaxReconnect(raw, -1);
   natsOptions_SetReconnectWait(raw, kReconnectWaitMs);
   natsOptions_SetSendAsap(raw, send_asap);
   natsOptions_SetPingInterval(raw, 10000);
   natsOptions_SetFailRequestsOnDisconnect(raw, true);
   natsOptions_SetCustomInboxPrefix(raw, InboxPrefix(options).c_str());
-  auto* closure =
-      new ConnectionClosure{std::move(refusals), std::move(on_change), std::move(on_closed)};
+  auto* closure = new ConnectionClosure{std::move(refusals), std::move(on_change), std::move(on_closed)};
   natsOptions_SetRetryOnFailedConnect(raw, true, OnConnected, closure);
   natsOptions_SetReconnectedCB(raw, OnReconnected, closure);
   natsOptions_SetDisconnectedCB(raw, OnDisconnected, closure);
@@ -1642,9 +1664,8 @@ void NatsBus::Impl::Retire(natsConnection* connection) {
   });
   for (auto it = over; it != retired.end(); ++it) natsConnection_Destroy(it->connection);
   retired.erase(over, retired.end());
-  const bool known = std::any_of(retired.begin(), retired.end(), [&](const Retired& each) {
-    return each.connection == connection;
-  });
+  const bool known = std::any_of(retired.begin(), retired.end(),
+                                 [&](const Retired& each) { return each.connection == connection; });
   if (!known) retired.push_back({connection, now});
 }
 
@@ -1659,15 +1680,29 @@ void NatsBus::Impl::Repair() {
       of_direct = direct_closed;
       (of_direct ? direct_closed : buffered_closed) = false;
       Retire(of_direct ? direct : buffered);
-      // Why has been said when the user is refused, and would be said at every attempt.
-      if (refusals->user().empty()) {
-        Log(LogLevel::kWarning, "the NATS connection was closed for good; opening another",
-            {{"connection", of_direct ? "direct" : "bulk"}});
-      }
-      // As after any lost connection (kiosk specification, table 2.3).
+    }
+    // As after any lost connection (kiosk specification, table 2.3).
+    const auto wait = [this] {
+      std::unique_lock<std::mutex> lock(repair_mutex);
       clock->WaitUntil(lock, repair_due, clock->Now() + absl::Milliseconds(kReconnectWaitMs),
                        [this] { return ending; });
-      if (ending) return;
+      return !ending;
+    };
+    bool was_refused = false;
+    while (IsRefused(connect_options)) {
+      was_refused = true;
+      refusals->OfUser("Authorization Violation");
+      {
+        std::lock_guard<std::mutex> lock(mutex);
+        changed.notify_all();
+      }
+      if (!wait()) return;
+    }
+    refusals->OfUser("");
+    if (!was_refused) {
+      Log(LogLevel::kWarning, "the NATS connection was closed for good; opening another",
+          {{"connection", of_direct ? "direct" : "bulk"}});
+      if (!wait()) return;
     }
     const absl::Status status = of_direct ? OpenDirect() : OpenBuffered();
     if (status.ok()) {

@@ -5,11 +5,13 @@ own, which reaches what it imports from the main account and nothing else; its i
 subjects, so that a screen cannot speak for another kiosk. docs/rights.md has the reasons.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
 import secrets
+import stat
 import tomllib
 import warnings
 from pathlib import Path
@@ -229,11 +231,37 @@ def hashed(password):
 def write_secret(path, text):
     """Replaces `path` in one step by a file that only its owner reads."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(text)
     os.replace(temporary, path)
+
+
+def login_file(url):
+    """Where arcctl finds the operator's login of a fleet on this machine (services/arcctl/login.h)."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(runtime) / "arc-kiosk" if runtime else Path(f"/tmp/arc-kiosk-{os.geteuid()}")
+    return folder / url.removeprefix("nats://")
+
+
+def publish_login(url, user, password):
+    """Leaves the login there. Gives the reason when the folder is not this user's alone."""
+    path = login_file(url)
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        status = path.parent.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            return f"{path.parent} is not a folder of this user alone"
+        write_secret(path, json.dumps({"nats_user": user, "nats_password": password}) + "\n")
+    except OSError as error:
+        return str(error)
+    return None
+
+
+def withdraw_login(url):
+    with contextlib.suppress(OSError):
+        login_file(url).unlink()
 
 
 def password_file(folder, user):
@@ -241,7 +269,8 @@ def password_file(folder, user):
 
 
 def make_credentials(folder, table):
-    """A password a user under `folder`; those that are there stay. Gives the passwords by user."""
+    """A password a user under `folder`, where those that are there stay; the logins of people and pages; rights.conf for
+    nats-server. Gives the passwords by user."""
     folder = Path(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -259,4 +288,5 @@ def make_credentials(folder, table):
     for name, rights in logins.items():
         login = {"nats_user": rights.user, "nats_password": passwords[rights.user], "inbox_prefix": rights.inbox}
         write_secret(folder / name, json.dumps(login | ({"kiosk_id": rights.kiosk} if rights.kiosk else {}), indent=2) + "\n")
+    write_secret(folder / "rights.conf", table.accounts(passwords))
     return passwords

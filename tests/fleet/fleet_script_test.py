@@ -57,13 +57,14 @@ def processes_of(*words):
     return found
 
 
-def nats_request(url, subject, body):
-    """One plain request over the NATS protocol, and its reply as JSON."""
-    address = urllib.parse.urlsplit(url)
+def nats_request(fleet, subject, body):
+    """One plain request over the NATS protocol, as the operator, and its reply as JSON."""
+    address = urllib.parse.urlsplit(fleet["nats_url"])
     data = json.dumps(body).encode()
+    options = {"verbose": False, "headers": True, "user": fleet["nats_user"], "pass": fleet["nats_password"]}
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection, connection.makefile("rb") as stream:
         connection.sendall(
-            b'CONNECT {"verbose":false,"headers":true}\r\nSUB _INBOX.test 1\r\n'
+            b"CONNECT " + json.dumps(options).encode() + b"\r\nSUB _INBOX.test 1\r\n"
             + f"PUB {subject} _INBOX.test {len(data)}\r\n".encode() + data + b"\r\n"
         )
         for line in stream:
@@ -120,7 +121,7 @@ class ScriptTest(unittest.TestCase):
         self.assertEqual(get(fleet["nats_http_url"] + "/healthz")[0], 200)
 
     def stream_states(self, fleet):
-        status, body = get(fleet["nats_http_url"] + "/jsz?acc=$G&streams=1")
+        status, body = get(fleet["nats_http_url"] + "/jsz?acc=ARC&streams=1")
         accounts = json.loads(body).get("account_details", []) if status == 200 else []
         return {stream["name"]: stream["state"] for account in accounts for stream in account.get("stream_detail", [])}
 
@@ -400,7 +401,7 @@ class NewAgent(ScriptTest):
         fleet = self.read(folder)
         self.assertEqual(set(fleet["agents"]), {"table_service"})
         reply = nats_request(
-            fleet["nats_url"], "kiosk.agent.table_service.echo", {"payload": {"command": "echo", "text": "two coffees"}}
+            fleet, "kiosk.agent.table_service.echo", {"payload": {"command": "echo", "text": "two coffees"}}
         )
         self.assertEqual(reply["payload"], {"status": "success", "text": "two coffees", "count": 1})
 
