@@ -18,6 +18,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/bus/command_server.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
@@ -134,7 +135,9 @@ void SetKioskOfAccount(absl::string_view request_info, Headers& headers) {
   const absl::StatusOr<RequestInfo> info = json::Decode<RequestInfo>(request_info);
   if (!info.ok()) return;
   absl::string_view kiosk = info->account;
-  if (absl::ConsumePrefix(&kiosk, kKioskAccountPrefix)) headers.Set(subjects::kKioskIdHeader, kiosk);
+  if (!absl::ConsumePrefix(&kiosk, kKioskAccountPrefix)) return;
+  headers.Set(subjects::kKioskIdHeader, kiosk);
+  headers.Set(kKioskIdByHeader, "account");
 }
 
 Message ToMessage(natsMsg* msg) {
@@ -147,6 +150,7 @@ Message ToMessage(natsMsg* msg) {
   if (natsMsgHeader_Keys(msg, &keys, &count) == NATS_OK) {
     for (int i = 0; i < count; ++i) {
       const char* value = nullptr;
+      if (keys[i] == absl::string_view(kKioskIdByHeader)) continue;  // no sender's to set
       if (natsMsgHeader_Get(msg, keys[i], &value) == NATS_OK && value != nullptr)
         message.headers.Set(keys[i], value);
     }

@@ -136,15 +136,18 @@ TEST_F(Users, ScreensAreWhoTheServerSaysTheyAre) {
   ASSERT_THAT(screen->Publish(message), IsOk());
   ASSERT_TRUE(listener.AwaitCount(1));
   EXPECT_EQ(listener.at(0).headers.Get(subjects::kKioskIdHeader), "kiosk-007") << "a lie";
+  EXPECT_TRUE(listener.at(0).headers.Has(kKioskIdByHeader));
   message.headers = {};
   ASSERT_THAT(screen->Publish(message), IsOk());
   ASSERT_TRUE(listener.AwaitCount(2));
   EXPECT_EQ(listener.at(1).headers.Get(subjects::kKioskIdHeader), "kiosk-007") << "nothing said";
   // Whoever is in no kiosk's account says for itself which kiosk it means.
   message.headers.Set(subjects::kKioskIdHeader, "kiosk-002");
+  message.headers.Set(kKioskIdByHeader, "account");
   ASSERT_THAT(orchestrator->Publish(message), IsOk());
   ASSERT_TRUE(listener.AwaitCount(3));
   EXPECT_EQ(listener.at(2).headers.Get(subjects::kKioskIdHeader), "kiosk-002");
+  EXPECT_FALSE(listener.at(2).headers.Has(kKioskIdByHeader)) << "only the server's word makes it sure";
   ASSERT_THAT(other->Publish(message), IsOk());
   ASSERT_TRUE(listener.AwaitCount(4));
   EXPECT_EQ(listener.at(3).headers.Get(subjects::kKioskIdHeader), "kiosk-002");

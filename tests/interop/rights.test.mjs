@@ -91,7 +91,7 @@ describe("one kiosk, on the bare subjects", () => {
     await screen.layout("checkout");
     await screen.touch("confirm_payment");
     await screen.layout("paying");
-    await operator.event("kiosk.input.card", { event: "card", action: "tap", token: "tok_visa" });
+    await screen.input("kiosk.input.card", { event: "card", action: "tap", token: "tok_visa" });
     await screen.layout("paid");
     order = await eventually("the staff to see the order", () => staff.heard.find(({ subject }) => subject === "kiosk.session.order_completed"));
     assert.ok(["kiosk.input.touch", "kiosk.input.cart_action"].every((subject) => seen.includes(subject)), `${seen}`);
@@ -100,6 +100,9 @@ describe("one kiosk, on the bare subjects", () => {
     const own = await screen.ask("kiosk.agent.orchestrator.snapshot", {});
     const lie = await screen.ask("kiosk.agent.orchestrator.snapshot", {}, { "Kiosk-Id": "kiosk-002", "Nats-Request-Info": '{"acc":"KIOSK_kiosk-002"}' });
     assert.equal(lie.session_id, own.session_id);
+    const asked = await screen.ask("kiosk.agent.orchestrator.snapshot", { kiosk_id: "kiosk-002" });
+    assert.equal(asked.session_id, own.session_id);
+    assert.equal((await staff.ask("kiosk.agent.orchestrator.snapshot", { kiosk_id: "kiosk-002" })).session_id, "", "the staff may ask for any kiosk");
     assert.notEqual(own.session_id, "");
   });
   test("the screen can do nothing of the staff's", async () => {
@@ -111,7 +114,7 @@ describe("one kiosk, on the bare subjects", () => {
       const refused = await screen.refusedOf(async () => screen.nc.subscribe(subject));
       assert.equal(refused[0].operation, "subscription", subject);
     }
-    for (const subject of ["kiosk.ui.update", "kiosk.session.started", "kiosk.input.card", "$JS.API.STREAM.LIST", "$KV.KIOSK_MENU.current", "$SRV.PING", "agent.voice.audio.kiosk-002", "_INBOX.staff.x"]) {
+    for (const subject of ["kiosk.ui.update", "kiosk.session.started", "kiosk.vision.person_detected", "$JS.API.STREAM.LIST", "$KV.KIOSK_MENU.current", "$SRV.PING", "agent.voice.audio.kiosk-002", "_INBOX.staff.x"]) {
       const refused = await screen.refusedOf(async () => screen.nc.publish(subject));
       assert.deepEqual(refused, [{ operation: "publish", subject }]);
     }
