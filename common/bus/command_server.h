@@ -40,11 +40,6 @@
 
 namespace arc::bus {
 
-// A header that only NatsBus sets, to "account", on messages whose Kiosk-Id is the server's word and not the
-// sender's: a kiosk's screen is in an account of its own, and the server says from which account a message
-// comes (docs/rights.md).
-inline constexpr char kKioskIdByHeader[] = "Kiosk-Id-By";
-
 // What a handler may know of the message besides its payload.
 struct RequestContext {
   std::string subject;  // without kiosk suffix, aliases resolved: one of arc::subjects
@@ -52,7 +47,7 @@ struct RequestContext {
   std::string session_id;
   std::string trace_id;
   std::string kiosk_id;  // of the subject's suffix, else of the header Kiosk-Id; empty: the default kiosk
-  bool kiosk_is_sender = false;        // the server says that it is: no other kiosk may be meant
+  bool kiosk_in_subject = false;       // of the suffix: no other kiosk may be meant
   std::string idempotency_key;         // empty: none
   std::optional<absl::Time> deadline;  // Kiosk-Deadline; none on the plain path unless the header is there
   int deliveries = 1;                  // more than 1: an earlier attempt may have done some of the work

@@ -18,7 +18,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/bus/command_server.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
@@ -47,9 +46,6 @@ constexpr size_t kSendNowUpTo = 4;
 constexpr int kReplyNowUpTo = 8;
 
 constexpr int kWrongLastSequence = 10071;
-
-// Of the accounts of kiosks' screens, before the kiosk's id (scripts/contract/rights.py).
-constexpr absl::string_view kKioskAccountPrefix = "KIOSK_";
 
 // Refusals that are kept, and logged once each.
 constexpr size_t kMaxRefusals = 64;
@@ -118,28 +114,6 @@ struct MsgDestroyer {
 };
 using MsgPtr = std::unique_ptr<natsMsg, MsgDestroyer>;
 
-// Set by the server on what comes from another account; a sender's own is overwritten.
-constexpr char kRequestInfoHeader[] = "Nats-Request-Info";
-
-struct RequestInfo {
-  std::string account;
-  template <class S, class V>
-  static void Describe(S& s, V& v) {
-    v.Optional("acc", s.account);
-  }
-};
-
-// A kiosk's screen is in an account of its own, and so the server says who it is, whatever the message says
-// (docs/rights.md).
-void SetKioskOfAccount(absl::string_view request_info, Headers& headers) {
-  const absl::StatusOr<RequestInfo> info = json::Decode<RequestInfo>(request_info);
-  if (!info.ok()) return;
-  absl::string_view kiosk = info->account;
-  if (!absl::ConsumePrefix(&kiosk, kKioskAccountPrefix)) return;
-  headers.Set(subjects::kKioskIdHeader, kiosk);
-  headers.Set(kKioskIdByHeader, "account");
-}
-
 Message ToMessage(natsMsg* msg) {
   Message message;
   message.subject = natsMsg_GetSubject(msg);
@@ -150,12 +124,8 @@ Message ToMessage(natsMsg* msg) {
   if (natsMsgHeader_Keys(msg, &keys, &count) == NATS_OK) {
     for (int i = 0; i < count; ++i) {
       const char* value = nullptr;
-      if (keys[i] == absl::string_view(kKioskIdByHeader)) continue;  // no sender's to set
       if (natsMsgHeader_Get(msg, keys[i], &value) == NATS_OK && value != nullptr)
         message.headers.Set(keys[i], value);
-    }
-    if (const std::optional<std::string> info = message.headers.Get(kRequestInfoHeader)) {
-      SetKioskOfAccount(*info, message.headers);
     }
     std::free(const_cast<void*>(static_cast<const void*>(keys)));
   }
@@ -1796,7 +1766,7 @@ std::unique_ptr<Consumer> NatsBus::Consume(const ConsumeOptions& options, Delive
         if (auto self = weak.lock()) self->OnMessage(std::move(message));
       });
   if (!inbox.ok()) {
-    // Only a closed connection refuses an inbox; there will be nothing to deliver.
+    // There will be nothing to deliver.
     Log(LogLevel::kError, "no inbox for a consumer", {{"error", std::string(inbox.status().message())}});
     inbox = std::unique_ptr<NatsSubscription>();
   } else {

@@ -18,7 +18,7 @@ from pathlib import Path
 
 TABLE = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "rights.toml"
 MAIN_ACCOUNT = "ARC"
-KIOSK_ACCOUNT = "KIOSK_"  # and the kiosk's id; common/bus/nats_bus.cc reads it
+KIOSK_ACCOUNT = "KIOSK_"  # and the kiosk's id
 DEFAULT_KIOSK = "kiosk-001"
 INBOX = "_INBOX"
 
@@ -165,7 +165,8 @@ class Table:
         user = f"screen_{kiosk}"
         own = lambda subject: f"{subject}.{kiosk}" if self.scoped else subject
         same = lambda key: [(filled, filled) for subject in entry[key] for filled in [subject.replace("{kiosk}", kiosk)]]
-        passed_on = [(subject, own(subject)) for subject in entry["inputs"]] + same("requests")
+        passed_on = [(subject, own(subject)) for subject in entry["inputs"]]
+        passed_on += [(subject, f"{subject}.{kiosk}") for subject in entry["requests"]] + same("publishes_as_is")
         heard = [(subject, own(subject)) for subject in entry["hears"]] + same("hears_as_is")
         rights = Rights(
             user, "screen", kiosk, tuple(subject for subject, _ in passed_on), (*(subject for subject, _ in heard), f"{INBOX}.{user}.>")

@@ -114,45 +114,6 @@ TEST_F(Users, WhatIsRefusedIsSaidAtOnce) {
   EXPECT_TRUE(bus->connected());
 }
 
-TEST_F(Users, ScreensAreWhoTheServerSaysTheyAre) {
-  const NatsServer server(R"(accounts {
-    ARC { users: [{user: orchestrator, password: x}]
-          exports: [{service: "kiosk.agent.orchestrator.snapshot"}] }
-    "KIOSK_kiosk-007" { users: [{user: screen, password: x}]
-          imports: [{service: {account: ARC, subject: "kiosk.agent.orchestrator.snapshot"}}] }
-    OTHER { users: [{user: other, password: x}]
-          imports: [{service: {account: ARC, subject: "kiosk.agent.orchestrator.snapshot"}}] } })");
-  const auto orchestrator = ConnectAs(server, "orchestrator", "x");
-  const auto screen = ConnectAs(server, "screen", "x");
-  const auto other = ConnectAs(server, "other", "x");
-  for (const auto* bus : {&orchestrator, &screen, &other}) ASSERT_TRUE((*bus)->AwaitConnected(kSoon));
-  Listener listener(*orchestrator, subjects::kOrchestratorSnapshot);
-  ASSERT_THAT(orchestrator->Flush(kSoon), IsOk());
-
-  Message message;
-  message.subject = subjects::kOrchestratorSnapshot;
-  message.headers.Set(subjects::kKioskIdHeader, "kiosk-001");
-  message.headers.Set("Nats-Request-Info", R"({"acc":"KIOSK_kiosk-001"})");
-  ASSERT_THAT(screen->Publish(message), IsOk());
-  ASSERT_TRUE(listener.AwaitCount(1));
-  EXPECT_EQ(listener.at(0).headers.Get(subjects::kKioskIdHeader), "kiosk-007") << "a lie";
-  EXPECT_TRUE(listener.at(0).headers.Has(kKioskIdByHeader));
-  message.headers = {};
-  ASSERT_THAT(screen->Publish(message), IsOk());
-  ASSERT_TRUE(listener.AwaitCount(2));
-  EXPECT_EQ(listener.at(1).headers.Get(subjects::kKioskIdHeader), "kiosk-007") << "nothing said";
-  // Whoever is in no kiosk's account says for itself which kiosk it means.
-  message.headers.Set(subjects::kKioskIdHeader, "kiosk-002");
-  message.headers.Set(kKioskIdByHeader, "account");
-  ASSERT_THAT(orchestrator->Publish(message), IsOk());
-  ASSERT_TRUE(listener.AwaitCount(3));
-  EXPECT_EQ(listener.at(2).headers.Get(subjects::kKioskIdHeader), "kiosk-002");
-  EXPECT_FALSE(listener.at(2).headers.Has(kKioskIdByHeader)) << "only the server's word makes it sure";
-  ASSERT_THAT(other->Publish(message), IsOk());
-  ASSERT_TRUE(listener.AwaitCount(4));
-  EXPECT_EQ(listener.at(3).headers.Get(subjects::kKioskIdHeader), "kiosk-002");
-}
-
 TEST(InboxPrefixTest, IsTheUsersOwn) {
   const auto prefix = [](const std::string& url, const std::string& user) {
     return InboxPrefix({url, "", user, ""});

@@ -98,7 +98,7 @@ describe("one kiosk, on the bare subjects", () => {
   });
   test("the snapshot is its own kiosk's, whatever its header says", async () => {
     const own = await screen.ask("kiosk.agent.orchestrator.snapshot", {});
-    const lie = await screen.ask("kiosk.agent.orchestrator.snapshot", {}, { "Kiosk-Id": "kiosk-002", "Nats-Request-Info": '{"acc":"KIOSK_kiosk-002"}' });
+    const lie = await screen.ask("kiosk.agent.orchestrator.snapshot", {}, { "Kiosk-Id": "kiosk-002" });
     assert.equal(lie.session_id, own.session_id);
     const asked = await screen.ask("kiosk.agent.orchestrator.snapshot", { kiosk_id: "kiosk-002" });
     assert.equal(asked.session_id, own.session_id);
