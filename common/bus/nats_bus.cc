@@ -454,7 +454,7 @@ class Refusals {
   void OfSubject(const char* text) {
     const std::string words = text != nullptr ? text : "";
     const bool of_subscription = absl::StrContains(absl::AsciiStrToLower(words), "for subscription");
-    if (!of_subscription && on_publish_) on_publish_(words);
+    bool is_new = false;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       if (!of_subscription) {
@@ -462,9 +462,12 @@ class Refusals {
       } else if (subscriptions_.size() < kMaxRefusals) {
         subscriptions_.insert(words);
       }
-      if (logged_.size() >= kMaxRefusals || !logged_.insert(words).second) return;
+      is_new = logged_.size() < kMaxRefusals && logged_.insert(words).second;
     }
-    Log(LogLevel::kError, "nats-server refuses what this user has no right to", {{"error", words}});
+    if (is_new) {
+      Log(LogLevel::kError, "nats-server refuses what this user has no right to", {{"error", words}});
+    }
+    if (!of_subscription && on_publish_) on_publish_(words);
   }
 
   std::string user() const {

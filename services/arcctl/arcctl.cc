@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/bus/nats_bus.h"
 #include "common/status/status.h"
@@ -99,7 +100,7 @@ absl::Status RunVerb(const VerbEntry& verb, const Arguments& arguments, std::ost
   const absl::Status status = verb.run(session);
   // What is not permitted gets no answer, only a word of the server.
   const std::string refused = bus->refused_publish();
-  if (status.ok() || refused.empty()) return status;
+  if (status.ok() || refused.empty() || absl::StrContains(status.message(), refused)) return status;
   return absl::Status(status.code(), absl::StrCat(status.message(), " (nats-server: ", refused, ")"));
 }
 
