@@ -59,30 +59,6 @@ def check_kiosk(kiosk):
         raise RightsError(f"'{kiosk}' is no kiosk's id: 1 to 64 letters, digits, - and _")
 
 
-def covers(pattern, subject):
-    """Whether everything that `subject` (wildcards allowed) stands for is matched by `pattern`."""
-    wanted, have = pattern.split("."), subject.split(".")
-    for index, token in enumerate(wanted):
-        if token == ">":
-            return len(have) > index
-        if index >= len(have) or have[index] == ">" or (token != "*" and have[index] != token):
-            return False
-    return len(wanted) == len(have)
-
-
-def overlap(one, other):
-    """Whether some subject is matched by both."""
-    left, right = one.split("."), other.split(".")
-    for index in range(max(len(left), len(right))):
-        if index >= len(left) or index >= len(right):
-            return False
-        if ">" in (left[index], right[index]):
-            return True
-        if "*" not in (left[index], right[index]) and left[index] != right[index]:
-            return False
-    return True
-
-
 class Table:
     """rights.toml for these kiosks. `scoped`: the kiosks have subjects of their own."""
 

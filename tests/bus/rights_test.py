@@ -51,6 +51,30 @@ def subject_of(entry):
     return entry.split(" ")[0]
 
 
+def covers(pattern, subject):
+    """Whether everything that `subject` (wildcards allowed) stands for is matched by `pattern`."""
+    wanted, have = pattern.split("."), subject.split(".")
+    for index, token in enumerate(wanted):
+        if token == ">":
+            return len(have) > index
+        if index >= len(have) or have[index] == ">" or (token != "*" and have[index] != token):
+            return False
+    return len(wanted) == len(have)
+
+
+def overlap(one, other):
+    """Whether some subject is matched by both."""
+    left, right = one.split("."), other.split(".")
+    for index in range(max(len(left), len(right))):
+        if index >= len(left) or index >= len(right):
+            return False
+        if ">" in (left[index], right[index]):
+            return True
+        if "*" not in (left[index], right[index]) and left[index] != right[index]:
+            return False
+    return True
+
+
 class Contract(unittest.TestCase):
     """The table against docs/asyncapi.yaml (which scripts/asyncapi holds equal to the document that is made here)."""
 
@@ -68,13 +92,13 @@ class Contract(unittest.TestCase):
 
     def hears(self, user, pattern):
         """Whether the user gets what is published there: by a subscription, or by a durable that it pulls from."""
-        if any(rights.covers(subject_of(entry), pattern) for entry in user.subscribe):
+        if any(covers(subject_of(entry), pattern) for entry in user.subscribe):
             return True
         for consumer in STREAMS["consumers"]:
             durable = f"$JS.API.CONSUMER.MSG.NEXT.{consumer['stream']}.{consumer['durable_name']}"
             filled = durable.replace("{kiosk_id}", user.kiosk or "")
             mine = consumer["filter_subject"].replace("{kiosk_id}", user.kiosk or "")
-            if filled in user.publish and rights.covers(mine, pattern):
+            if filled in user.publish and covers(mine, pattern):
                 return True
         return False
 
@@ -105,7 +129,7 @@ class Contract(unittest.TestCase):
                         else:
                             wanted = [pattern]
                         for one in wanted:
-                            has = any(rights.covers(allowed, one) for allowed in user.publish) if side == "publish" else self.hears(user, one)
+                            has = any(covers(allowed, one) for allowed in user.publish) if side == "publish" else self.hears(user, one)
                             self.assertTrue(has, f"{user.user} needs a right to {side} {one}: deploy/nats/rights.toml")
                             checked += 1
         self.assertGreater(checked, 200)
@@ -125,7 +149,7 @@ class Contract(unittest.TestCase):
                         if not re.match(r"kiosk\.|agent\.|system\.", entry):
                             continue
                         # A token * stands for the kiosk, the room or the request; or, where > is heard, for all of a family.
-                        met = [(s, r) for address, s, r in addresses() if rights.overlap(entry, as_pattern(address))]
+                        met = [(s, r) for address, s, r in addresses() if overlap(entry, as_pattern(address))]
                         self.assertTrue(met, f"{user.user} may {side} {entry}, which is no subject of the contract")
                         for senders, receivers in met:
                             allowed = set(senders if side == "publish" else receivers)
@@ -139,13 +163,13 @@ class Contract(unittest.TestCase):
         for table in self.tables:
             for kiosk, screen in table.screens.items():
                 for here, there in screen.passed_on:
-                    senders = [s for address, (s, _) in by_address.items() if rights.covers(address, there)]
+                    senders = [s for address, (s, _) in by_address.items() if covers(address, there)]
                     self.assertTrue(any("screen" in names for names in senders), there)
                     self.assertTrue(there.endswith(f".{kiosk}") or not table.scoped, there)
                     self.assertTrue(there.endswith(f".{kiosk}") or here.startswith("kiosk.input."), there)
                     self.assertNotIn("*", there)
                 for here, there in screen.heard:
-                    receivers = [r for address, (_, r) in by_address.items() if rights.covers(address, there)]
+                    receivers = [r for address, (_, r) in by_address.items() if covers(address, there)]
                     self.assertTrue(any("screen" in names for names in receivers), there)
                     self.assertTrue(there.endswith(f".{kiosk}") or not table.scoped, there)
         # Everything that the contract has for the screen, it has.
@@ -167,23 +191,23 @@ class Contract(unittest.TestCase):
                     continue
                 for entry in map(subject_of, user.subscribe):
                     for secret in ("$SYS.REQ.X", "$JS.API.X", "$KV.KIOSK_PAYMENTS.X", "_R_.X.Y", "_INBOX.X", "_INBOX.X.Y"):
-                        self.assertFalse(rights.overlap(entry, secret), f"{name} hears {entry}")
+                        self.assertFalse(overlap(entry, secret), f"{name} hears {entry}")
                     for other in users.values():
                         if other.user != name:
-                            self.assertFalse(rights.overlap(entry, f"{other.inbox}.>"), f"{name} hears {entry}")
+                            self.assertFalse(overlap(entry, f"{other.inbox}.>"), f"{name} hears {entry}")
                 for entry in user.publish:
                     for secret in ("$SYS.>", "$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.PURGE.>", "$JS.API.CONSUMER.DELETE.>", "$JS.API.STREAM.SNAPSHOT.>", "$JS.API.STREAM.RESTORE.>"):
-                        self.assertFalse(rights.overlap(entry, secret), f"{name} may publish {entry}")
-                    if rights.overlap(entry, "$KV.KIOSK_PAYMENTS.>"):
+                        self.assertFalse(overlap(entry, secret), f"{name} may publish {entry}")
+                    if overlap(entry, "$KV.KIOSK_PAYMENTS.>"):
                         self.assertEqual(user.role, "payment")
-                    if rights.overlap(entry, "kiosk.agent.payment.process"):
+                    if overlap(entry, "kiosk.agent.payment.process"):
                         self.assertEqual(user.role, "orchestrator")
-                    if rights.overlap(entry, "kiosk.input.>"):
+                    if overlap(entry, "kiosk.input.>"):
                         self.assertEqual(user.role, "screen")
                 if user.role == "screen":
                     for entry in (*user.publish, *map(subject_of, user.subscribe)):
                         self.assertFalse(entry.startswith("$"), entry)
-                        self.assertFalse(rights.overlap(entry, "kiosk.session.>") or rights.overlap(entry, "system.>"), entry)
+                        self.assertFalse(overlap(entry, "kiosk.session.>") or overlap(entry, "system.>"), entry)
 
     def test_refusals(self):
         with self.assertRaisesRegex(rights.RightsError, "subjects of their own"):
@@ -402,14 +426,14 @@ class ServerTest(unittest.TestCase):
         return list(dict.fromkeys(found))
 
     def may_publish(self, user, subject):
-        return any(rights.covers(entry, subject) for entry in user.publish) and not any(rights.covers(entry, subject) for entry in user.deny_publish)
+        return any(covers(entry, subject) for entry in user.publish) and not any(covers(entry, subject) for entry in user.deny_publish)
 
     def may_subscribe(self, user, subject, queue=""):
-        if any(rights.covers(entry, subject) for entry in user.deny_subscribe):
+        if any(covers(entry, subject) for entry in user.deny_subscribe):
             return False
         # `a.>` is taken where `a.*` is allowed; test_no_more_than_one_token has what it gets to hear.
         wanted = re.sub(r"\.>$", ".*", subject) if f"{subject[:-1]}*.>" in user.deny_subscribe else subject
-        return any(rights.covers(subject_of(entry), wanted) and (" " not in entry or entry.split(" ")[1] == queue) for entry in user.subscribe)
+        return any(covers(subject_of(entry), wanted) and (" " not in entry or entry.split(" ")[1] == queue) for entry in user.subscribe)
 
     # Tests
 
@@ -492,7 +516,7 @@ class ServerTest(unittest.TestCase):
                 seen_as = here.get(subject) if screen else subject
                 if seen_as is None:
                     continue
-                if any(rights.covers(subject_of(entry), seen_as) for entry in user.subscribe):
+                if any(covers(subject_of(entry), seen_as) for entry in user.subscribe):
                     wanted.add(seen_as)
             heard = {subject for subject, _, _, body in connection.take() if body == marker}
             self.assertEqual(heard, wanted, name)
