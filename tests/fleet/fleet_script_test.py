@@ -20,6 +20,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ARC_BUILD_DIR", REPO / "build" / "release"))
 AGENTS = {"menu", "recsys", "payment", "hardware", "orchestrator", "stt", "brain", "tts", "voice"}
+# What scripts/run starts besides.
+WATCHED = AGENTS | {"vision_bridge"}
 DEADLINE = 60.0
 
 
@@ -459,13 +461,13 @@ class Run(ScriptTest):
             run, text = self.start(folder)
             self.assertIn("run: ready\n", text)
             fleet = self.read(folder)
-            self.assert_serving(fleet)
+            self.assert_serving(fleet, WATCHED)
             self.assertIn(f"arcctl --nats_url {fleet['nats_url']} cart add 101", text)
             second = subprocess.run(
                 [REPO / "scripts" / "run", folder], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
             )
             self.assert_refused(second, "running already")
-            self.assert_serving(fleet)
+            self.assert_serving(fleet, WATCHED)
 
             # An agent that dies comes back, where it was; one that was killed on purpose stays down.
             self.assert_done(self.fleet("kill", folder, "recsys"))
