@@ -333,6 +333,14 @@ class Refusals(ScriptTest):
     def test_scoped_without_a_kiosk(self):
         self.assert_refused(self.up(self.folder("fleet"), "--scoped"), "--scoped needs --kiosk_id")
 
+    def test_vision_without_a_source(self):
+        folder = self.folder("fleet")
+        self.assert_refused(self.up(folder, "--agents", "vision_bridge"), "vision_bridge needs --vision_source")
+        self.assert_refused(self.up(folder, "--agents", "menu", "--vision_source", "0"), "needs the vision_bridge agent")
+        missing = self.up(folder, "--vision_source", "/no/such")
+        self.assertEqual(missing.returncode, 2)
+        self.assertIn("there is no /no/such", missing.stderr)
+
     def test_wrong_usage(self):
         for words in (["--agents", "waiter"], ["--copies", "menu"], ["--nats_port", "99999"], ["--menu", "/no/such"], ["--no_such"]):
             self.assertEqual(self.up(self.scratch / "fleet", *words).returncode, 2, words)
