@@ -116,12 +116,11 @@ void Presence::Observe(absl::Time now, Size frame, const Track& track, Person& p
   }
   if (person.role == Role::kPresent) return;
   person.role = Role::kNear;
-  const double width = std::max(1.0, box.w);
-  person.near.push_back({box.center().x / width, box.center().y / width});
+  person.near.push_back(box.center());
   person.near_times.push_back(now);
   if (person.near.size() < static_cast<size_t>(options_.enter_frames)) return;
   const double seconds = absl::ToDoubleSeconds(now - person.near_times.front());
-  const double moved = std::abs(person.near.back().x - person.near.front().x);
+  const double moved = std::abs(person.near.back().x - person.near.front().x) / std::max(1.0, box.w);
   if (moved <= options_.most_speed * seconds || person.near.size() == 1) {
     person.role = Role::kPresent;
     return;

@@ -70,8 +70,7 @@ class Presence {
  private:
   struct Person {
     Role role = Role::kFar;
-    std::vector<Point>
-        near;  // centres of the latest near pictures, in widths of the face; enter_frames at most
+    std::vector<Point> near;  // centres in the latest near pictures, in pixels; enter_frames at most
     std::vector<absl::Time> near_times;
     absl::Time first_near;  // of the present run of near pictures
     absl::Time last_near;

@@ -145,6 +145,16 @@ TEST_F(PresenceTest, OneWhoWalksUpAndStopsIsPresentOnceStopped) {
   EXPECT_LT(at, 2.7);
 }
 
+TEST_F(PresenceTest, OneWhoWalksStraightUpIsPresentAtOnce) {
+  // The face grows from 40 to 160 pixels within a second, well to one side of the frame.
+  const Life comes = [](double second) -> std::optional<Look> {
+    if (second < 1 || second > 10) return std::nullopt;
+    return Look{480 + 3 * std::sin(second), second < 2 ? 40 + 120 * (second - 1) : 160};
+  };
+  // Large enough from 1.25 s on.
+  EXPECT_THAT(Film(3, {comes}), ElementsAre("1.875 party 1", "2.375 looks yes"));
+}
+
 TEST_F(PresenceTest, TheFarAndThoseBesideTheZoneStartNothing) {
   EXPECT_THAT(Film(10, {Stays(1, 9, 320, 50)}), IsEmpty());
   EXPECT_THAT(Film(10, {Stays(1, 9, 20, 100)}), IsEmpty());

@@ -95,13 +95,13 @@ TEST_F(ServiceTest, AVisitGivesExactlyItsEvents) {
   // The first walks up from 3 s to 4 s and is near from 3.2 s on; the second from 8.5 s to 9.5 s.
   EXPECT_EQ(lines[0].payload.event, "person_detected");
   EXPECT_EQ(lines[0].payload.estimated_party_size, 1);
-  EXPECT_THAT(lines[0].at, DoubleNear(4.1, 0.4));
+  EXPECT_THAT(lines[0].at, DoubleNear(3.9, 0.25));
   EXPECT_EQ(lines[1].payload.event, "gaze_detected");
   EXPECT_TRUE(lines[1].payload.looking_at_screen);
   EXPECT_THAT(lines[1].at, DoubleNear(lines[0].at + 0.45, 0.15));
   EXPECT_EQ(lines[2].payload.event, "person_detected");
   EXPECT_EQ(lines[2].payload.estimated_party_size, 2);
-  EXPECT_THAT(lines[2].at, DoubleNear(9.7, 0.4));
+  EXPECT_THAT(lines[2].at, DoubleNear(9.4, 0.25));
   // Both turn their heads away from 15 s to 15.6 s, and are gone after 20 s.
   EXPECT_EQ(lines[3].payload.event, "gaze_detected");
   EXPECT_FALSE(lines[3].payload.looking_at_screen);
