@@ -253,13 +253,35 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     return MakeRoom(name, KioskOf(name, kiosk_hint));
   }
 
+  // Sound to made-up rooms keeps no customer out: where all places are taken, a room of a kiosk that has a
+  // session takes the place of the longest unused one of a kiosk that has none and that nothing is said in.
+  bool GivePlace(const std::string& kiosk_id) {
+    if (kiosk_sessions.count(kiosk_id) == 0) return false;
+    RoomPtr oldest;
+    for (const auto& [name, room] : rooms) {
+      const bool unneeded = room->conversation.idle() && room->outbox.empty() && room->utterances.empty() &&
+                            kiosk_sessions.count(room->conversation.kiosk_id()) == 0;
+      if (unneeded && (oldest == nullptr || room->last_use < oldest->last_use)) oldest = room;
+    }
+    if (oldest == nullptr) return false;
+    Forget(oldest);
+    return true;
+  }
+
+  void Forget(const RoomPtr& room) {
+    TrackOver(room, "audio_timeout");
+    rooms.erase(room->name);
+    warned_of_rooms = false;
+    SetGauges();
+  }
+
   RoomPtr MakeRoom(const std::string& name, const std::string& kiosk_id) {
     const auto it = rooms.find(name);
     if (it != rooms.end()) {
       it->second->last_use = clock.Now();
       return it->second;
     }
-    if (rooms.size() >= options.max_rooms) {
+    if (rooms.size() >= options.max_rooms && !GivePlace(kiosk_id)) {
       if (!std::exchange(warned_of_rooms, true)) {
         Log(LogLevel::kWarning, "no more rooms", {{"max_rooms", absl::StrCat(options.max_rooms)}});
       }
@@ -385,10 +407,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
       TrackOver(room, "audio_timeout");
     }
     if (now >= ForgetAt(*room)) {
-      TrackOver(room, "audio_timeout");
-      rooms.erase(room->name);
-      warned_of_rooms = false;
-      SetGauges();
+      Forget(room);
       return;
     }
     Arm(room);

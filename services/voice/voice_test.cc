@@ -727,6 +727,30 @@ TEST_F(VoiceTest, HostileFramesAreCountedAndDropped) {
   EXPECT_THAT(metrics_.Text(), HasSubstr(R"(outcome="taken"} 4)"));
 }
 
+TEST_F(VoiceTest, SoundToMadeUpRoomsKeepsNoCustomerOut) {
+  options_.max_rooms = 3;
+  options_.turn.greet = true;
+  StartTts(absl::Seconds(1));
+  Start();
+  const std::string good(640, '\0');
+  for (int i = 0; i < 3; ++i) SendFrame(absl::StrCat("made-up-", i), good, "0");
+  bus_.RunUntilIdle();
+  for (const char* kiosk : {"kiosk-002", "kiosk-003"}) {
+    Session(subjects::kSessionStarted,
+            absl::StrCat(R"({"event":"session_started","kiosk_id":")", kiosk, R"("})"),
+            absl::StrCat("s-", kiosk), kiosk);
+    ASSERT_THAT(spoken_, testing::Not(IsEmpty()));
+    EXPECT_EQ(spoken_.back().target_room, kiosk);
+  }
+  // The one that nobody took was used last.
+  SendFrame("made-up-0", good, "1");
+  SendFrame("made-up-2", good, "1");
+  bus_.RunUntilIdle();
+  EXPECT_THAT(metrics_.Text(), HasSubstr(R"(outcome="taken"} 4)"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr(R"(outcome="too_many_rooms"} 1)"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("kiosk_voice_rooms{agent=\"arc-scarlett-voice\"} 3"));
+}
+
 TEST_F(VoiceTest, MalformedAnswersBecomeDeadLettersAndForeignOnesAreIgnored) {
   Recogniser recogniser(bus_, "w1");
   recogniser.texts[kRoom] = recogniser.partial[kRoom] = "a burger please";
