@@ -1,9 +1,11 @@
-// The agent's binary on a real nats-server, with films that the test makes and a camera that speaks HTTP.
+// The agent's binary on a real nats-server, with films that the test makes and cameras that speak HTTP and
+// RTSP.
 #include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -53,18 +55,25 @@ Script OneVisit(double from, double to, double seconds) {
   return script;
 }
 
+// Two seconds of a camera's pictures, as JPEG files in memory: of somebody who stands before it, or of
+// nobody.
+std::vector<std::string> CameraPictures(bool occupied) {
+  std::vector<std::string> pictures;
+  const auto maker = ClipMaker::Create();
+  EXPECT_THAT(maker, IsOk());
+  if (!maker.ok()) return pictures;
+  const Script script = occupied ? OneVisit(0, 10, 10) : OneVisit(20, 30, 10);
+  for (int i = 0; i < 16; ++i) {
+    std::vector<uchar> bytes;
+    EXPECT_TRUE(cv::imencode(".jpg", maker->Draw(script, i / 8.0), bytes));
+    pictures.emplace_back(bytes.begin(), bytes.end());
+  }
+  return pictures;
+}
+
 // A camera on the network: JPEG after JPEG over HTTP. Somebody stands before it or not.
 class HttpCamera {
  public:
-  HttpCamera() {
-    const auto maker = ClipMaker::Create();
-    EXPECT_THAT(maker, IsOk());
-    if (!maker.ok()) return;
-    for (int i = 0; i < 16; ++i) {
-      somebody_.push_back(Jpeg(maker->Draw(OneVisit(0, 10, 10), i / 8.0)));
-      nobody_.push_back(Jpeg(maker->Draw(OneVisit(20, 30, 10), i / 8.0)));
-    }
-  }
   ~HttpCamera() { Unplug(); }
 
   // On the port that it had before, if it had one.
@@ -112,13 +121,8 @@ class HttpCamera {
   std::string url() const { return absl::StrCat("http://127.0.0.1:", port_, "/live"); }
 
  private:
-  static std::string Jpeg(const cv::Mat& picture) {
-    std::vector<uchar> bytes;
-    EXPECT_TRUE(cv::imencode(".jpg", picture, bytes));
-    return std::string(bytes.begin(), bytes.end());
-  }
-  std::vector<std::string> somebody_;
-  std::vector<std::string> nobody_;
+  const std::vector<std::string> somebody_ = CameraPictures(true);
+  const std::vector<std::string> nobody_ = CameraPictures(false);
   int port_ = 0;
   std::unique_ptr<httplib::Server> server_;
   std::thread thread_;
@@ -127,6 +131,37 @@ class HttpCamera {
   bool ended_ = false;
   bool occupied_ = false;
   size_t sent_ = 0;
+};
+
+// A camera on the network: RTSP and JPEG over RTP, by GStreamer. Somebody stands before it.
+class RtspCamera {
+ public:
+  RtspCamera() {
+    const std::vector<std::string> pictures = CameraPictures(true);
+    for (size_t i = 0; i < pictures.size(); ++i) {
+      std::ofstream(folder_.File(absl::StrCat(i, ".jpg")), std::ios::binary) << pictures[i];
+    }
+  }
+  // On the port that it had before, if it had one.
+  void Plug() {
+    const std::string ready = folder_.File("ready");
+    std::remove(ready.c_str());
+    auto process = Process::Start(
+        {ARC_SOURCE_DIR "/services/vision_bridge/test_rtsp_camera.py", folder_.path(), port_, ready});
+    ASSERT_THAT(process, IsOk());
+    process_ = *std::move(process);
+    ASSERT_TRUE(process_->AwaitFile(ready, kPatience));
+    port_ = testing_support::ReadFile(ready);
+  }
+  void Unplug() { process_.reset(); }
+  // Its connection stays, and no picture comes.
+  void Freeze() { process_->Send(SIGSTOP); }
+  std::string url() const { return absl::StrCat("rtsp://127.0.0.1:", port_, "/live"); }
+
+ private:
+  testing_support::TempDir folder_;
+  std::string port_ = "0";
+  std::unique_ptr<Process> process_;
 };
 
 struct Ready {
@@ -279,6 +314,22 @@ TEST_F(VisionBridgeBusTest, ACameraThatIsUnpluggedComesBack) {
   camera.Occupy(true);
   ASSERT_TRUE(Await("somebody again", kPatience, [&] { return Count(subjects::kPersonDetected) == 2; }));
   EXPECT_THAT(Get("/vision"), HasSubstr(R"("reconnects":1)"));
+}
+
+TEST_F(VisionBridgeBusTest, AnRtspCameraThatFreezesOrIsUnpluggedComesBack) {
+  RtspCamera camera;
+  camera.Plug();
+  Start({"--source=" + camera.url()});
+  ASSERT_TRUE(Await("SERVING", kPatience, [&] { return Health().ok(); }));
+  ASSERT_TRUE(Await("somebody", kPatience, [&] { return Count(subjects::kPersonDetected) == 1; }));
+  camera.Freeze();
+  ASSERT_TRUE(Await("NOT_SERVING", kPatience, [&] { return !Health().ok(); }));
+  ASSERT_TRUE(Await("that nobody is seen", kPatience, [&] { return Count(subjects::kPersonLeft) == 1; }));
+  EXPECT_EQ(Count(subjects::kServiceError), 1);
+  camera.Unplug();
+  camera.Plug();
+  ASSERT_TRUE(Await("SERVING again", kPatience, [&] { return Health().ok(); }));
+  ASSERT_TRUE(Await("somebody again", kPatience, [&] { return Count(subjects::kPersonDetected) == 2; }));
 }
 
 TEST_F(VisionBridgeBusTest, NoEventIsLostWhileTheServerIsAway) {
