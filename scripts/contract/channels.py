@@ -104,7 +104,7 @@ CHANNELS = (
     _event("kSessionStarted", "SessionStarted", ("orchestrator",), ("everyone",)),
     _event("kSessionEnded", "SessionEnded", ("orchestrator",), ("everyone",)),
     _event("kOrderCompleted", "OrderCompleted", ("orchestrator",), ("recsys", "everyone")),
-    _event("kUiUpdate", "UiUpdate", ("orchestrator",), ("screen",)),
+    _event("kUiUpdate", "UiUpdate", ("orchestrator",), ("screen", "voice")),
     _command("kMenuSearch", "SearchRequest", "SearchResponse", ("orchestrator", "brain", "any client"), "menu", "2 s"),
     _command("kMenuDetails", "DetailsRequest", "DetailsResponse", ("orchestrator", "brain", "any client"), "menu", "2 s"),
     _command("kMenuList", "ListRequest", "ListResponse", ("orchestrator", "brain", "any client"), "menu", "2 s"),
