@@ -951,6 +951,16 @@ TEST_F(BrainTest, WhatCustomersSayOfAnOrderAtHand) {
            {{}, "strawberry milkshake", {"one Strawberry Oat Shake"}},
            {{}, "a hot choc with cream", {"one Hot Chocolate with whipped cream"}},
            {{}, "coffee black", {"one Espresso"}},
+           {{"a volcano burger and a cola"},
+            "rather than the cola, a mocha",
+            {"one Volcano Burger", "one Mocha"}},
+           {{"a mocha and a cola"}, "i didn't say cola", {"one Mocha"}},
+           {{"four colas"}, "one less", {"three Iced Colas"}},
+           {{"four colas"}, "two fewer", {"two Iced Colas"}},
+           {{"a volcano burger"}, "i hate onions", {"one Volcano Burger without onions"}},
+           {{}, "i hate onions", {}},
+           {{}, "i can't eat onions", {}},
+           {{"a cola"}, "that's wrong", {"one Iced Cola"}},
            // Asked about: nothing is ordered yet.
            {{}, "wine", {}},
            {{}, "a glass of red wine", {}},
@@ -967,6 +977,12 @@ TEST_F(BrainTest, WhatCustomersSayOfAnOrderAtHand) {
   EXPECT_EQ(Say("i changed my mind").agent_response, "What would you like instead of the Volcano Burger?");
   Say("a mocha");
   EXPECT_THAT(Cart(), ElementsAre("one Mocha"));
+  kiosk_.Reset();
+  Say("a cola");
+  EXPECT_EQ(Say("that's wrong").agent_response, "What would you like instead of the Iced Cola?");
+  kiosk_.Reset();
+  Say("i can't eat onions");
+  EXPECT_THAT(kiosk_.dialogue().unlisted_allergens, ElementsAre("onions"));
   // Before anything is ordered "no dairy" is no wish for a dish.
   kiosk_.Reset();
   Say("no dairy please");

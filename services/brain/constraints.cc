@@ -754,8 +754,17 @@ class Reader {
         "migraines?) (?:from|after|when|if|with|whenever)(?: "
         "(?:i|we|he|she|they|eat|eats|eating|have|has|having|"
         "had|any|the))* ([a-z]+)"));
+    // "i can't eat onions"
+    static const auto* const cannot =
+        new RE2(absl::StrCat(kLead, kPerson,
+                             "(?:really |also )*(?:can|could|must|should) (?:not|never) "
+                             "(?:eat|digest|tolerate|stomach) ",
+                             kAny, "([a-z]+)"));
     re2::StringPiece groups[2];
-    if (!Match(*before, groups, 2) && !Match(*after, groups, 2) && !Match(*hives, groups, 2)) return false;
+    if (!Match(*before, groups, 2) && !Match(*after, groups, 2) && !Match(*hives, groups, 2) &&
+        !Match(*cannot, groups, 2)) {
+      return false;
+    }
     const std::string name(groups[1]);
     const bool vague = IsCommonWord(name) || ReadCount({name}, 0).has_value() || IsAllergyWord(name) ||
                        name == "few" || name == "food" || name == "foods" || name == "stuff" ||

@@ -536,7 +536,8 @@ Mention Lexicon::Conclude(const Words& words, const Found& found) const {
     const bool base = fitting != dishes.size();
     if (!base && !absl::EndsWith(word, "s")) mention.describes |= modifying_words_.contains(stem);
     const bool named = found.head && !by_name.empty();
-    mention.doubtful = (!named && (addable_words_.contains(stem) || menu::AllergenBits(word).has_value())) ||
+    mention.doubtful = (!named && (addable_words_.contains(stem) || menu::AllergenBits(word).has_value() ||
+                                   (found.head && core_words_.contains(stem)))) ||
                        (found.quality < 0.9 && word.size() < 5);
   }
   for (const size_t dish : dishes) mention.dishes.push_back(dishes_[dish].item.id);

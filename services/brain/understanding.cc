@@ -302,13 +302,31 @@ class Parser {
         }
       }
     }
-    // "i changed my mind" does not say about what.
-    if (ARC_FULL(
-            text_,
-            "(?:(?:wait|sorry|actually|no|oh|i|we|have|i have) )*changed (?:my|our) minds?(?: sorry)?") &&
-        LastLine().has_value()) {
+    // "i changed my mind", "that's wrong": not what is wanted instead.
+    const bool settled =
+        pending == PendingKind::kNone || pending == PendingKind::kMore || pending == PendingKind::kMoreOr;
+    if (settled && LastLine().has_value() &&
+        ARC_FULL(text_,
+                 "(?:(?:wait|sorry|actually|no|oh) )*(?:(?:i|we)(?: have)? changed (?:my|our) minds?|"
+                 "(?:(?:that|this|it) is )?(?:wrong|incorrect|not (?:right|correct|what i "
+                 "(?:said|ordered|wanted|meant|"
+                 "asked for)))|i did not (?:say|order|want|ask for|mean) (?:that|this|it))(?: sorry)?")) {
       Point(Push(ActKind::kReplace), LastLine());
       return true;
+    }
+    // "one less"
+    static const auto* const less =
+        new RE2("(?:make (?:it|that) |i want |take )?([a-z0-9 ]+?) (?:less|fewer)");
+    std::string fewer;
+    if (RE2::FullMatch(text_, *less, &fewer) && LastLine().has_value()) {
+      const Words number = Split(fewer);
+      const std::optional<Count> count = ReadCount(number, 0);
+      if (count.has_value() && count->length == number.size()) {
+        Act& act = Push(ActKind::kRemove);
+        Point(act, LastLine());
+        act.what.quantity = count->value;
+        return true;
+      }
     }
     const auto is = [&](const RE2& pattern, ActKind kind) {
       if (!Full(text_, pattern)) return false;
@@ -842,6 +860,9 @@ class Parser {
         {"we do not need", Verb::kRemove},
         {"do not need", Verb::kRemove},
         {"changed my mind about", Verb::kRemove},
+        {"i hate", Verb::kRemove},
+        {"do not like", Verb::kRemove},
+        {"dislike", Verb::kRemove},
         {"kill", Verb::kRemove},
         {"kill for", Verb::kAdd},
         {"could murder", Verb::kAdd},
@@ -1801,7 +1822,7 @@ class Parser {
       if (!lead_pattern->Match(input, 0, input.size(), RE2::ANCHOR_START, &match, 1)) break;
       const std::string lead(match.substr(0, match.size() - 1));
       const Words rest = Split(text.substr(match.size()));
-      if (lead == "make that") break;
+      if (lead == "make that" || (lead == "rather" && !rest.empty() && rest[0] == "than")) break;
       if (lead == "nah") corrects = true;
       if (lead == "no") {
         // "no onions" is a wish.
@@ -2078,7 +2099,8 @@ class Parser {
     while (is("but") || is("just") || is("only") || is("rather") || is("instead") || is("sorry") || is("no"))
       ++begin;
     const bool alone = begin >= rest.size();
-    const bool asks = !wanting.empty();  // "i do not want the cola" is read as what is taken out
+    // "i do not want the cola" is read as what is taken out.
+    const bool asks = absl::StrContains(wanting, "want") || absl::StrContains(wanting, "need");
     if ((alone || listed) && (asks || denial != "not")) return false;
     if (alone || listed) {
       const Spoken all = ReadPhrase(rest, 0, rest.size(), true);
