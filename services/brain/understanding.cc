@@ -1502,7 +1502,10 @@ class Parser {
       }
       if (manner) continue;
       if (custom > 0 && i + custom <= end && !IsCommonWord(word)) {
-        lead.push_back({Polarity::kPlain, Join(words, i, i + custom)});
+        // "not spicy" is no wish for it.
+        const std::string named = Join(words, i, i + custom);
+        const bool denied = i > begin && words[i - 1] == "not";
+        lead.push_back({Polarity::kPlain, denied ? absl::StrCat("not ", named) : named});
         i += custom;
         continue;
       }
@@ -1514,10 +1517,12 @@ class Parser {
       if (unknown.empty() && IsNoteWord(word) &&
           (current() != nullptr || word == "small" || word == "medium" || word == "large" ||
            word == "decaf" || (definite && i + 1 < end && words[i + 1] == "one"))) {
+        const bool denied = i > begin && words[i - 1] == "not";
+        const Wish wish = {Polarity::kPlain, denied ? absl::StrCat("not ", word) : word};
         if (count.has_value() || article) {
-          lead.push_back({Polarity::kPlain, word});
+          lead.push_back(wish);
         } else {
-          attach({{Polarity::kPlain, word}});
+          attach({wish});
         }
         ++i;
         continue;
@@ -1807,6 +1812,7 @@ class Parser {
         ")?(a|an|some|one|two|"
         "three|another|the)\\b");
     RE2::Replace(&text, *put_on, "add \\1");
+    ReadBecomes(text);
     if (ReadMidCorrection(text) || ReadSomething(text)) return;
     bool corrects = false;
     // What leads a correction: "no wait", "sorry I meant".
@@ -1876,6 +1882,23 @@ class Parser {
           break;
       }
     }
+  }
+
+  // "one of the colas should be a mocha", "make one a mocha": a swap.
+  void ReadBecomes(std::string& text) const {
+    static const auto* const be = new RE2(
+        "(?:can |could |let |make )*((?:one|two|three|four|five|six)(?: of (?:them|those|these|(?:the|my) "
+        "[a-z ]+?))?)"
+        " (?:(?:should|can|could|would|to|has to|must) )*(?:be |into )?(an? .+)");
+    std::string from;
+    std::string to;
+    if (cart_.empty() || !RE2::FullMatch(text, *be, &from, &to)) return;
+    const Words words = Split(to);
+    const std::optional<Mention> mention = lexicon_.Match(words, 1, true);
+    const bool said = absl::StrContains(text, " be ") || absl::StrContains(text, " into ") ||
+                      absl::StartsWith(text, "make ");
+    if (said && mention.has_value() && mention->end == words.size())
+      text = absl::StrCat("swap ", from, " for ", to);
   }
 
   // "something fizzy": looked for, not ordered. "Something cold, yeah, a peach iced tea" orders the tea.
@@ -2064,7 +2087,7 @@ class Parser {
     static const auto* const pattern = new RE2(
         "(?:(?:i|we|it|that|this|is|was|am|want|wanted|would|like|said|have|did|do|does|should|be|but|sorry|"
         "for|"
-        "to|order|ordered|ask|asked|say|mean|meant|really|actually|will|wait|no) )*?(not|no|instead "
+        "to|order|ordered|ask|asked|say|mean|meant|really|actually|will|wait|no) )*?(not|no|never|instead "
         "of|rather than|in place of)"
         "((?: (?:want|wanted|like|need|order|ordered|say|said|mean|meant|ask|asked|for|get|have|take))*) "
         "(.+)");
@@ -2092,6 +2115,17 @@ class Parser {
     // "no onions" is a wish.
     if (denial == "no" && lexicon_.CustomisationLength(rest, at, true) > 0) return false;
     const Wanted unwanted = FromMention(rest, *mention);
+    // "not that, a lemonade"
+    if (rest[0] == "that" && !InCart(unwanted) && LastLine().has_value()) {
+      Spoken better = ReadPhrase(rest, 1, rest.size(), true);
+      if (better.dishes.empty()) return false;
+      Act act;
+      act.kind = ActKind::kReplace;
+      Point(act, LastLine());
+      act.with = std::move(better.dishes.front());
+      out_.acts.push_back(std::move(act));
+      return true;
+    }
     size_t begin = mention->end;
     while (begin < rest.size() && (rest[begin] == "one" || rest[begin] == "ones") && !mention->head) ++begin;
     const auto is = [&](absl::string_view word) { return begin < rest.size() && rest[begin] == word; };
@@ -2100,8 +2134,10 @@ class Parser {
       ++begin;
     const bool alone = begin >= rest.size();
     // "i do not want the cola" is read as what is taken out.
-    const bool asks = absl::StrContains(wanting, "want") || absl::StrContains(wanting, "need");
-    if ((alone || listed) && (asks || denial != "not")) return false;
+    const std::vector<Clause> verbs = Clauses(Split(text));
+    const bool asks =
+        absl::c_any_of(verbs, [](const Clause& clause) { return clause.verb == Verb::kRemove; });
+    if ((alone || listed) && (asks || (denial != "not" && denial != "never"))) return false;
     if (alone || listed) {
       const Spoken all = ReadPhrase(rest, 0, rest.size(), true);
       for (const Wanted& wanted : all.dishes) {
@@ -2617,7 +2653,7 @@ class Parser {
         act.what.quantity = from.dishes.front().quantity;
       } else {
         Point(act, LastLine());
-        if (from.of_them) act.what.quantity = from.count;
+        act.what.quantity = from.count;  // "change one to a mocha"
       }
       if (!to.dishes.empty()) {
         act.kind = ActKind::kReplace;
