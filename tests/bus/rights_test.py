@@ -31,7 +31,7 @@ from contract.document import Document  # noqa: E402
 STREAMS = json.loads((REPO / "deploy" / "streams.json").read_text())
 DOCUMENT = Document().make("0")
 # Names of the contract for who is not an agent.
-OUTSIDE = {"arcctl": "operator", "operator": "operator", "staff": "staff", "terminal_sim": "terminal_sim", "vision": "vision_bridge"}
+OUTSIDE = {"arcctl": "operator", "operator": "operator", "staff": "staff", "terminal_sim": "terminal_sim"}
 DEADLINE = 30.0
 
 
