@@ -6,9 +6,11 @@
 
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/json/json.h"
 
@@ -54,8 +56,12 @@ std::optional<Login> FindLogin(absl::string_view nats_url) {
   absl::ConsumePrefix(&nats_url, "nats://");
   absl::ConsumeSuffix(&nats_url, "/");
   if (nats_url.empty() || nats_url.find_first_of("/,@") != absl::string_view::npos) return std::nullopt;
+  // As scripts/fleet writes the address.
+  std::pair<absl::string_view, absl::string_view> address = absl::StrSplit(nats_url, absl::MaxSplits(':', 1));
+  if (address.first == "localhost") address.first = "127.0.0.1";
+  if (address.second.empty()) address.second = "4222";
   const absl::StatusOr<LoginFile> file =
-      json::Decode<LoginFile>(ReadOwn(absl::StrCat(LoginFolder(), "/", nats_url)));
+      json::Decode<LoginFile>(ReadOwn(absl::StrCat(LoginFolder(), "/", address.first, ":", address.second)));
   if (!file.ok()) return std::nullopt;
   return Login{file->nats_user, file->nats_password};
 }

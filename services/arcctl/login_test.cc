@@ -38,7 +38,8 @@ constexpr char kLogin[] = R"({"nats_user":"operator","nats_password":"secret"})"
 
 TEST_F(LoginTest, IsFoundByTheServersAddress) {
   Write("127.0.0.1:4222", kLogin);
-  for (const char* url : {"nats://127.0.0.1:4222", "127.0.0.1:4222", "nats://127.0.0.1:4222/"}) {
+  for (const char* url : {"nats://127.0.0.1:4222", "127.0.0.1:4222", "nats://127.0.0.1:4222/",
+                          "nats://localhost:4222", "localhost", "nats://127.0.0.1"}) {
     const std::optional<Login> login = FindLogin(url);
     ASSERT_TRUE(login.has_value()) << url;
     EXPECT_EQ(login->user, "operator");
