@@ -41,7 +41,8 @@ class Rights:
 
     @property
     def inbox(self):
-        return f"{INBOX}.{self.user}"
+        # In its own account a screen has nobody to hide its replies from, and a page may use its client's default.
+        return INBOX if self.role == "screen" else f"{INBOX}.{self.user}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +145,8 @@ class Table:
         passed_on = [(subject, own(subject)) for subject in entry["inputs"]]
         passed_on += [(subject, f"{subject}.{kiosk}") for subject in entry["requests"]] + same("publishes_as_is")
         heard = [(subject, own(subject)) for subject in entry["hears"]] + same("hears_as_is")
-        rights = Rights(
-            user, "screen", kiosk, tuple(subject for subject, _ in passed_on), (*(subject for subject, _ in heard), f"{INBOX}.{user}.>")
-        )
+        subscribe = (*(subject for subject, _ in heard), f"{INBOX}.*.*")
+        rights = Rights(user, "screen", kiosk, tuple(subject for subject, _ in passed_on), subscribe, (), (f"{INBOX}.*.*.>",))
         return Screen(rights, KIOSK_ACCOUNT + kiosk, tuple(passed_on), tuple(heard))
 
     def all_users(self):
