@@ -5,7 +5,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { BUILD, Client, envelope, eventually, Fleet, nats, run } from "./kit.mjs";
+import { BUILD, Client, component, envelope, eventually, Fleet, nats, run } from "./kit.mjs";
 
 const decode = (message) => JSON.parse(new TextDecoder().decode(message.data));
 const encode = (value) => new TextEncoder().encode(JSON.stringify(value));
@@ -89,8 +89,13 @@ describe("one kiosk, on the bare subjects", () => {
     await eventually("the cart", async () => (await screen.ask("kiosk.agent.orchestrator.snapshot", {})).cart.lines.length === 1);
     await screen.touch("checkout");
     await screen.layout("checkout");
+    await eventually("a checked order", async () => {
+      const { ui } = await screen.ask("kiosk.agent.orchestrator.snapshot", {});
+      return component(ui, "OrderSummary")?.verified;
+    });
     await screen.touch("confirm_payment");
     await screen.layout("paying");
+    await eventually("the terminal to await a card", async () => (await fleet.intents()).some(({ state }) => state === "waiting_for_card"));
     await screen.input("kiosk.input.card", { event: "card", action: "tap", token: "tok_visa" });
     await screen.layout("paid");
     order = await eventually("the staff to see the order", () => staff.heard.find(({ subject }) => subject === "kiosk.session.order_completed"));
