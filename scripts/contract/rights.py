@@ -114,13 +114,12 @@ class Table:
                     for side in given:
                         for template in self.data["words"][key].get(side, []):
                             given[side].append(re.sub(r"\{(\d)\}", lambda match: parts[int(match.group(1))], template))
-            elif key not in ("per_kiosk", "deny"):
+            elif key != "per_kiosk":
                 raise RightsError(f"rights.toml: {role}: there is no word '{key}'")
         filled = {side: tuple(dict.fromkeys(one for subject in subjects for one in self._fill(subject, role, kiosk))) for side, subjects in given.items()}
-        deny = tuple(entry.get("deny", ()))
         # The server takes a subscription to `a.>` where `a.*` is allowed: nothing deeper arrives then.
         below = dict.fromkeys(f"{subject}.>" for subject in (one.split(" ")[0] for one in filled["subscribe"]) if subject.endswith(".*"))
-        return Rights(self.user_of(role, kiosk), role, kiosk, filled["publish"], filled["subscribe"], deny, (*deny, *below))
+        return Rights(self.user_of(role, kiosk), role, kiosk, filled["publish"], filled["subscribe"], (), tuple(below))
 
     def _without_others_inboxes(self, rights):
         """Takes out of _INBOX.> the inboxes of users that this one has nothing to say to."""
@@ -184,6 +183,8 @@ def _user(rights, password):
         text = f"          {name}: {{allow: {json.dumps(list(allow))}"
         return text + (f", deny: {json.dumps(list(deny))}" if deny else "") + "}"
 
+    if (rights.publish, rights.subscribe) == ((">",), (">",)):
+        return [f"      {{user: {json.dumps(rights.user)}, password: {json.dumps(hashed(password))}}}"]
     # Without a list all would be allowed.
     return [
         f"      {{user: {json.dumps(rights.user)}, password: {json.dumps(hashed(password))}, permissions: {{",
