@@ -153,8 +153,9 @@ void Bridge::Watch(const cv::Mat& picture, absl::Time at) {
 absl::Status Bridge::WatchLive(std::unique_ptr<Source> source) {
   NewestFrame newest(clock_, std::move(source));
   const absl::Duration period = absl::Seconds(1 / options_.fps);
-  absl::Time due = clock_.Now();
-  absl::Time last = clock_.Now();
+  const absl::Time begin = clock_.Now();
+  absl::Time due = begin;
+  absl::Time last = begin;
   uint64_t passed_over = 0;
   while (true) {
     if (!WaitUntil(due)) return absl::CancelledError("stopped");
@@ -177,7 +178,8 @@ absl::Status Bridge::WatchLive(std::unique_ptr<Source> source) {
     }
     if (!frame.ok()) return frame.status();
     last = now;
-    lost_reported_ = false;
+    // One that gives a picture and is gone again is still lost.
+    if (now - begin >= options_.most_backoff) lost_reported_ = false;
     Watch(frame->pixels, frame->at);
     const uint64_t total = newest.passed_over();
     if (total > passed_over) {
@@ -199,7 +201,11 @@ absl::Status Bridge::WatchFile(Source& source) {
     if (stopping()) return absl::CancelledError("stopped");
     absl::StatusOr<Source::Picture> picture = source.Read(due);
     Change([&](BridgeState& state) { state.remark = source.remark(); });
-    if (!picture.ok()) return picture.status();
+    if (!picture.ok()) {
+      // The last picture has its time too, before a film that is looped begins again.
+      if (options_.real_time && absl::IsOutOfRange(picture.status())) WaitUntil(begin + due);
+      return picture.status();
+    }
     if (options_.real_time && !WaitUntil(begin + picture->position)) return absl::CancelledError("stopped");
     Watch(picture->pixels, epoch + picture->position);
     // The next picture on the time line's own grid, so that no rounding adds up.
@@ -247,9 +253,10 @@ void Bridge::Run() {
       }
       opened_before = true;
       const int64_t frames = state().frames;
+      const absl::Time opened_at = clock_.Now();
       end = WatchAll(*std::move(source));
       if (absl::IsCancelled(end)) return;
-      if (state().frames > frames) backoff = options_.first_backoff;
+      if (clock_.Now() - opened_at >= options_.most_backoff) backoff = options_.first_backoff;
       if (!live) {
         if (absl::IsOutOfRange(end) && options_.loop) continue;
         Change([&](BridgeState& state) {

@@ -99,7 +99,7 @@ int main(int argc, char** argv) {
   // A stream is looked at as it comes, not after five seconds of it.
   setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp|analyzeduration;1000000", 0);
   setenv("OPENCV_LOG_LEVEL", "ERROR", 0);
-  setenv("OPENCV_FFMPEG_LOGLEVEL", "8", 0);
+  setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0);  // it would write among the events of --dry_run
   // Eight small pictures a second are one thread's work.
   cv::setNumThreads(1);
   const auto rest = arc::ParseFlags(std::vector<std::string>(argv + 1, argv + argc));

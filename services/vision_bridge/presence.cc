@@ -19,6 +19,8 @@ constexpr double kStill = 0.06;
 constexpr double kSamePicture = 0.6;  // overlap with which a face that never moved is a known picture
 constexpr double kSamePlace = 0.85;   // overlap with which one that moved is, once it has settled
 constexpr absl::Duration kSettled = absl::Seconds(2);
+constexpr absl::Duration kStillInAll = absl::Seconds(10);  // of a face that comes and goes and never moves
+constexpr size_t kMostStillPlaces = 64;
 constexpr absl::Duration kForgetPicture = absl::Minutes(30);  // after it was last seen
 
 bool Contains(const Zone& zone, Point point, double beside) {
@@ -73,6 +75,8 @@ void Presence::ObserveStillness(absl::Time now, const Track& track, Person& pers
 void Presence::Observe(absl::Time now, Size frame, const Track& track, Person& person) {
   if (!track.seen) return;
   ObserveStillness(now, track, person);
+  person.last_box = track.face.box;
+  person.last_seen = now;
   const Box& box = track.face.box;
   const bool still = now - person.still_since >= options_.still_after;
   if (person.role != Role::kPresent || still) {
@@ -129,6 +133,23 @@ void Presence::Observe(absl::Time now, Size frame, const Track& track, Person& p
   person.near_times.erase(person.near_times.begin());
 }
 
+void Presence::NoteGone(const Person& person) {
+  if (person.role == Role::kPicture || person.moved || person.still_since == absl::InfinitePast()) return;
+  auto place = std::find_if(still_places_.begin(), still_places_.end(), [&](const StillPlace& candidate) {
+    return Overlap(candidate.box, person.last_box) >= kSamePlace;
+  });
+  if (place == still_places_.end())
+    place = still_places_.insert(place, {person.last_box, absl::ZeroDuration(), {}});
+  place->still += person.last_seen - person.still_since;
+  place->last_seen = person.last_seen;
+  if (place->still < kStillInAll) {
+    if (still_places_.size() > kMostStillPlaces) still_places_.erase(still_places_.begin());
+    return;
+  }
+  pictures_.push_back({place->box, place->last_seen});
+  still_places_.erase(place);
+}
+
 void Presence::TakeOver(const Track& track, const std::vector<Track>& tracks) {
   // The tracker lost somebody who moved too fast for it: one who is gone since before this track began.
   Person& person = people_[track.id];
@@ -152,8 +173,13 @@ std::vector<Event> Presence::Update(absl::Time now, Size frame, const std::vecto
   for (auto it = people_.begin(); it != people_.end();) {
     const bool tracked =
         std::any_of(tracks.begin(), tracks.end(), [&](const Track& track) { return track.id == it->first; });
+    if (!tracked) NoteGone(it->second);
     it = tracked ? std::next(it) : people_.erase(it);
   }
+  still_places_.erase(
+      std::remove_if(still_places_.begin(), still_places_.end(),
+                     [&](const StillPlace& place) { return now - place.last_seen > kForgetPicture; }),
+      still_places_.end());
   pictures_.erase(
       std::remove_if(pictures_.begin(), pictures_.end(),
                      [&](const Picture& picture) { return now - picture.last_seen > kForgetPicture; }),

@@ -79,6 +79,8 @@ class Presence {
     Box still_low;
     Box still_high;
     bool moved = false;  // since its track began, or since it was a picture
+    Box last_box;
+    absl::Time last_seen;
     bool looks = false;
     std::optional<HeadDirection> direction;
   };
@@ -93,6 +95,7 @@ class Presence {
   bool IsNear(const Track& track, Size frame, bool was_near) const;
   void Observe(absl::Time now, Size frame, const Track& track, Person& person);
   void ObserveStillness(absl::Time now, const Track& track, Person& person) const;
+  void NoteGone(const Person& person);
   void TakeOver(const Track& track, const std::vector<Track>& tracks);
   void UpdateParty(absl::Time now, const std::vector<Track>& tracks, std::vector<Event>& events);
   void UpdateGaze(absl::Time now, const std::vector<Track>& tracks, std::vector<Event>& events);
@@ -106,6 +109,13 @@ class Presence {
     absl::Time last_seen;
   };
   std::vector<Picture> pictures_;
+  // Where a face was that came from nowhere, never moved, and went: a picture that is covered now and then.
+  struct StillPlace {
+    Box box;
+    absl::Duration still;  // in all
+    absl::Time last_seen;
+  };
+  std::vector<StillPlace> still_places_;
   std::optional<Visit> visit_;
 };
 

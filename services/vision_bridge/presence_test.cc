@@ -1,5 +1,6 @@
 #include "services/vision_bridge/presence.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <optional>
@@ -281,6 +282,34 @@ TEST_F(PresenceTest, APosterThatIsSeenNowAndThenStaysAPoster) {
     return Poster()(second);
   };
   EXPECT_THAT(Film(1200, {flickers}), SizeIs(4));
+}
+
+TEST_F(PresenceTest, APosterThatIsCoveredNowAndThenIsKnownAfterTenSecondsInAll) {
+  const auto shown = [](double seconds, double period) -> Life {
+    return [=](double second) -> std::optional<Look> {
+      if (std::fmod(second, period) >= seconds) return std::nullopt;
+      return Poster()(second);
+    };
+  };
+  const auto visits = [&](const std::vector<std::string>& lines) {
+    return std::count_if(lines.begin(), lines.end(),
+                         [](const std::string& line) { return line.find("left") != std::string::npos; });
+  };
+  EXPECT_EQ(visits(Film(600, {shown(30, 33)})), 1);
+  EXPECT_EQ(visits(Film(600, {shown(3, 6)})), 4);
+}
+
+TEST_F(PresenceTest, CustomersWhoStandInOnePlaceOneAfterTheOtherAreSeen) {
+  // Each walks up for a second, and then hardly moves.
+  const Life walks_up = [](double second) -> std::optional<Look> {
+    const double since = std::fmod(second, 20);
+    if (since > 14) return std::nullopt;
+    return Look{320, since < 1 ? 50 + 50 * since : 100 * (1 + 0.01 * std::sin(23 * second)), true};
+  };
+  const std::vector<std::string> lines = Film(200, {walks_up});
+  EXPECT_EQ(std::count_if(lines.begin(), lines.end(),
+                          [](const std::string& line) { return line.find("party 1") != std::string::npos; }),
+            10);
 }
 
 TEST_F(PresenceTest, SomebodyBesideAPosterIsSeen) {

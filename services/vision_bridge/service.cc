@@ -90,6 +90,11 @@ absl::Status AddSample(const Settings& settings, const std::string& at, const st
   if (!point.ok())
     return absl::InvalidArgumentError(absl::StrCat("--calibrate_at: ", point.status().message()));
   ASSIGN_OR_RETURN(GazeSamples samples, ReadSamples(settings.gaze_calibration, screen));
+  if (!(point->x >= 0 && point->x <= samples.screen_width && point->y >= 0 &&
+        point->y <= samples.screen_height)) {
+    return absl::InvalidArgumentError(absl::StrCat("--calibrate_at: ", at, " is not on the screen of ",
+                                                   samples.screen_width, "x", samples.screen_height));
+  }
   ASSIGN_OR_RETURN(const HeadDirection head, MeasureHead(settings));
   const auto rounded = [](double value) { return std::round(value * 100) / 100; };
   samples.samples.push_back({rounded(head.yaw), rounded(head.pitch), point->x, point->y});

@@ -218,12 +218,24 @@ TEST_F(ServiceTest, ACalibrationIsTakenAndUsed) {
   calibrate(20, "900,400");
   calibrate(10, "700,400");
   EXPECT_THAT(calibrate(0, "nonsense"), HasSubstr("2 arc-vision-bridge: --calibrate_at"));
+  EXPECT_THAT(calibrate(0, "-1,1e300"), HasSubstr("is not on the screen of 1000x800"));
   const auto samples = ParseGazeSamples(testing_support::ReadFile(settings_.gaze_calibration));
   ASSERT_THAT(samples, IsOk());
   ASSERT_THAT(samples->samples, SizeIs(4));
   EXPECT_LT(samples->samples[0].yaw, -8);
   EXPECT_GT(samples->samples[2].yaw, 8);
   EXPECT_EQ(samples->samples[1].x, 500);
+}
+
+TEST_F(ServiceTest, AFolderForDebugPicturesThatCannotBeIsSaid) {
+  Script script;
+  script.seconds = 1;
+  settings_.source.word = Film(script);
+  settings_.bridge.debug_dir = settings_.source.word;
+  std::ostringstream out;
+  std::ostringstream err;
+  EXPECT_EQ(DryRun(settings_, out, err), 1);
+  EXPECT_THAT(err.str(), HasSubstr("--debug_dir"));
 }
 
 TEST_F(ServiceTest, WithoutAFaceThereIsNoCalibration) {

@@ -117,6 +117,14 @@ absl::StatusOr<std::unique_ptr<Detector>> MakeDetector(const Settings& settings)
 }
 
 absl::StatusOr<std::unique_ptr<Watcher>> MakeWatcher(const Settings& settings) {
+  if (const std::string& folder = settings.bridge.debug_dir; !folder.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (!std::filesystem::is_directory(folder, error)) {
+      return absl::NotFoundError(
+          absl::StrCat("--debug_dir: ", folder, " is no folder and cannot be made one"));
+    }
+  }
   PresenceOptions presence = settings.presence;
   if (!settings.gaze_calibration.empty()) {
     std::ifstream file(settings.gaze_calibration);

@@ -4,7 +4,9 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 #include <optional>
+#include <regex>
 #include <system_error>
 #include <utility>
 
@@ -117,8 +119,8 @@ class Capture : public Source {
     if (live_) return absl::UnavailableError(absl::StrCat(name_, " gives no more pictures"));
     if (frames_ == 0) return absl::DataLossError(absl::StrCat(name_, " holds no picture that can be read"));
     if (expected_ > 0 && frames_ < static_cast<int64_t>(kWhole * expected_)) {
-      return absl::DataLossError(
-          absl::StrCat(name_, " is truncated: it ends after ", frames_, " of ", expected_, " pictures"));
+      return absl::DataLossError(absl::StrCat(
+          name_, " is truncated or damaged: it can be read up to picture ", frames_, " of ", expected_));
     }
     return absl::OutOfRangeError("the film ended");
   }
@@ -195,11 +197,17 @@ absl::StatusOr<std::vector<std::string>> FindPictures(const std::string& word) {
       if (entry.is_regular_file(error) && IsPictureName(entry.path().string()))
         files.push_back(entry.path().string());
     }
+  } else if (fs::exists(word, error)) {
+    if (!fs::is_regular_file(word, error)) {
+      return absl::InvalidArgumentError(absl::StrCat(word, " is no file with a picture"));
+    }
+    files.push_back(word);
   } else if (absl::StrContains(word, '*')) {
     try {
       std::vector<cv::String> found;
       cv::glob(word, found, false);
-      files.assign(found.begin(), found.end());
+      std::copy_if(found.begin(), found.end(), std::back_inserter(files),
+                   [&](const cv::String& file) { return fs::is_regular_file(file, error); });
     } catch (const cv::Exception&) {
       // No such folder: said below.
     }
@@ -223,8 +231,6 @@ absl::StatusOr<std::vector<std::string>> FindPictures(const std::string& word) {
         break;
       }
     }
-  } else if (fs::exists(word, error)) {
-    files.push_back(word);
   }
   if (files.empty()) return absl::NotFoundError(absl::StrCat("there is no picture ", word));
   std::sort(files.begin(), files.end());
@@ -264,13 +270,19 @@ SourceKind KindOf(absl::string_view word) {
 }
 
 std::string WithoutPassword(absl::string_view word) {
+  // What is before the last '@' is hidden, for a password may hold any sign, and so are the values of
+  // parameters that are named like a login, which many cameras have in the path.
   const size_t scheme = word.find("://");
-  if (scheme == absl::string_view::npos) return std::string(word);
-  const size_t begin = scheme + 3;
-  const absl::string_view authority = word.substr(begin, word.find('/', begin) - begin);
-  const size_t at = authority.rfind('@');
-  if (at == absl::string_view::npos) return std::string(word);
-  return absl::StrCat(word.substr(0, begin), "***", word.substr(begin + at));
+  const size_t begin = scheme == absl::string_view::npos ? 0 : scheme + 3;
+  const size_t at = word.rfind('@');
+  const bool login = at != absl::string_view::npos && at >= begin &&
+                     (scheme != absl::string_view::npos || absl::StrContains(word.substr(0, at), ':'));
+  std::string text = login ? absl::StrCat(word.substr(0, begin), "***", word.substr(at)) : std::string(word);
+  if (scheme == absl::string_view::npos && !login) return text;
+  static const auto* const parameter =
+      new std::regex("((?:^|[^a-z])(?:user|login|pass|pwd|auth|token|key|secret)[a-z_]*=)[^&/;?#]*",
+                     std::regex::ECMAScript | std::regex::icase);
+  return std::regex_replace(text, *parameter, "$1***");
 }
 
 absl::StatusOr<std::unique_ptr<Source>> OpenSource(const SourceOptions& options) {

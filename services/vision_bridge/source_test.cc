@@ -1,5 +1,7 @@
 #include "services/vision_bridge/source.h"
 
+#include <sys/stat.h>
+
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -81,8 +83,24 @@ TEST_F(SourceTest, OneWordSaysWhatItIs) {
 
 TEST_F(SourceTest, APasswordIsNotShown) {
   EXPECT_EQ(WithoutPassword("rtsp://admin:p@ss@10.0.0.7:554/live"), "rtsp://***@10.0.0.7:554/live");
-  EXPECT_EQ(WithoutPassword("rtsp://10.0.0.7/a@b"), "rtsp://10.0.0.7/a@b");
+  EXPECT_EQ(WithoutPassword("rtsp://adm:sE/cr3t@10.0.0.7/live"), "rtsp://***@10.0.0.7/live");
+  EXPECT_EQ(WithoutPassword("rtsp://a:p@ss/w@rd@10.0.0.7/live"), "rtsp://***@10.0.0.7/live");
+  EXPECT_EQ(WithoutPassword("rtsp:adm:sEcr3t@10.0.0.7/x"), "***@10.0.0.7/x");
+  EXPECT_EQ(WithoutPassword("rtsp://10.0.0.7/user=admin&password=sEcr3t&channel=1"),
+            "rtsp://10.0.0.7/user=***&password=***&channel=1");
+  EXPECT_EQ(WithoutPassword("http://10.0.0.7/mjpg?PWD=x&res=640"), "http://10.0.0.7/mjpg?PWD=***&res=640");
+  EXPECT_EQ(WithoutPassword("rtsp://10.0.0.7/monkey=1"), "rtsp://10.0.0.7/monkey=1");
+  EXPECT_EQ(WithoutPassword("faces@2x.png"), "faces@2x.png");
   EXPECT_EQ(WithoutPassword("lobby.avi"), "lobby.avi");
+}
+
+TEST_F(SourceTest, WhatOnlyHasAPicturesNameIsRefused) {
+  const std::string pipe = folder_.File("pipe.png");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(Open(pipe), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no file with a picture")));
+  EXPECT_THAT(Open(folder_.File("*.png")), StatusIs(absl::StatusCode::kNotFound));
+  MakePicture("50%off.png", 10);
+  EXPECT_THAT(Open(folder_.File("50%off.png")), IsOk());
 }
 
 TEST_F(SourceTest, WhatIsNotThereIsSaid) {

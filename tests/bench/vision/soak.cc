@@ -83,6 +83,7 @@ int Run(int64_t frames, const std::string& engine) {
 }  // namespace arc::vision_bridge
 
 int main(int argc, char** argv) {
+  setenv("OPENCV_FFMPEG_LOGLEVEL", "-8", 0);  // as the agent does
   cv::setNumThreads(1);
   return arc::vision_bridge::Run(argc > 1 ? std::atoll(argv[1]) : 20000, argc > 2 ? argv[2] : "blazeface");
 }
