@@ -20,7 +20,6 @@
 #include <vector>
 
 #include "common/json/json.h"
-#include "common/messages/recsys.h"
 
 namespace arc::orchestrator::ui {
 
@@ -234,9 +233,28 @@ struct TotalsBox {
   }
 };
 
+struct Offer {
+  int64_t item_id = 0;
+  std::string name;
+  std::string pitch;
+  std::string reason;
+  std::optional<Decimal> price;  // the menu's; recsys's for an item that it does not know
+  std::string image;             // empty where the menu does not know the item
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("item_id", s.item_id);
+    v.Required("name", s.name);
+    v.Required("pitch", s.pitch);
+    v.Required("reason", s.reason);
+    v.Optional("price", s.price);
+    v.Required("image", s.image);
+  }
+};
+
 struct Upsell {
   static constexpr absl::string_view kType = "Upsell";
-  std::vector<messages::Suggestion> suggestions;
+  std::vector<Offer> suggestions;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {

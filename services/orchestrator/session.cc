@@ -783,6 +783,14 @@ class Stepper {
     }
   }
 
+  // The line that a remove or update_qty means.
+  std::vector<CartLine>::iterator FindLine(const PendingStep& step) {
+    if (!step.line_id.has_value()) return FindLine(step.item_id, step.customizations, step.note);
+    return absl::c_find_if(s_.cart, [&](const CartLine& line) {
+      return line.line_id == *step.line_id && line.item_id == step.item_id;
+    });
+  }
+
   // The latest line of the item, or the one with these customisations when there are any.
   std::vector<CartLine>::iterator FindLine(int64_t item_id, const std::vector<std::string>& customizations,
                                            const std::optional<std::string>& note) {
@@ -802,7 +810,7 @@ class Stepper {
   void SayNotInCart() { Say("NOT_IN_CART", "This item is not in your cart.", "warning"); }
 
   void ApplyRemove(const PendingStep& step) {
-    const auto line = FindLine(step.item_id, step.customizations, step.note);
+    const auto line = FindLine(step);
     if (line == s_.cart.end()) {
       SayNotInCart();
       return;
@@ -818,7 +826,7 @@ class Stepper {
   }
 
   void ApplyUpdate(const PendingStep& step) {
-    const auto line = FindLine(step.item_id, step.customizations, step.note);
+    const auto line = FindLine(step);
     if (line == s_.cart.end()) {
       SayNotInCart();
       return;
@@ -1496,6 +1504,7 @@ class Stepper {
         step.quantity = action.quantity;
         step.customizations = action.customizations;
         step.note = action.note;
+        step.line_id = action.line_id;
         Enqueue(std::move(step));
         return;
       }
@@ -1787,6 +1796,8 @@ class Stepper {
     }
     DropSettled();
   }
+
+  void On(const MenuNews&) { quiet_ = SameScreen(Render(s_, menu_, config_, now_).update, s_.ui); }
 
   bool Due(int64_t at_ms) const { return at_ms != 0 && now_ms_ >= at_ms; }
 

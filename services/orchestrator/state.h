@@ -209,6 +209,7 @@ struct PendingStep {
   std::optional<int64_t> quantity;
   std::vector<std::string> customizations;
   std::optional<std::string> note;
+  std::optional<int64_t> line_id;  // kRemove, kUpdateQty: the line itself
   bool in_place_of_parts = false;  // kAdd: a combo takes the place of its parts in the cart
   std::vector<Check> checks;
   bool started = false;  // the checks have been asked for, at
@@ -222,6 +223,7 @@ struct PendingStep {
     v.Optional("quantity", s.quantity);
     v.Optional("customizations", s.customizations);
     v.Optional("note", s.note);
+    v.Optional("line_id", s.line_id);
     v.Optional("in_place_of_parts", s.in_place_of_parts);
     v.Optional("checks", s.checks);
     v.Optional("started", s.started);
