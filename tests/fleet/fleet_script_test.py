@@ -150,7 +150,11 @@ class TwoFleets(ScriptTest):
         self.assertEqual(len(addresses(first) | addresses(second)), 2 * (3 + 2 * len(AGENTS)))
         self.assertRegex(first["nats_url"], r"^nats://127\.0\.0\.1:\d+$")
         self.assertRegex(first["nats_ws_url"], r"^ws://127\.0\.0\.1:\d+$")
-        self.assertEqual(set(first["companions"]), {"terminal_sim", "provision"})
+        self.assertEqual(set(first["companions"]), {"terminal_sim", "provision", "screen"})
+        for fleet in (first, second):
+            status, body = get(fleet["screen_url"] + "/config.json")
+            self.assertEqual((status, json.loads(body)["nats_ws_url"]), (200, fleet["nats_ws_url"]))
+            self.assertEqual(get(fleet["screen_url"] + "/../serve")[0], 404)
         for fleet in (first, second):
             self.assertIn("KIOSK_COMMANDS", self.stream_states(fleet))
             for bucket in ("KV_KIOSK_MENU", "KV_KIOSK_RECSYS"):
@@ -461,6 +465,7 @@ class Run(ScriptTest):
             fleet = self.read(folder)
             self.assert_serving(fleet)
             self.assertIn(f"arcctl --nats_url {fleet['nats_url']} cart add 101", text)
+            self.assertIn(f" {fleet['screen_url']} ", text)
             second = subprocess.run(
                 [REPO / "scripts" / "run", folder], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
             )

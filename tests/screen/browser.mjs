@@ -1,0 +1,58 @@
+// Debian's Chromium before a fleet's screen, as a customer uses it.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { chromium } from "playwright-core";
+
+export const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => fs.existsSync(path)) ?? "chromium";
+export const SIZES = {
+  portrait: { width: 1080, height: 1920 },
+  landscape: { width: 1920, height: 1080 },
+  phone: { width: 390, height: 844 },
+};
+
+// `microphone`: a WAV that is said once, from the moment that the page listens; `silence` is the same without a word.
+export function launch({ microphone, args = [] } = {}) {
+  const fake = microphone
+    ? ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-audio-capture=${microphone}%noloop`]
+    : [];
+  // Tests run as root in containers, where Chromium's own sandbox cannot be.
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required", ...fake, ...args] });
+}
+
+// A screen of a kiosk. Whatever the page complains about is a failure, unless the test says that it will.
+export class Customer {
+  static async at(browser, url, { size = SIZES.portrait, kiosk, ...options } = {}) {
+    const customer = new Customer();
+    customer.context = await browser.newContext({ viewport: size, locale: "en-US", hasTouch: true, ...options });
+    customer.page = await customer.context.newPage();
+    customer.problems = [];
+    customer.page.on("pageerror", (error) => customer.problems.push(String(error)));
+    customer.page.on("console", (message) => {
+      if (message.type() === "error" && !/WebSocket connection to/.test(message.text())) customer.problems.push(message.text());
+    });
+    customer.page.setDefaultTimeout(20_000);
+    customer.url = kiosk ? `${url}/?kiosk=${kiosk}` : url;
+    await customer.page.goto(customer.url);
+    return customer;
+  }
+  layout(name, timeout) {
+    return this.page.locator(`.page.layout-${name}`).waitFor({ timeout });
+  }
+  button(name, options = {}) {
+    return this.page.getByRole("button", { name, ...options });
+  }
+  async tap(name, options) {
+    await this.button(name, options).first().tap();
+  }
+  async see(text) {
+    await this.page.getByText(text).first().waitFor();
+  }
+  async begin() {
+    await this.page.locator(".attract").tap();
+    await this.layout("hero_grid");
+  }
+  async close() {
+    await this.context.close();
+    assert.deepEqual(this.problems, []);
+  }
+}

@@ -1,0 +1,73 @@
+// A person orders by touch, from the attract screen to the receipt.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Fleet, TOUCH_AGENTS } from "../interop/kit.mjs";
+import { Customer, launch } from "./browser.mjs";
+
+let fleet, browser, failed = false;
+before(async () => {
+  fleet = await Fleet.up("--agents", `${TOUCH_AGENTS},screen`);
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await fleet?.down({ failed });
+});
+const attempt = (name, run) => test(name, async () => {
+  try {
+    await run();
+  } catch (error) {
+    failed = true;
+    throw error;
+  }
+});
+
+attempt("touch, from the attract screen to the receipt", async () => {
+  const customer = await Customer.at(browser, fleet.facts.screen_url);
+  const { page } = customer;
+  await customer.layout("attract");
+  await customer.begin();
+
+  await customer.tap("Burgers");
+  await page.getByRole("heading", { name: "Burgers" }).waitFor();
+  await customer.tap(/^Volcano Burger/);
+  await customer.layout("details");
+  await customer.see("Contains");
+  await page.getByText("gluten", { exact: true }).waitFor();
+  await page.getByLabel("Extra Cheese").check();
+  await page.getByRole("button", { name: "Add to order · $14.49" }).waitFor();
+  await customer.tap("One more Volcano Burger");
+  await customer.tap("Add to order · $28.98");
+  await customer.layout("cart");
+  await customer.see("$28.98");
+  await customer.tap("One Volcano Burger fewer");
+  await page.locator(".sum", { hasText: "$14.49" }).waitFor();
+
+  await page.locator(".offer-add").first().tap();
+  await page.locator(".line").nth(1).waitFor();
+  await page.locator(".line").nth(1).getByRole("button", { name: /^Remove/ }).last().tap();
+  await page.locator(".sum", { hasText: "$14.49" }).waitFor();
+
+  await customer.tap("Checkout");
+  await customer.layout("checkout");
+  await page.getByLabel("Card number").fill("LOYALTY123");
+  await customer.tap("Use card");
+  await customer.see("Points go to card LOYALTY123");
+  await customer.tap("Pay now");
+  await customer.layout("paying");
+  await customer.see("Tap your card");
+  await page.getByText(/\d+ s left$/).waitFor();
+  await customer.tap("Tap a good card");
+  await customer.layout("paid");
+  assert.match(await page.locator(".order-number").innerText(), /^[A-Z]+\d+$/);
+  await customer.see("You earned 14 points");
+  const receipt = await page.getByRole("link", { name: "Open receipt (PDF)" }).getAttribute("href");
+  const pdf = await fetch(receipt);
+  assert.equal(pdf.status, 200);
+  assert.equal(Buffer.from(await pdf.arrayBuffer()).subarray(0, 5).toString(), "%PDF-");
+  await page.getByRole("img", { name: "Scan for your receipt" }).waitFor();
+  await customer.tap("Done");
+  await customer.layout("attract");
+  assert.equal((await fleet.intents()).filter(({ state }) => state === "succeeded").length, 1);
+  await customer.close();
+});

@@ -1,0 +1,49 @@
+// Makes pictures of everything that the kiosk's screen can show: node tests/screen/screenshots.mjs FOLDER
+//
+// Each in portrait, landscape and on a phone; light, dark and in the second language.
+import fs from "node:fs";
+import path from "node:path";
+import { ALL_AGENTS, Fleet } from "../interop/kit.mjs";
+import { Customer, launch, SIZES } from "./browser.mjs";
+import { FLAGS, walk } from "./walk.mjs";
+
+const folder = process.argv[2];
+if (!folder) {
+  console.error("usage: node tests/screen/screenshots.mjs FOLDER");
+  process.exit(2);
+}
+fs.mkdirSync(folder, { recursive: true });
+
+// Past dialogs too, which keep a hand from the buttons behind them.
+const look = (page, [language, theme]) =>
+  page.evaluate(([name, colours]) => {
+    [...document.querySelectorAll(".language")].find(({ lang }) => lang.startsWith(name))?.click();
+    document.documentElement.dataset.theme = colours;
+  }, [language, theme]);
+const LOOKS = { light: ["en", "light"], dark: ["en", "dark"], es: ["es", "light"] };
+
+const fleet = await Fleet.up("--agents", `${ALL_AGENTS},screen`, ...FLAGS);
+const browser = await launch();
+let failed = true;
+let count = 0;
+try {
+  const customer = await Customer.at(browser, fleet.facts.screen_url, { reducedMotion: "reduce" });
+  await walk(fleet, customer, async (name, page) => {
+    for (const [title, looks] of Object.entries(LOOKS)) {
+      await look(page, looks);
+      for (const [size, viewport] of Object.entries(SIZES)) {
+        await page.setViewportSize(viewport);
+        await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+        await page.screenshot({ path: path.join(folder, `${name}-${size}-${title}.png`) });
+        count++;
+      }
+    }
+    await page.setViewportSize(SIZES.portrait);
+    await look(page, LOOKS.light);
+  });
+  failed = false;
+} finally {
+  await browser.close();
+  await fleet.down({ failed });
+}
+console.log(`${count} pictures in ${folder}`);
