@@ -21,14 +21,15 @@ export function launch({ microphone, args = [] } = {}) {
 
 // A screen of a kiosk. Whatever the page complains about is a failure, unless the test says that it will.
 export class Customer {
-  static async at(browser, url, { size = SIZES.portrait, kiosk, ...options } = {}) {
+  static async at(browser, url, { size = SIZES.portrait, kiosk, expected, ...options } = {}) {
     const customer = new Customer();
     customer.context = await browser.newContext({ viewport: size, locale: "en-US", hasTouch: true, ...options });
     customer.page = await customer.context.newPage();
     customer.problems = [];
     customer.page.on("pageerror", (error) => customer.problems.push(String(error)));
     customer.page.on("console", (message) => {
-      if (message.type() === "error" && !/WebSocket connection to/.test(message.text())) customer.problems.push(message.text());
+      // A server that is gone, and what the test expects.
+      if (message.type() === "error" && !/WebSocket connection to/.test(message.text()) && !expected?.test(message.text())) customer.problems.push(message.text());
     });
     customer.page.setDefaultTimeout(20_000);
     customer.url = kiosk ? `${url}/?kiosk=${kiosk}` : url;

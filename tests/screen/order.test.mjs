@@ -1,28 +1,11 @@
 // A person orders by touch, from the attract screen to the receipt.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { Fleet, TOUCH_AGENTS } from "../interop/kit.mjs";
-import { Customer, launch } from "./browser.mjs";
+import { Customer } from "./browser.mjs";
+import { scenario, setUp } from "./rig.mjs";
 
-let fleet, browser, failed = false;
-before(async () => {
-  fleet = await Fleet.up("--agents", `${TOUCH_AGENTS},screen`);
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await fleet?.down({ failed });
-});
-const attempt = (name, run) => test(name, async () => {
-  try {
-    await run();
-  } catch (error) {
-    failed = true;
-    throw error;
-  }
-});
+setUp();
 
-attempt("touch, from the attract screen to the receipt", async () => {
+scenario("touch, from the attract screen to the receipt", async ({ fleet, browser }) => {
   const customer = await Customer.at(browser, fleet.facts.screen_url);
   const { page } = customer;
   await customer.layout("attract");

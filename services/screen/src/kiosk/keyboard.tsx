@@ -18,7 +18,7 @@ export function watchFields(): void {
   let touched = false;
   document.addEventListener("pointerdown", (event) => (touched = event.pointerType === "touch"), { capture: true });
   document.addEventListener("focusin", ({ target }) => {
-    field.value = touched && isText(target) && Math.max(innerWidth, innerHeight) >= LARGE ? target : undefined;
+    if (touched && isText(target) && Math.max(innerWidth, innerHeight) >= LARGE) field.value = target;
   });
   // Not before the touch that took the focus has ended: what it is meant for must not move away from under it.
   document.addEventListener("focusout", () =>

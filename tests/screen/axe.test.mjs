@@ -1,0 +1,43 @@
+// Nothing serious that axe finds, on any layout: portrait in both themes, landscape, phone.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import { Customer, SIZES } from "./browser.mjs";
+import { scenario, setUp } from "./rig.mjs";
+import { FLAGS, walk } from "./walk.mjs";
+
+const AXE = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+setUp({ voice: true, flags: FLAGS });
+
+// Targets that are smaller than 48 px, of what can be touched now.
+const small = () =>
+  [...document.querySelectorAll("button, a[href], input, label.choice")]
+    .filter((element) => element.checkVisibility() && !element.closest("[inert]") && !(element.type === "checkbox"))
+    .map((element) => [element, element.getBoundingClientRect()])
+    .filter(([, { width, height }]) => width > 0 && (width < 47.5 || height < 47.5))
+    .map(([element, { width, height }]) => `${element.className || element.tagName} "${element.textContent}" is ${Math.round(width)} x ${Math.round(height)}`);
+
+scenario("axe and the size of what is touched, everywhere", async ({ fleet, browser }) => {
+  // Past the content security policy, for axe alone.
+  const customer = await Customer.at(browser, fleet.facts.screen_url, { bypassCSP: true, reducedMotion: "reduce" });
+  const found = [];
+  await walk(fleet, customer, async (name, page) => {
+    if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
+    for (const [size, theme] of [["portrait", "light"], ["portrait", "dark"], ["landscape", "light"], ["phone", "light"], ["phone", "dark"]]) {
+      if (name === "keyboard" && size === "phone") continue; // phones bring their own
+      await page.setViewportSize(SIZES[size]);
+      await page.evaluate((colours) => (document.documentElement.dataset.theme = colours), theme);
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      for (const { id, impact, nodes } of violations) {
+        for (const { html, failureSummary } of nodes) found.push(`${name} ${size} ${theme}: ${impact} ${id}: ${html.slice(0, 160)} ${failureSummary.split("\n")[1]}`);
+      }
+      for (const problem of await page.evaluate(small)) found.push(`${name} ${size}: ${problem}`);
+      if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) found.push(`${name} ${size}: is wider than the screen`);
+    }
+    await page.setViewportSize(SIZES.portrait);
+    await page.evaluate(() => (document.documentElement.dataset.theme = "light"));
+  });
+  assert.deepEqual([...new Set(found)], []);
+  await customer.context.close();
+});
