@@ -1,10 +1,12 @@
 // A fleet and a browser for the tests of one file.
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { ALL_AGENTS, Client, Fleet, TOUCH_AGENTS } from "../interop/kit.mjs";
 import { launch } from "./browser.mjs";
 
 export const rig = { fleet: undefined, browser: undefined, client: undefined };
 let failed = false;
+let pictures = 0;
 
 // `voice`: with the agents that hear and speak.
 export function setUp({ voice = false, flags = [], browser = {} } = {}) {
@@ -26,6 +28,11 @@ export function scenario(name, run) {
       await run(rig);
     } catch (error) {
       failed = true;
+      // What every page showed, beside the logs.
+      for (const page of rig.browser?.contexts().flatMap((context) => context.pages()) ?? []) {
+        const picture = path.join(rig.fleet.dir, "logs", `page-${++pictures}.png`);
+        await page.screenshot({ path: picture }).then(() => console.error(`page: ${picture}`), () => {});
+      }
       throw error;
     }
   });

@@ -40,7 +40,7 @@ scenario("a dish sells out while it is looked at, and comes back", async ({ flee
   await customer.tap("Back");
   await customer.layout("hero_grid");
   await page.locator(".chip").nth(1).tap();
-  await page.getByRole("button", { name: "Plain Toast, sold out" }).waitFor();
+  await page.getByRole("button", { name: "Plain Toast Sold out" }).waitFor();
   await fleet.arcctl("menu", "back", "1");
   await customer.button(/^Add Plain Toast/).waitFor();
 
@@ -48,7 +48,7 @@ scenario("a dish sells out while it is looked at, and comes back", async ({ flee
   await customer.tap(/^Add Plain Toast/);
   await page.locator(".cartbar", { hasText: "1 item" }).waitFor();
   await fleet.arcctl("menu", "86", "1");
-  await page.getByRole("button", { name: "Plain Toast, sold out" }).waitFor();
+  await page.getByRole("button", { name: "Plain Toast Sold out" }).waitFor();
   await page.locator(".cartbar").tap();
   await customer.layout("cart");
   await customer.tap("Checkout");

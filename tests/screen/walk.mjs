@@ -94,11 +94,14 @@ export async function walk(fleet, customer, visit) {
   await page.getByRole("button", { name: "Type instead" }).tap();
   await page.getByRole("textbox", { name: "Type what you would like" }).fill("what is vegan");
   await customer.tap("Send");
+  await page.getByRole("heading", { name: /Results for/ }).waitFor();
+  await page.locator(".said", { hasText: /Plant Power/ }).waitFor();
   await show("voice");
   await customer.tap("Cancel order");
   await page.getByRole("alertdialog").waitFor();
   await show("cancel");
   await customer.tap("Keep my order");
+  await customer.tap("Popular");
   await customer.tap(/^Add Volcano Burger/);
   await page.locator(".cartbar").tap();
   await customer.layout("cart");

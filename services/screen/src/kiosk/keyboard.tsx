@@ -54,7 +54,7 @@ export function Keyboard() {
   );
   return (
     // The field keeps the focus, and with it this keyboard.
-    <div class="keyboard" role="group" aria-label={t("key.title")} onPointerDown={(event) => event.preventDefault()} onMouseDown={(event) => event.preventDefault()}>
+    <section class="keyboard" aria-label={t("key.title")} onPointerDown={(event) => event.preventDefault()} onMouseDown={(event) => event.preventDefault()}>
       <div class="keys">{[...rows[0]!].map(key)}</div>
       <div class="keys">{[...rows[1]!].map(key)}</div>
       <div class="keys">
@@ -69,7 +69,7 @@ export function Keyboard() {
         </button>
       </div>
       <div class="keys">
-        <button type="button" class="key wide" tabIndex={-1} aria-label={numbers ? t("key.letters") : t("key.numbers")} onClick={() => setNumbers(!numbers)}>
+        <button type="button" class="key wide" tabIndex={-1} onClick={() => setNumbers(!numbers)}>
           {numbers ? "abc" : "123"}
         </button>
         <button type="button" class="key space" tabIndex={-1} aria-label={t("key.space")} onClick={() => put(" ")}>
@@ -77,6 +77,6 @@ export function Keyboard() {
         </button>
         <Button class="key enter" kind="primary" icon="check" label={t("browse.search.go")} onClick={() => input.form?.requestSubmit() ?? input.blur()} />
       </div>
-    </div>
+    </section>
   );
 }

@@ -101,7 +101,6 @@ function Card({ item }: { item: HeroItem }) {
       <button
         type="button"
         class="card-open"
-        aria-label={item.available ? t("item.open", { name: item.title, price }) : t("item.open.soldout", { name: item.title })}
         onClick={() => kiosk.touch("select_item", { item_id: item.id, component: "ItemGrid" })}
       >
         <Picture src={item.image} />
