@@ -107,6 +107,7 @@ scenario("nats-server restarts while a card is awaited", async ({ fleet, browser
   const before = await paid();
   const customer = await Customer.at(browser, fleet.facts.screen_url);
   await upToPayment(customer);
+  await eventually("the terminal to await a card", async () => (await fleet.intents()).some(({ state }) => state === "waiting_for_card"));
   await fleet.script("restart", "nats");
   await customer.page.getByRole("alertdialog").waitFor({ state: "detached" });
   await eventually("a payment that waits for a card, or its end", async () => {
@@ -119,6 +120,22 @@ scenario("nats-server restarts while a card is awaited", async ({ fleet, browser
   }, 60_000);
   assert.equal(await paid(), before + 1);
   await customer.tap("Done");
+  await customer.layout("attract");
+  await customer.close();
+});
+
+scenario("the orchestrator dies: customers are told, and what they touched counts once when it is back", async ({ fleet, browser }) => {
+  const customer = await Customer.at(browser, fleet.facts.screen_url);
+  const { page } = customer;
+  await customer.begin();
+  await fleet.script("kill", "orchestrator");
+  await customer.tap(/^Add Volcano Burger/);
+  await page.getByRole("alertdialog", { name: "One moment, please" }).waitFor();
+  await fleet.script("start", "orchestrator");
+  await page.getByRole("alertdialog").waitFor({ state: "detached" });
+  await page.locator(".cartbar", { hasText: "1 item" }).waitFor();
+  await customer.tap("Cancel order");
+  await page.getByRole("alertdialog").getByRole("button", { name: "Cancel order" }).tap();
   await customer.layout("attract");
   await customer.close();
 });

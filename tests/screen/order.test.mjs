@@ -54,3 +54,51 @@ scenario("touch, from the attract screen to the receipt", async ({ fleet, browse
   assert.equal((await fleet.intents()).filter(({ state }) => state === "succeeded").length, 1);
   await customer.close();
 });
+
+scenario("an order by the keyboard alone, in the second language", async ({ fleet, browser }) => {
+  const customer = await Customer.at(browser, fleet.facts.screen_url);
+  const { page } = customer;
+  await customer.layout("attract");
+  // Tab until that control has the focus, as somebody does who does not see the screen.
+  const focus = async (name) => {
+    for (let steps = 0; steps < 80; steps++) {
+      await page.keyboard.press("Tab");
+      const found = await page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
+      if (name.test(found)) return;
+    }
+    assert.fail(`no Tab leads to ${name}`);
+  };
+  const press = async (name, key = "Enter") => {
+    await focus(name);
+    await page.keyboard.press(key);
+  };
+  await press(/^Español$/);
+  await press(/Toca para empezar/);
+  await customer.layout("hero_grid");
+  await press(/^Hamburguesas$/);
+  await page.getByRole("heading", { name: "Hamburguesas" }).waitFor();
+  await press(/^Classic Cheeseburger/);
+  await customer.layout("details");
+  // The title has the focus, so that a screen reader begins there.
+  await page.waitForFunction(() => document.activeElement?.tagName === "H1");
+  await press(/^Añadir al pedido/);
+  await customer.layout("cart");
+  await customer.see("1 × Classic Cheeseburger en tu pedido.");
+  await press(/^Ir a pagar$/);
+  await customer.layout("checkout");
+  await press(/^Pagar ahora$/);
+  await customer.layout("paying");
+  await press(/^Atrás$/);
+  await customer.layout("checkout");
+  await customer.see("El pago se canceló. No se te ha cobrado.");
+  await press(/^Cancelar pedido$/);
+  // A question takes the focus, and Escape is a no.
+  await page.getByRole("alertdialog", { name: "¿Cancelar todo el pedido?" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("alertdialog").waitFor({ state: "detached" });
+  await press(/^Cancelar pedido$/);
+  await page.getByRole("alertdialog").getByRole("button", { name: "Cancelar pedido" }).press("Enter");
+  await customer.layout("attract");
+  await customer.see("Touch to start");
+  await customer.close();
+});

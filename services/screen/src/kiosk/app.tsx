@@ -8,7 +8,7 @@ import { Categories, Grid, Hero, Search } from "./elements/browse";
 import { PlaceContext } from "./elements/context";
 import { Details } from "./elements/details";
 import { Cart, CartBar, Loyalty, Offers, Summary, TotalsBox } from "./elements/order";
-import { CancelQuestion, Idle, NoticeBox, NotSentBox, Offline } from "./elements/overlays";
+import { CancelQuestion, Idle, NoticeBox, NotSentBox, Offline, Silent } from "./elements/overlays";
 import { Number, Payment, ReceiptBox, Trouble } from "./elements/pay";
 import { VoiceBar } from "./elements/voicebar";
 import { Keyboard } from "./keyboard";
@@ -195,6 +195,7 @@ export function App({ kiosk, voice, looks }: { kiosk: Kiosk; voice: Voice; looks
     <>
       {screen && <Page key={kiosk.customers.value} kiosk={kiosk} voice={voice} looks={looks} screen={screen} />}
       {!online && <Offline first={kiosk.bus.link.value === "connecting"} />}
+      {online && kiosk.silent.value && <Silent />}
       <Keyboard />
       <div class={`progress${kiosk.bus.pending.value > 0 ? " busy" : ""}`} aria-hidden="true" />
     </>

@@ -23,6 +23,13 @@ const SNAPSHOT_MS = 600;
 const RETRY_MS = 120;
 // A touch is always answered with a screen. One that stays away was lost on the way.
 const ANSWER_MS = 1_500;
+// After a reconnect the last screen may be touched when the fleet, which reconnects too, takes longer than this: what is
+// touched is stored, and the orchestrator drops what belongs to a session that is over.
+const RETURN_MS = 500;
+// When it says nothing for as long as this, customers are told.
+const SILENT_MS = 2_500;
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
 const isComponent = (value: unknown): value is UiComponent => isObject(value) && typeof value["type"] === "string" && isObject(value["data"]);
 const isText = (value: unknown): value is string => typeof value === "string";
@@ -46,6 +53,8 @@ export class Kiosk {
   readonly customers = signal(0);
   // Something the customer did was not taken.
   readonly notSent = signal(false);
+  // The bus is there, and the fleet behind it does not answer.
+  readonly silent = signal(false);
   readonly online = computed(() => this.bus.link.value === "online");
   // How much the fleet's clock is ahead of this one, in ms.
   #clockAhead = 0;
@@ -123,7 +132,7 @@ export class Kiosk {
   #expectAnswer(number: number): void {
     clearTimeout(this.#answerTimer);
     this.#answerTimer = setTimeout(() => {
-      if (this.#updates === number && this.online.peek()) void this.#askSnapshot().catch(() => {});
+      if (this.#updates === number && this.online.peek()) void this.#catchUp(() => this.online.peek() && this.#updates === number);
     }, ANSWER_MS);
   }
 
@@ -135,6 +144,7 @@ export class Kiosk {
   #show(update: Omit<Screen, "sessionId" | "number" | "at">, sessionId: string): void {
     const before = this.screen.peek()?.sessionId ?? "";
     batch(() => {
+      this.silent.value = false;
       if (before !== "" && before !== sessionId) this.customers.value++;
       this.screen.value = { ...update, sessionId, number: ++this.#updates, at: performance.now() };
     });
@@ -147,19 +157,28 @@ export class Kiosk {
     const sessionId = isText(answer["session_id"]) ? answer["session_id"] : "";
     const update = readUpdate(answer["ui"]);
     if (update && this.#updates === number) this.#show(update, sessionId);
+    this.silent.value = false;
     return sessionId;
   }
 
-  async #resume(current: () => boolean): Promise<(sessionId: string) => boolean> {
+  // Asks until the fleet has said what the screen is, and returns the session; undefined when it no longer matters.
+  async #catchUp(current: () => boolean): Promise<string | undefined> {
+    const since = performance.now();
     while (current()) {
       try {
-        const session = await this.#askSnapshot();
-        // What began without a session began this one, or is welcome in it; what belongs to another one is not meant any more.
-        return (sessionId) => sessionId === "" || sessionId === session;
+        return await this.#askSnapshot();
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        if (performance.now() - since > SILENT_MS) this.silent.value = current();
+        await pause(RETRY_MS);
       }
     }
-    return () => true;
+    return undefined;
+  }
+
+  async #resume(current: () => boolean): Promise<(sessionId: string) => boolean> {
+    const answer = this.#catchUp(current);
+    const session = await (this.screen.peek() ? Promise.race([answer, pause(RETURN_MS).then(() => undefined)]) : answer);
+    // What began without a session began this one, or is welcome in it; what belongs to another one is not meant any more.
+    return (sessionId) => session === undefined || sessionId === "" || sessionId === session;
   }
 }

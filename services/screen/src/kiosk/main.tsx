@@ -1,6 +1,6 @@
 import { effect } from "@preact/signals";
 import { render } from "preact";
-import { loadConfig } from "../lib/config";
+import { configuration } from "../lib/config";
 import { App } from "./app";
 import { watchFields } from "./keyboard";
 import { Kiosk } from "./kiosk";
@@ -8,7 +8,7 @@ import { Looks } from "./looks";
 import { Voice } from "./voice";
 
 async function main(): Promise<void> {
-  const kiosk = new Kiosk(await loadConfig());
+  const kiosk = new Kiosk(await configuration());
   const voice = new Voice(kiosk);
   const looks = new Looks(kiosk);
   watchFields();

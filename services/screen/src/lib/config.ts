@@ -19,7 +19,21 @@ export interface Config {
 
 const KIOSK_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
-export async function loadConfig(): Promise<Config> {
+const RETRY_MS = 500;
+
+// A kiosk's browser may start before its server does, and there is nobody to press "reload".
+export async function configuration(): Promise<Config> {
+  for (;;) {
+    try {
+      return await loadConfig();
+    } catch (error) {
+      console.warn(error);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+async function loadConfig(): Promise<Config> {
   const answer = await fetch("/config.json", { cache: "no-store" });
   if (!answer.ok) throw new Error(`/config.json: ${answer.status}`);
   const value: unknown = await answer.json();

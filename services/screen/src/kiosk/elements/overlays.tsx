@@ -72,6 +72,15 @@ export function Offline({ first }: { first: boolean }) {
   );
 }
 
+export function Silent() {
+  return (
+    <Dialog title={t("link.silent")} urgent class="offline">
+      <p>{t("link.silent.hint")}</p>
+      <span class="spinner" aria-hidden="true" />
+    </Dialog>
+  );
+}
+
 export function NotSentBox({ onDismiss }: { onDismiss: () => void }) {
   return (
     <div class="toast error" data-testid="not-sent">
