@@ -28,9 +28,16 @@ scenario("axe and the size of what is touched, everywhere", async ({ fleet, brow
       if (name === "keyboard" && size === "phone") continue; // phones bring their own
       await page.setViewportSize(SIZES[size]);
       await page.evaluate((colours) => (document.documentElement.dataset.theme = colours), theme);
-      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-      for (const { id, impact, nodes } of violations) {
-        for (const { html, failureSummary } of nodes) found.push(`${name} ${size} ${theme}: ${impact} ${id}: ${html.slice(0, 160)} ${failureSummary.split("\n")[1]}`);
+      const look = async () => {
+        const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+        return violations.flatMap(({ id, impact, nodes }) =>
+          nodes.map(({ html, failureSummary }) => `${name} ${size} ${theme}: ${impact} ${id}: ${html.slice(0, 160)} ${failureSummary.split("\n")[1]}`));
+      };
+      const problems = await look();
+      // axe reads an element's colours one after the other, and the fleet's next screen may come between: what is wrong is wrong twice.
+      if (problems.length > 0) {
+        const again = await look();
+        found.push(...problems.filter((problem) => again.includes(problem)));
       }
       for (const problem of await page.evaluate(small)) found.push(`${name} ${size}: ${problem}`);
       if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) found.push(`${name} ${size}: is wider than the screen`);

@@ -1,15 +1,17 @@
-// Makes pictures of everything that the kiosk's screen can show: node tests/screen/screenshots.mjs FOLDER
+// Makes pictures of everything that the kiosk's screen can show: node tests/screen/screenshots.mjs FOLDER [--docs]
 //
-// Each in portrait, landscape and on a phone; light, dark and in the second language.
+// Each in portrait, landscape and on a phone; light, dark and in the second language. --docs also makes the small ones of
+// docs/screen anew.
 import fs from "node:fs";
 import path from "node:path";
-import { ALL_AGENTS, Fleet } from "../interop/kit.mjs";
+import { ALL_AGENTS, Fleet, SOURCE } from "../interop/kit.mjs";
 import { Customer, launch, SIZES } from "./browser.mjs";
 import { FLAGS, walk } from "./walk.mjs";
 
 const folder = process.argv[2];
-if (!folder) {
-  console.error("usage: node tests/screen/screenshots.mjs FOLDER");
+const forDocs = process.argv[3] === "--docs";
+if (!folder || folder.startsWith("-")) {
+  console.error("usage: node tests/screen/screenshots.mjs FOLDER [--docs]");
   process.exit(2);
 }
 fs.mkdirSync(folder, { recursive: true });
@@ -20,6 +22,19 @@ const look = (page, [language, theme]) =>
     [...document.querySelectorAll(".language")].find(({ lang }) => lang.startsWith(name))?.click();
     document.documentElement.dataset.theme = colours;
   }, [language, theme]);
+// layout: how it looks in docs/screen.
+const DOCS = { browse: "light", details: "dark", cart: "light", paying: "es" };
+const SMALL = 3;
+
+async function small(page, name) {
+  const { width, height } = SIZES.portrait;
+  const session = await page.context().newCDPSession(page);
+  await session.send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1 / SMALL, mobile: false });
+  const { data } = await session.send("Page.captureScreenshot", { format: "png" });
+  fs.writeFileSync(path.join(SOURCE, "docs/screen", `${name}.png`), Buffer.from(data, "base64"));
+  await session.detach();
+}
+
 const LOOKS = { light: ["en", "light"], dark: ["en", "dark"], es: ["es", "light"] };
 
 const fleet = await Fleet.up("--agents", `${ALL_AGENTS},screen`, ...FLAGS);
@@ -36,6 +51,10 @@ try {
         await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
         await page.screenshot({ path: path.join(folder, `${name}-${size}-${title}.png`) });
         count++;
+      }
+      if (forDocs && DOCS[name] === title) {
+        await page.setViewportSize(SIZES.portrait);
+        await small(page, name);
       }
     }
     await page.setViewportSize(SIZES.portrait);

@@ -66,7 +66,9 @@ export class Kiosk {
     this.bus = new Bus({
       url: config.nats_ws_url,
       name: `screen of ${config.kiosk_id}`,
-      ...(config.nats_user ? { user: config.nats_user, password: config.nats_password ?? "" } : {}),
+      user: config.nats_user,
+      password: config.nats_password,
+      inboxPrefix: config.inbox_prefix,
       resume: (current) => this.#resume(current),
     });
     this.bus.subscribe(this.subject("kiosk.ui.update"), (message) => {

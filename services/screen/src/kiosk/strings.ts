@@ -315,7 +315,7 @@ const spanish: Language<Key> = {
   },
   sentences: [
     [/^Touch the screen or just say what you would like\.$/, "Toca la pantalla o di lo que te apetece."],
-    [/^Results for "(.*)"$/s, "Resultados de «$1»"],
+    [/^Results for "(.*)"$/s, "Resultados de «%1»"],
     [/^(\d+) x (.*) added\.$/s, "$1 × $2 en tu pedido."],
     [/^(\d+) x (.*) instead of (.*)\.$/s, "$1 × $2 en lugar de $3."],
     [/^(\d+) x (.*) removed\.$/s, "Quitado: $1 × $2."],

@@ -12,8 +12,10 @@ import { decode, encode, envelope, isObject, type Fields } from "./message";
 export interface BusOptions {
   url: string;
   name: string;
-  user?: string;
-  password?: string;
+  user?: string | undefined;
+  password?: string | undefined;
+  // Where this user's replies come to, where each has a place of its own.
+  inboxPrefix?: string | undefined;
   // Called with each connection before `link` says online. What it returns says of each event that was under way
   // whether it is still meant. `current` turns false when that connection is lost: then nobody waits for the answer.
   resume?: (current: () => boolean) => Promise<(sessionId: string) => boolean>;
@@ -73,11 +75,12 @@ export class Bus {
 
   // To be called once, after the subscriptions.
   async open(): Promise<void> {
-    const { url, name, user, password } = this.#options;
+    const { url, name, user, password, inboxPrefix } = this.#options;
     this.#nc = await wsconnect({
       servers: url,
       name,
       ...(user ? { user, pass: password ?? "" } : {}),
+      ...(inboxPrefix ? { inboxPrefix } : {}),
       waitOnFirstConnect: true,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_MS,

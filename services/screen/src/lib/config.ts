@@ -5,6 +5,7 @@ export interface Config {
   nats_ws_url: string;
   nats_user?: string;
   nats_password?: string;
+  inbox_prefix?: string;
   // Which kiosk this screen belongs to, and which one messages without a Kiosk-Id belong to.
   kiosk_id: string;
   default_kiosk_id: string;
@@ -14,7 +15,6 @@ export interface Config {
   receipt_base_url: string;
   // Cards are tapped on the screen: there is no real terminal.
   simulated_terminal: boolean;
-  currency_locale?: string;
 }
 
 const KIOSK_ID = /^[A-Za-z0-9_-]{1,64}$/;

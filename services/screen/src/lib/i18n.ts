@@ -9,7 +9,8 @@ export interface Language<Key extends string> {
   strings: Strings<Key>;
   // Words of the fleet: allergens, diets, tags, labels.
   words: Record<string, string>;
-  // Sentences of the fleet, with what varies in them. $1, $2 … stand for it; what is among `words` is put into the language too.
+  // Sentences of the fleet, with what varies in them. $1, $2 … stand for it, put into the language where it is among `words`; %1 for
+  // it as it is.
   sentences: [RegExp, string][];
 }
 
@@ -47,7 +48,11 @@ export class Languages<Code extends string, Key extends string> {
     for (const [pattern, form] of sentences) {
       const match = pattern.exec(text);
       // A function: a dish's name may have a $ in it.
-      if (match) return form.replace(/\$(\d)/g, (_, index: string) => words[match[Number(index)]?.toLowerCase() ?? ""] ?? match[Number(index)] ?? "");
+      if (!match) continue;
+      return form.replace(/([$%])(\d)/g, (_, kind: string, index: string) => {
+        const part = match[Number(index)] ?? "";
+        return kind === "$" ? (words[part.toLowerCase()] ?? part) : part;
+      });
     }
     return text;
   };

@@ -91,7 +91,7 @@ export function ReceiptBox({ data }: { data: Receipt }) {
           <Icon name="receipt" /> {t(print)}
         </p>
         {url && (
-          <a class="button plain" href={url.href} target="_blank" rel="noopener noreferrer">
+          <a class="button plain receipt-link" href={url.href} target="_blank" rel="noopener noreferrer">
             <Icon name="receipt" />
             <span>{t("paid.receipt")}</span>
           </a>
