@@ -24,15 +24,21 @@ const look = (page, [language, theme]) =>
   }, [language, theme]);
 // layout: how it looks in docs/screen.
 const DOCS = { browse: "light", details: "dark", cart: "light", paying: "es" };
-const SMALL = 3;
+const SMALL_WIDTH = 240;
 
-async function small(page, name) {
-  const { width, height } = SIZES.portrait;
-  const session = await page.context().newCDPSession(page);
-  await session.send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1 / SMALL, mobile: false });
-  const { data } = await session.send("Page.captureScreenshot", { format: "png" });
+// Makes a picture small, in a page of its own.
+async function small(picture, name) {
+  const page = await browser.newPage();
+  const data = await page.evaluate(async ([base64, width]) => {
+    const whole = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob());
+    const canvas = Object.assign(document.createElement("canvas"), { width, height: Math.round((whole.height * width) / whole.width) });
+    const context = canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(whole, 0, 0, canvas.width, canvas.height);
+    return canvas.toDataURL("image/png").split(",")[1];
+  }, [picture.toString("base64"), SMALL_WIDTH]);
+  await page.close();
   fs.writeFileSync(path.join(SOURCE, "docs/screen", `${name}.png`), Buffer.from(data, "base64"));
-  await session.detach();
 }
 
 const LOOKS = { light: ["en", "light"], dark: ["en", "dark"], es: ["es", "light"] };
@@ -49,12 +55,9 @@ try {
       for (const [size, viewport] of Object.entries(SIZES)) {
         await page.setViewportSize(viewport);
         await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
-        await page.screenshot({ path: path.join(folder, `${name}-${size}-${title}.png`) });
+        const picture = await page.screenshot({ path: path.join(folder, `${name}-${size}-${title}.png`) });
+        if (forDocs && size === "portrait" && DOCS[name] === title) await small(picture, name);
         count++;
-      }
-      if (forDocs && DOCS[name] === title) {
-        await page.setViewportSize(SIZES.portrait);
-        await small(page, name);
       }
     }
     await page.setViewportSize(SIZES.portrait);

@@ -11,6 +11,11 @@ export async function walk(fleet, customer, visit) {
     await page.evaluate(() => document.fonts.ready);
     await eventually("every picture", () => page.evaluate(() => [...document.images].every((image) => image.complete || image.getBoundingClientRect().top > innerHeight)));
     await visit(name, page);
+    // On a busy machine a visit takes so long that the kiosk asks whether anybody is there.
+    if (name !== "idle" && (await page.locator(".dialog.idle").count()) > 0) {
+      await customer.tap("Keep going");
+      await page.locator(".dialog.idle").waitFor({ state: "detached" });
+    }
   };
   const open = async (dish) => {
     await customer.tap(new RegExp(`^${dish}`));
