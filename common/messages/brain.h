@@ -58,28 +58,37 @@ struct BrainConstraints {
   }
 };
 
-// agent.brain.request
-struct BrainRequest {
+// Which turn of which conversation it is; the response repeats what the request said.
+struct BrainTurn {
   std::string request_id;
-  std::string timestamp;
   std::string trace_id;
   std::string user_id;
   std::string session_id;
   std::string conversation_id;
   int64_t turn_index = 0;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("request_id", s.request_id, json::Range(1, 200));
+    v.Optional("trace_id", s.trace_id, json::Range(0, 64));
+    v.Optional("user_id", s.user_id, json::Range(0, 200));
+    v.Optional("session_id", s.session_id, json::Range(0, 200));
+    v.Optional("conversation_id", s.conversation_id, json::Range(0, 200));
+    v.Optional("turn_index", s.turn_index, json::Range(0, 1000000));
+  }
+};
+
+// agent.brain.request
+struct BrainRequest : BrainTurn {
+  std::string timestamp;
   std::string user_input;
   BrainContext context;
   BrainConstraints constraints;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
-    v.Required("request_id", s.request_id, json::Range(1, 200));
+    BrainTurn::Describe(s, v);
     v.Optional("timestamp", s.timestamp, json::Range(0, 64));
-    v.Optional("trace_id", s.trace_id, json::Range(0, 64));
-    v.Optional("user_id", s.user_id, json::Range(0, 200));
-    v.Optional("session_id", s.session_id, json::Range(0, 200));
-    v.Optional("conversation_id", s.conversation_id, json::Range(0, 200));
-    v.Optional("turn_index", s.turn_index, json::Range(0, 1000000));
     v.Required("user_input", s.user_input, json::Range(0, 4000));
     v.Optional("context", s.context);
     v.Optional("constraints", s.constraints);
@@ -130,14 +139,8 @@ struct BrainPerformance {
 };
 
 // agent.brain.response, and the reply to a request that has a reply subject
-struct BrainResponse {
-  std::string request_id;
+struct BrainResponse : BrainTurn {
   std::string timestamp;
-  std::string trace_id;
-  std::string user_id;
-  std::string session_id;
-  std::string conversation_id;
-  int64_t turn_index = 0;
   std::string agent_response;
   BrainMetadata metadata;
   BrainPerformance performance;
@@ -146,13 +149,8 @@ struct BrainResponse {
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
-    v.Required("request_id", s.request_id, json::Range(1, 200));
+    BrainTurn::Describe(s, v);
     v.Required("timestamp", s.timestamp, json::Range(0, 64));
-    v.Optional("trace_id", s.trace_id, json::Range(0, 64));
-    v.Optional("user_id", s.user_id, json::Range(0, 200));
-    v.Optional("session_id", s.session_id, json::Range(0, 200));
-    v.Optional("conversation_id", s.conversation_id, json::Range(0, 200));
-    v.Optional("turn_index", s.turn_index, json::Range(0, 1000000));
     v.Required("agent_response", s.agent_response, json::Range(0, 4000));
     v.Required("metadata", s.metadata);
     v.Required("performance", s.performance);

@@ -29,8 +29,9 @@ struct BoundingBox {
 
 // kiosk.vision.person_detected: somebody stands at the kiosk, or the party's size changed.
 struct PersonDetected {
-  std::optional<double> confidence;  // 0 to 1
-  std::optional<BoundingBox> bounding_box;
+  std::optional<double> confidence;         // 0 to 1
+  std::optional<BoundingBox> bounding_box;  // of the nearest person's face or body
+  std::optional<std::string> box_kind;      // which of the two: face or body
   bool face_detected = false;
   std::string estimated_age_group = "unknown";
   int64_t estimated_party_size = 1;
@@ -40,6 +41,7 @@ struct PersonDetected {
     v.Constant("event", "person_detected");
     v.Optional("confidence", s.confidence, json::Range(0, 1));
     v.Optional("bounding_box", s.bounding_box);
+    v.Optional("box_kind", s.box_kind, json::Range(0, 40));
     v.Optional("face_detected", s.face_detected);
     v.Optional("estimated_age_group", s.estimated_age_group, json::Range(0, 40));
     v.Optional("estimated_party_size", s.estimated_party_size, json::Range(0, 1000));

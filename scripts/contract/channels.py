@@ -3,7 +3,7 @@
 import dataclasses
 
 # Processes of this fleet. What only they send is checked for every field that they always send.
-FLEET = ("orchestrator", "menu", "recsys", "payment", "hardware", "voice", "stt", "brain", "tts", "terminal_sim", "agents")
+FLEET = ("orchestrator", "menu", "recsys", "payment", "hardware", "voice", "stt", "brain", "tts", "vision_bridge", "terminal_sim", "agents")
 
 EVENT_HEADERS = ("Kiosk-Id", "traceparent", "Nats-Msg-Id")
 COMMAND_HEADERS = ("Kiosk-Reply-To", "Kiosk-Deadline", "Kiosk-Idempotency-Key", "Kiosk-Id", "traceparent")
@@ -91,9 +91,9 @@ def _audio(constant, name, senders, receivers, parameter, headers=("Audio-Format
 _FRAME = ("Audio-Format", "Seq", "End")
 
 CHANNELS = (
-    _event("kPersonDetected", "PersonDetected", ("vision", "arcctl"), ("orchestrator",)),
-    _event("kPersonLeft", "PersonLeft", ("vision", "arcctl"), ("orchestrator",)),
-    _event("kGazeDetected", "GazeDetected", ("vision",), ("orchestrator",)),
+    _event("kPersonDetected", "PersonDetected", ("vision_bridge", "arcctl"), ("orchestrator",)),
+    _event("kPersonLeft", "PersonLeft", ("vision_bridge", "arcctl"), ("orchestrator",)),
+    _event("kGazeDetected", "GazeDetected", ("vision_bridge", "any client"), ("orchestrator",)),
     _event("kSpeechStart", "SpeechStart", ("voice", "any client"), ("orchestrator",)),
     _event("kTranscript", "Transcript", ("voice", "any client"), ("orchestrator",)),
     _event("kIntent", "Intent", ("voice", "any client"), ("orchestrator",)),
@@ -104,7 +104,7 @@ CHANNELS = (
     _event("kSessionStarted", "SessionStarted", ("orchestrator",), ("everyone",)),
     _event("kSessionEnded", "SessionEnded", ("orchestrator",), ("everyone",)),
     _event("kOrderCompleted", "OrderCompleted", ("orchestrator",), ("recsys", "everyone")),
-    _event("kUiUpdate", "UiUpdate", ("orchestrator",), ("screen",)),
+    _event("kUiUpdate", "UiUpdate", ("orchestrator",), ("screen", "voice")),
     _command("kMenuSearch", "SearchRequest", "SearchResponse", ("orchestrator", "brain", "any client"), "menu", "2 s"),
     _command("kMenuDetails", "DetailsRequest", "DetailsResponse", ("orchestrator", "brain", "any client"), "menu", "2 s"),
     _command("kMenuList", "ListRequest", "ListResponse", ("orchestrator", "brain", "any client"), "menu", "2 s"),

@@ -66,9 +66,12 @@ def _default(text):
 
 
 def structs(path):
-    """Every struct with Describe() of a header, in its order."""
+    """Every message with Describe() of a header, in its order. What only others are made of has no name on the wire: its fields are theirs."""
     found = []
-    for name, body in re.findall(r"^struct (\w+) \{\n(.*?)^\};", path.read_text(), re.MULTILINE | re.DOTALL):
+    text = path.read_text()
+    inherited = {}
+    bases = set(re.findall(r"^struct \w+ : (\w+) \{", text, re.MULTILINE))
+    for name, base, body in re.findall(r"^struct (\w+)(?: : (\w+))? \{\n(.*?)^\};", text, re.MULTILINE | re.DOTALL):
         if "Describe(" not in body:
             continue
         at = body.index("template <")
@@ -77,7 +80,7 @@ def structs(path):
             member: (kind.strip().replace("messages::", ""), default)
             for kind, member, default in re.findall(r"([\w:<>, ]+?) (\w+)(?: = ([^;]+))?;", declared)
         }
-        fields = []
+        fields = list(inherited[base]) if base else []
         for kind, field, rest in re.findall(r'v\.(\w+)\(\s*"(\w+)"(.*?)\);', body[at:], re.DOTALL):
             bounds = re.search(r"json::Range\(([^()]*)\)", rest)
             limits = tuple(_number(part) for part in bounds.group(1).split(",")) if bounds else None
@@ -88,6 +91,9 @@ def structs(path):
             else:
                 kind_of_member, default = members[re.search(r"\bs\.(\w+)", rest).group(1)]
                 fields.append(Field(field, kind, kind_of_member, limits, _default(default), None))
+        if name in bases:
+            inherited[name] = fields
+            continue
         component = re.search(r'kType = "(\w+)"', body)
         is_component = path == COMPONENTS
         found.append(Struct(component.group(1) if component else name, path.name, is_component and bool(component), tuple(fields)))

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <fstream>
 #include <memory>
 #include <set>
@@ -389,7 +390,7 @@ class SpeakTest : public ProvisionedTest {
   static constexpr char kTrace[] = "550e8400-e29b-41d4-a716-446655440000";
   TempDir folder_;
   std::string recording_;
-  int frames_ = 0;
+  std::atomic<int> frames_ = 0;  // counted while the test goes on
   bool heard_ = false;
   bool answered_ = false;
 };

@@ -562,13 +562,8 @@ Outcome Brain::Handle(const messages::BrainRequest& request, Tools& tools) {
   }
 
   messages::BrainResponse response;
-  response.request_id = request.request_id;
+  static_cast<messages::BrainTurn&>(response) = request;
   response.timestamp = FormatTimestamp(clock_.Now());
-  response.trace_id = request.trace_id;
-  response.user_id = request.user_id;
-  response.session_id = request.session_id;
-  response.conversation_id = request.conversation_id;
-  response.turn_index = request.turn_index;
   response.agent_response = turn.sentences.empty() ? "" : turn.sentences.front();
   if (response.agent_response.size() > 3900) response.agent_response.resize(3900);
   const bool repeated = absl::c_any_of(turn.intents, [](const Intent& intent) {

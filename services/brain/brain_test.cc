@@ -751,6 +751,304 @@ TEST_F(BrainTest, CountsAreWhatWasSaidOrAskedAbout) {
   EXPECT_THAT(kiosk_.dialogue().exclude_allergens, ElementsAre("dairy"));
 }
 
+TEST_F(BrainTest, CountsThatCannotBeAreNeverRounded) {
+  for (const char* text : {"2.5 colas", "half a cola", "two and a half colas", "minus 2.5 colas"}) {
+    SCOPED_TRACE(text);
+    kiosk_.Reset();
+    EXPECT_EQ(Say(text).agent_response,
+              "I can take any whole number of a dish, from one to 99. How many Iced Colas would you like?");
+    EXPECT_THAT(Cart(), IsEmpty());
+    EXPECT_THAT(Say("1.5").agent_response, HasSubstr("How many Iced Colas would you like?"));
+    Say("three");
+    EXPECT_THAT(Cart(), ElementsAre("three Iced Colas"));
+    EXPECT_THAT(Say("make it 2.5").agent_response, HasSubstr("from one to 99"));
+    EXPECT_THAT(Cart(), ElementsAre("three Iced Colas"));
+  }
+  for (const char* text : {"one million fries", "a million fries", "1,000,000 fries", "20000 fries"}) {
+    SCOPED_TRACE(text);
+    kiosk_.Reset();
+    EXPECT_THAT(Say(text).agent_response,
+                HasSubstr("I can take at most 99 of a dish here. How many Classic Fries would you like?"));
+    EXPECT_THAT(Cart(), IsEmpty());
+  }
+  kiosk_.Reset();
+  Say("three colas");
+  EXPECT_THAT(Say("remove 1.5 colas").agent_response, HasSubstr("How many"));
+  EXPECT_THAT(Cart(), ElementsAre("three Iced Colas"));
+}
+
+TEST_F(BrainTest, AThingThatNoDishIsCalledIsNotReplacedByADishThatSharesAWord) {
+  for (const char* text :
+       {"a cheese pizza", "two cheese pizzas", "i'd like a cheese pizza please", "a halloumi pizza",
+        "a volcano taco", "a chicken soup", "an onion soup", "a cola slushie", "an apple pie smoothie",
+        "a chocolate brownie trifle", "can i get a cheese omelette", "a mushroom risotto and that's all"}) {
+    SCOPED_TRACE(text);
+    kiosk_.Reset();
+    const std::string answer = Say(text).agent_response;
+    EXPECT_THAT(answer, HasSubstr("Sorry, we don't have ")) << answer;
+    EXPECT_THAT(Cart(), IsEmpty()) << answer;
+  }
+  // What is ordered besides is taken.
+  kiosk_.Reset();
+  EXPECT_THAT(Say("a cheese pizza and a cola").agent_response, HasSubstr("we don't have cheese pizza"));
+  EXPECT_THAT(Cart(), ElementsAre("one Iced Cola"));
+  Say("two volcano burgers without onions and a halloumi pizza");
+  EXPECT_THAT(Cart(), ElementsAre("one Iced Cola", "two Volcano Burgers without onions"));
+  // A word of the menu in front of another dish's name is that dish's, not a dish.
+  kiosk_.Reset();
+  EXPECT_THAT(Say("a mango milkshake").agent_response, HasSubstr("Which milkshake"));
+  EXPECT_THAT(Cart(), IsEmpty());
+  kiosk_.Reset();
+  EXPECT_EQ(Say("an apple juice").agent_response,
+            "Sorry, we have none that is called apple. Do you mean the Orange Juice?");
+  EXPECT_THAT(Cart(), IsEmpty());
+  Say("yes");
+  EXPECT_THAT(Cart(), ElementsAre("one Orange Juice"));
+  // A word that dishes are made of is asked about, and so is a thing that is asked for.
+  kiosk_.Reset();
+  EXPECT_EQ(Say("two falafels").agent_response, "Do you mean the Falafel Wrap?");
+  EXPECT_THAT(Cart(), IsEmpty());
+  Say("yes please");
+  EXPECT_THAT(Cart(), ElementsAre("two Falafel Wraps"));
+  EXPECT_THAT(Say("do you have cheese pizza").agent_response, Not(HasSubstr("Loaded Cheese Fries is")));
+  // Words that are no thing change nothing.
+  for (const char* text :
+       {"a cola mate", "a cola asap", "a cola quickly", "a cola buddy", "a cola tonight"}) {
+    SCOPED_TRACE(text);
+    kiosk_.Reset();
+    Say(text);
+    EXPECT_THAT(Cart(), ElementsAre("one Iced Cola"));
+  }
+}
+
+TEST_F(BrainTest, NotThisButThat) {
+  struct Case {
+    std::vector<std::string> before;
+    const char* said;
+    std::vector<std::string> cart;
+  };
+  for (const Case& c : std::vector<Case>{
+           {{}, "not a cola, a lemonade", {"one Fresh Lemonade"}},
+           {{"a cola"}, "not a cola, a lemonade", {"one Fresh Lemonade"}},
+           {{"a cola"}, "no, not a cola, a lemonade please", {"one Fresh Lemonade"}},
+           {{"two colas"}, "not a cola, a lemonade", {"two Fresh Lemonades"}},
+           {{"a cola and fries"},
+            "i said not the cola but the lemonade",
+            {"one Classic Fries", "one Fresh Lemonade"}},
+           {{"a cola"}, "i don't want a cola, i want a lemonade", {"one Fresh Lemonade"}},
+           {{"a cola"}, "i didn't want a cola, a lemonade", {"one Fresh Lemonade"}},
+           {{"a cola"}, "no cola, lemonade", {"one Fresh Lemonade"}},
+           {{"a cola"}, "it's not a cola, it's a lemonade", {"one Fresh Lemonade"}},
+           {{"a cola"}, "a lemonade, not a cola", {"one Fresh Lemonade"}},
+           {{"a cola"}, "not a cola, two lemonades and fries", {"one Classic Fries", "two Fresh Lemonades"}},
+           {{"a mocha and a cola"}, "not the cola", {"one Mocha"}},
+           {{"one cola"}, "not one cola, two", {"two Iced Colas"}},
+           {{"a mocha, a cola and fries"}, "i don't want the cola and the fries", {"one Mocha"}},
+           {{"a volcano burger"}, "no onions", {"one Volcano Burger without onions"}}}) {
+    SCOPED_TRACE(c.said);
+    kiosk_.Reset();
+    for (const std::string& text : c.before) Say(text);
+    const std::string answer = Say(c.said).agent_response;
+    EXPECT_THAT(Cart(), ::testing::UnorderedElementsAreArray(c.cart)) << answer;
+  }
+}
+
+TEST_F(BrainTest, OneOfSeveralIsSwapped) {
+  Say("three fries");
+  Say("swap one of the fries for onion rings");
+  EXPECT_THAT(Cart(), ElementsAre("two Classic Fries", "one Onion Rings"));
+  EXPECT_EQ(Say("swap one of the fries").agent_response, "What would you like instead of one Classic Fries?");
+  EXPECT_THAT(Cart(), ElementsAre("two Classic Fries", "one Onion Rings"));
+  Say("a garlic bread");
+  EXPECT_THAT(Cart(), ElementsAre("one Classic Fries", "one Onion Rings", "one Garlic Bread"));
+  kiosk_.Reset();
+  Say("three colas");
+  Say("change two of the colas to lemonades");
+  EXPECT_THAT(Cart(), ElementsAre("one Iced Cola", "two Fresh Lemonades"));
+  kiosk_.Reset();
+  // Which of several is asked about, and how many of it is kept.
+  Say("three colas");
+  EXPECT_THAT(Say("swap one of the colas for a water").agent_response, HasSubstr("Which water"));
+  Say("still");
+  EXPECT_THAT(Cart(), ElementsAre("two Iced Colas", "one Still Water"));
+  kiosk_.Reset();
+  Say("two volcano burgers and two halloumi burgers");
+  EXPECT_THAT(Say("swap one of the burgers for a mocha").agent_response, HasSubstr("Which burger"));
+  Say("the volcano burger");
+  EXPECT_THAT(Cart(), ElementsAre("one Volcano Burger", "two Halloumi Burgers", "one Mocha"));
+  kiosk_.Reset();
+  Say("two volcano burgers");
+  Say("make one of the burgers a halloumi burger");
+  EXPECT_THAT(Cart(), ElementsAre("one Volcano Burger", "one Halloumi Burger"));
+  // All of them without such words, and none when what comes instead is not there.
+  kiosk_.Reset();
+  Say("two fries");
+  EXPECT_THAT(Say("swap one of the fries for a cheese pizza").agent_response, HasSubstr("we don't have"));
+  EXPECT_THAT(Cart(), ElementsAre("two Classic Fries"));
+  Say("swap the fries for onion rings");
+  EXPECT_THAT(Cart(), ElementsAre("two Onion Rings"));
+  // "Never mind" leaves it.
+  Say("swap one of the onion rings");
+  Say("no thanks");
+  EXPECT_THAT(Cart(), ElementsAre("two Onion Rings"));
+}
+
+TEST_F(BrainTest, TheOtherOneIsTheOtherLine) {
+  Say("a cola and a mocha");
+  Say("make it two");
+  EXPECT_THAT(Cart(), ElementsAre("one Iced Cola", "two Mochas"));
+  EXPECT_EQ(Say("no, the other one").agent_response, "Okay, one Mocha and two Iced Colas. Anything else?");
+  EXPECT_THAT(Cart(), UnorderedElementsAre("two Iced Colas", "one Mocha"));
+  Say("no, the other one");
+  EXPECT_THAT(Cart(), UnorderedElementsAre("one Iced Cola", "two Mochas"));
+  kiosk_.Reset();
+  Say("a cola and a mocha");
+  Say("remove the mocha");
+  Say("no the other one");
+  EXPECT_THAT(Cart(), ElementsAre("one Mocha"));
+  kiosk_.Reset();
+  Say("a volcano burger, a halloumi burger and a smoky bacon burger");
+  Say("make the halloumi burger two");
+  EXPECT_THAT(Say("no, the other one").agent_response,
+              HasSubstr("Which one: the Volcano Burger or the Smoky Bacon Burger?"));
+  Say("the volcano burger");
+  EXPECT_THAT(Cart(),
+              UnorderedElementsAre("two Volcano Burgers", "one Halloumi Burger", "one Smoky Bacon Burger"));
+  kiosk_.Reset();
+  Say("a classic beef burger and a garden veggie burger");
+  Say("no onions");
+  EXPECT_THAT(Cart(), ElementsAre("one Classic Beef Burger", "one Garden Veggie Burger without onions"));
+  Say("no, the other one");
+  EXPECT_THAT(Cart(),
+              UnorderedElementsAre("one Classic Beef Burger without onions", "one Garden Veggie Burger"));
+  // Nothing was changed: nothing is.
+  kiosk_.Reset();
+  Say("a cola");
+  Say("make it two");
+  Say("no, the other one");
+  EXPECT_THAT(Cart(), ElementsAre("two Iced Colas"));
+}
+
+TEST_F(BrainTest, WhatCustomersSayOfAnOrderAtHand) {
+  struct Case {
+    std::vector<std::string> before;
+    const char* said;
+    std::vector<std::string> cart;
+  };
+  for (const Case& c : std::vector<Case>{
+           {{"fries and a coke"},
+            "instead of coke i'd like a sprite",
+            {"one Classic Fries", "one Lemon-Lime Soda"}},
+           {{"a cola and fries"}, "double the fries", {"one Iced Cola", "two Classic Fries"}},
+           {{"a cola and fries"}, "two of each", {"two Iced Colas", "two Classic Fries"}},
+           {{"a volcano burger and a halloumi burger"}, "not the volcano one", {"one Halloumi Burger"}},
+           {{"a volcano burger"}, "make that a combo", {"one Fries Combo"}},
+           {{}, "a volcano burger combo without onions", {"one Fries Combo without onions"}},
+           {{"a volcano burger"}, "can you take the cheese off", {"one Volcano Burger without cheese"}},
+           {{},
+            "volcano burger hold the onions add bacon",
+            {"one Volcano Burger with bacon and without onions"}},
+           {{}, "strawberry milkshake", {"one Strawberry Oat Shake"}},
+           {{}, "a hot choc with cream", {"one Hot Chocolate with whipped cream"}},
+           {{}, "coffee black", {"one Espresso"}},
+           {{"a volcano burger and a cola"},
+            "rather than the cola, a mocha",
+            {"one Volcano Burger", "one Mocha"}},
+           {{"a mocha and a cola"}, "i didn't say cola", {"one Mocha"}},
+           {{"four colas"}, "one less", {"three Iced Colas"}},
+           {{"three colas"}, "change one to a mocha", {"two Iced Colas", "one Mocha"}},
+           {{"three colas"}, "replace two with mochas", {"one Iced Cola", "two Mochas"}},
+           {{"three colas"}, "make one a mocha", {"two Iced Colas", "one Mocha"}},
+           {{"three colas"}, "can one of them be a mocha", {"two Iced Colas", "one Mocha"}},
+           {{"three colas"}, "one of the colas should be a mocha", {"two Iced Colas", "one Mocha"}},
+           {{"two colas"}, "make one of them large", {"one Iced Cola", "one large Iced Cola"}},
+           {{"a cola"}, "not that, a lemonade", {"one Fresh Lemonade"}},
+           {{"a mocha and a cola"}, "i never wanted a cola", {"one Mocha"}},
+           {{"a mocha and a cola"}, "i did not want a cola", {"one Mocha"}},
+           {{}, "a volcano burger not spicy", {"one Volcano Burger, not spicy"}},
+           {{"four colas"}, "two fewer", {"two Iced Colas"}},
+           {{"a volcano burger"}, "i hate onions", {"one Volcano Burger without onions"}},
+           {{}, "i hate onions", {}},
+           {{}, "i can't eat onions", {}},
+           {{"a cola"}, "that's wrong", {"one Iced Cola"}},
+           // Asked about: nothing is ordered yet.
+           {{}, "wine", {}},
+           {{}, "a glass of red wine", {}},
+           {{}, "chicken", {}},
+           {{}, "chocolate ice cream", {}}}) {
+    SCOPED_TRACE(c.said);
+    kiosk_.Reset();
+    for (const std::string& text : c.before) Say(text);
+    const std::string answer = Say(c.said).agent_response;
+    EXPECT_THAT(Cart(), ::testing::UnorderedElementsAreArray(c.cart)) << answer;
+  }
+  kiosk_.Reset();
+  Say("a volcano burger");
+  EXPECT_EQ(Say("i changed my mind").agent_response, "What would you like instead of the Volcano Burger?");
+  Say("a mocha");
+  EXPECT_THAT(Cart(), ElementsAre("one Mocha"));
+  kiosk_.Reset();
+  Say("a cola");
+  EXPECT_EQ(Say("that's wrong").agent_response, "What would you like instead of the Iced Cola?");
+  kiosk_.Reset();
+  Say("i can't eat onions");
+  EXPECT_THAT(kiosk_.dialogue().unlisted_allergens, ElementsAre("onions"));
+  // Before anything is ordered "no dairy" is no wish for a dish.
+  kiosk_.Reset();
+  Say("no dairy please");
+  EXPECT_THAT(kiosk_.dialogue().exclude_allergens, ElementsAre("dairy"));
+  kiosk_.Reset();
+  Say("a cola");
+  Say("no ice");
+  EXPECT_THAT(Cart(), ElementsAre("one Iced Cola without ice"));
+}
+
+TEST_F(BrainTest, AfterACardThatWasDeclinedTheCustomerPaysAgain) {
+  for (const char* text :
+       {"pay", "yes", "try again", "i'll try another card", "can i use a different card"}) {
+    SCOPED_TRACE(text);
+    kiosk_.Reset();
+    Say("a mocha");
+    Say("that's all");
+    // Back at the checkout, with nothing asked by voice.
+    messages::BrainRequest request = kiosk_.Request(text);
+    request.context.dialogue.reset();
+    kiosk_.tools().snapshot = kiosk_.Snapshot();
+    ASSERT_EQ(kiosk_.tools().snapshot->state, "checkout");
+    const Outcome outcome = kiosk_.brain().Handle(request, kiosk_.tools());
+    ASSERT_TRUE(outcome.response.has_value());
+    EXPECT_THAT(Types(*outcome.response), Contains(IntentType::kConfirm));
+    EXPECT_THAT(outcome.response->agent_response, HasSubstr("tap or insert your card"));
+  }
+}
+
+TEST_F(BrainTest, DietsAndAllergiesInFewWords) {
+  struct Case {
+    const char* said;
+    std::vector<std::string> allergens;
+    std::vector<std::string> diets;
+  };
+  for (const Case& c : std::vector<Case>{{"i am vegan", {}, {"vegan"}},
+                                         {"i'm vegan", {}, {"vegan"}},
+                                         {"i am a vegan", {}, {"vegan"}},
+                                         {"vegan", {}, {"vegan"}},
+                                         {"we are vegetarians", {}, {"vegetarian"}},
+                                         {"we're all vegetarian", {}, {"vegetarian"}},
+                                         {"i'm lactose intolerant", {"dairy"}, {}},
+                                         {"lactose-intolerant", {"dairy"}, {}},
+                                         {"coeliac", {"gluten"}, {}},
+                                         {"i'm a coeliac", {"gluten"}, {}},
+                                         {"celiac disease", {"gluten"}, {}},
+                                         {"we are coeliacs", {"gluten"}, {}}}) {
+    SCOPED_TRACE(c.said);
+    kiosk_.Reset();
+    EXPECT_THAT(Say(c.said).agent_response, HasSubstr("keep that in mind"));
+    EXPECT_EQ(kiosk_.dialogue().exclude_allergens, c.allergens);
+    EXPECT_EQ(kiosk_.dialogue().dietary_filters, c.diets);
+    EXPECT_THAT(Cart(), IsEmpty());
+  }
+}
+
 TEST_F(BrainTest, WhatTheOrchestratorWouldNotTakeIsNotSaidToBeAdded) {
   Say("six colas");
   EXPECT_EQ(

@@ -121,6 +121,28 @@ void AddUnique(std::vector<std::string>& to, const std::string& value) {
   if (!absl::c_linear_search(to, value)) to.push_back(value);
 }
 
+}  // namespace
+
+size_t ReadRequirement(const Words& words, size_t at, size_t end, Requirement& requirement) {
+  if (at >= end) return 0;
+  for (size_t length = std::min<size_t>(2, end - at); length > 0; --length) {
+    // "no gluten" names the gluten.
+    const std::string diet = words[at] == "no" ? "" : DietNamed(Join(words, at, at + length));
+    if (!diet.empty()) {
+      AddUnique(requirement.diets, diet);
+      return length;
+    }
+    if (length == 2 && words[at + 1] == "free") {
+      const std::vector<std::string> allergens = AllergensNamed(words[at]);
+      for (const std::string& name : allergens) AddUnique(requirement.free_of, name);
+      if (!allergens.empty()) return 2;
+    }
+  }
+  return 0;
+}
+
+namespace {
+
 // Frames: how a sentence speaks of foods (#0, #1, ...) and diets (@0, ...), which stand in the text in place
 // of their names. Built of these parts:
 
@@ -353,6 +375,7 @@ class Reader {
     if (speaks || context_.asked) MendFoods();
     Mark();
     if (context_.asked) ReadBareAnswer();
+    if (context_.nothing_ordered) ReadBareNo();
     ReadDenials();
     for (int round = 0; round < 8 && (ReadFrame() || ReadUnknown()); ++round) {
     }
@@ -464,23 +487,14 @@ class Reader {
     return 0;
   }
 
+  // A diet at words_[at]; how many words, 0: none. "vegetarian meal" is a dish; "gluten free" never is.
   size_t DietAt(size_t at, Food& diet) const {
-    for (size_t length = std::min<size_t>(2, words_.size() - at); length > 0; --length) {
-      const std::string phrase = Join(words_, at, at + length);
-      // "no gluten" names the gluten.
-      const std::string name = words_[at] == "no" ? "" : DietNamed(phrase);
-      if (!name.empty()) {
-        // "vegetarian meal" is a dish; "gluten free" never is.
-        if (DishLength(words_, at) > length) return 0;
-        diet.diets = {name};
-        return length;
-      }
-      if (length == 2 && words_[at + 1] == "free") {
-        diet.allergens = AllergensNamed(words_[at]);
-        if (!diet.allergens.empty()) return 2;
-      }
-    }
-    return 0;
+    Requirement requirement;
+    const size_t length = ReadRequirement(words_, at, words_.size(), requirement);
+    if (length == 0 || (!requirement.diets.empty() && DishLength(words_, at) > length)) return 0;
+    diet.allergens = std::move(requirement.free_of);
+    diet.diets = std::move(requirement.diets);
+    return length;
   }
 
   // Puts numbers in place of foods and diets.
@@ -595,6 +609,15 @@ class Reader {
       AddUnique(out_.unknown_allergens, std::string(groups[1]));
       Cut(0, groups[0].size());
     }
+  }
+
+  // "no dairy", before anything is ordered
+  void ReadBareNo() {
+    static const auto* const none = new RE2(absl::StrCat("^(?:no|without|absolutely no) ", kFoodMark, "$"));
+    re2::StringPiece groups[2];
+    if (!Match(*none, groups, 2) || !FoodOf(groups[1])->usual) return;
+    Take(*FoodOf(groups[1]));
+    Cut(0, groups[0].size());
   }
 
   // "i'm not allergic to nuts", "no allergies"
@@ -731,8 +754,17 @@ class Reader {
         "migraines?) (?:from|after|when|if|with|whenever)(?: "
         "(?:i|we|he|she|they|eat|eats|eating|have|has|having|"
         "had|any|the))* ([a-z]+)"));
+    // "i can't eat onions"
+    static const auto* const cannot =
+        new RE2(absl::StrCat(kLead, kPerson,
+                             "(?:really |also )*(?:can|could|must|should) (?:not|never) "
+                             "(?:eat|digest|tolerate|stomach) ",
+                             kAny, "([a-z]+)"));
     re2::StringPiece groups[2];
-    if (!Match(*before, groups, 2) && !Match(*after, groups, 2) && !Match(*hives, groups, 2)) return false;
+    if (!Match(*before, groups, 2) && !Match(*after, groups, 2) && !Match(*hives, groups, 2) &&
+        !Match(*cannot, groups, 2)) {
+      return false;
+    }
     const std::string name(groups[1]);
     const bool vague = IsCommonWord(name) || ReadCount({name}, 0).has_value() || IsAllergyWord(name) ||
                        name == "few" || name == "food" || name == "foods" || name == "stuff" ||

@@ -30,8 +30,9 @@ struct ConstraintContext {
   // How many words from words[at] on are the name of a dish, which "fish" in "fish burger" belongs to; may be
   // null.
   std::function<size_t(const Words& words, size_t at)> dish_length;
-  bool asked = false;  // the customer was just asked what he is allergic to
-  Words before;        // what he said last: "is there milk in it?", then "I'm allergic to that"
+  bool asked = false;            // the customer was just asked what he is allergic to
+  bool nothing_ordered = false;  // "no dairy" is then no wish for a dish
+  Words before;                  // what he said last: "is there milk in it?", then "I'm allergic to that"
 };
 
 // Takes declarations out of `words`. Questions ("what is vegan here?") and wishes ("no onions") are none.
@@ -43,6 +44,15 @@ std::vector<std::string> AllergensNamed(const std::string& phrase);
 
 // The dietary property that people mean by `phrase`; empty when it is none that has to be kept to.
 std::string DietNamed(const std::string& phrase);
+
+// What a dish or all food has to be: "vegan", "gluten free" are dietary properties, "nut free", where no
+// property is called so, means allergens that it must not contain; by the menu's names.
+struct Requirement {
+  std::vector<std::string> free_of;
+  std::vector<std::string> diets;
+};
+// Adds the one that is named at words[at] to `requirement`; how many words that are, 0: none is named.
+size_t ReadRequirement(const Words& words, size_t at, size_t end, Requirement& requirement);
 
 }  // namespace arc::brain
 

@@ -348,6 +348,8 @@ class Decider {
   }
 
   void Remember(std::string change, std::vector<IntentItem> items) {
+    d_.before.reset();
+    d_.wished.clear();
     if (d_.last_change == change && changed_now_) {
       d_.last.insert(d_.last.end(), items.begin(), items.end());
       if (d_.last.size() > 50) d_.last.resize(50);
@@ -462,6 +464,9 @@ class Decider {
         return;
       case ActKind::kReplace:
         if (!CartClosed()) Replace(act);
+        return;
+      case ActKind::kOther:
+        if (!CartClosed()) Other(act);
         return;
       case ActKind::kDetails:
         Details(act);
@@ -706,6 +711,11 @@ class Decider {
       Ask(absl::StrCat("How many ", Plural(name), " would you like?"), pending);
       return;
     }
+    if (pending.kind == PendingKind::kOffer && !pending.candidates.empty()) {
+      d_.focus = pending.candidates.front();
+      Ask(absl::StrCat("Do you mean the ", NameOf(d_.focus), "?"), pending);
+      return;
+    }
     std::vector<std::string> names;
     const size_t named = std::min(pending.candidates.size(), kNamedChoices);
     for (size_t i = 0; i < named; ++i) names.push_back(absl::StrCat("the ", NameOf(pending.candidates[i])));
@@ -824,10 +834,12 @@ class Decider {
     return item;
   }
 
-  // "one hundred", "zero", "minus two": how many is asked again, nothing is done.
+  // "one hundred", "zero", "minus two", "two and a half": how many is asked again, nothing is done.
   void AskCount(Wanted wanted, PendingAct act, std::vector<IntentItem> held) {
-    if (wanted.quantity.value_or(0) > kMaxQuantity) {
+    if (wanted.quantity.value_or(1) > kMaxQuantity) {
       Say(absl::StrCat("I can take at most ", kMaxQuantity, " of a dish here"));
+    } else if (wanted.quantity.value_or(1) < 1) {
+      Say(absl::StrCat("I can take any whole number of a dish, from one to ", kMaxQuantity));
     }
     t_.confidence = std::min(t_.confidence, 0.5);
     wanted.quantity.reset();
@@ -835,19 +847,32 @@ class Decider {
     questions_.back().kind = PendingKind::kCount;
   }
 
+  // "a falafel", "an apple juice": the dish shares a word with what was said, which may be something else.
+  void AskWhetherMeant(const Wanted& wanted, const MenuItem& facts) {
+    t_.confidence = std::min(t_.confidence, 0.6);
+    Pending pending;
+    pending.kind = PendingKind::kOffer;
+    pending.phrase = wanted.phrase;
+    pending.candidates = {facts.id};
+    pending.quantity = wanted.quantity;
+    pending.wishes = wanted.wishes;
+    if (pending.wishes.size() > 20) pending.wishes.resize(20);
+    questions_.push_back(std::move(pending));
+  }
+
   static std::string SayNeeds(const Wanted& wanted) {
     std::vector<std::string> needs;
-    for (const std::string& name : wanted.free_of)
+    for (const std::string& name : wanted.required.free_of)
       needs.push_back(absl::StrCat("without ", SayNames({name})));
-    for (const std::string& name : wanted.diets) needs.push_back(SayNames({name}));
+    for (const std::string& name : wanted.required.diets) needs.push_back(SayNames({name}));
     return SayList(needs);
   }
 
   // "a nut free brownie": what speaks against a dish that was named with what it has to be.
   std::string ObjectionToNeeds(const MenuItem& item, const Wanted& wanted) const {
-    if (wanted.free_of.empty() && wanted.diets.empty()) return "";
+    if (wanted.required.free_of.empty() && wanted.required.diets.empty()) return "";
     if (!IsDetailed(t_, item.id)) return "can't be checked for that right now";
-    return SayList(ConflictsWith(t_, item, wanted.free_of, wanted.diets));
+    return SayList(ConflictsWith(t_, item, wanted.required.free_of, wanted.required.diets));
   }
 
   // Adds one dish, or asks, warns or regrets. `replaced`: it takes the place of that line's item.
@@ -864,10 +889,9 @@ class Decider {
       Say(absl::StrCat("I took ", SayCount(wanted.quantity.value_or(1)), ". For ",
                        SayCount(wanted.or_quantity), ", say make it ", SayCount(wanted.or_quantity)));
     }
-    if (wanted.dishes.size() > 1 && !(wanted.free_of.empty() && wanted.diets.empty())) {
+    if (wanted.dishes.size() > 1 && !(wanted.required.free_of.empty() && wanted.required.diets.empty())) {
       Wanted fitting = wanted;
-      fitting.free_of.clear();
-      fitting.diets.clear();
+      fitting.required = {};
       fitting.dishes.clear();
       for (const int64_t id : wanted.dishes) {
         const MenuItem* const item = Facts(id);
@@ -896,7 +920,15 @@ class Decider {
     if (wanted.quantity.has_value() && (*wanted.quantity < 1 || *wanted.quantity > kMaxQuantity)) {
       Wanted again = wanted;
       again.phrase = facts->name;
-      AskCount(std::move(again), PendingAct::kAdd, {});
+      if (replaced.has_value()) {
+        AskCount(std::move(again), PendingAct::kReplace, {*replaced});
+      } else {
+        AskCount(std::move(again), PendingAct::kAdd, {});
+      }
+      return false;
+    }
+    if (wanted.guessed && !replaced.has_value()) {
+      AskWhetherMeant(wanted, *facts);
       return false;
     }
     const std::vector<std::string> noted = noted_;
@@ -913,6 +945,7 @@ class Decider {
       if (t_.cart.RoomFor(item) > 0) {
         Wanted again = wanted;
         again.phrase = facts->name;
+        again.quantity.reset();  // how many still fit was said
         AskCount(std::move(again), PendingAct::kAdd, {});
       }
       return false;
@@ -1066,6 +1099,10 @@ class Decider {
 
   bool Missing(const Act& act) {
     if (act.line.has_value() && *act.line < t_.lines.size()) return false;
+    if (act.what.dishes.size() > 1 && !act.not_in_cart && act.kind == ActKind::kReplace) {
+      ChooseReplaced(act);
+      return true;
+    }
     if (act.what.dishes.size() > 1 && !act.not_in_cart) {
       const PendingAct pending = act.kind == ActKind::kRemove   ? PendingAct::kRemove
                                  : act.kind == ActKind::kModify ? PendingAct::kModify
@@ -1084,6 +1121,22 @@ class Decider {
     Push(IntentType::kShowCart);
     Ask("What would you like?", PendingKind::kNone);
     return true;
+  }
+
+  // Which of several dishes in the cart gives way.
+  void ChooseReplaced(const Act& act) {
+    if (act.with.dishes.empty() && !act.with.phrase.empty()) {
+      UnknownDish(act.with.phrase, act.with.bare);
+      return;
+    }
+    std::vector<IntentItem> held;
+    const MenuItem* facts = act.with.dishes.empty() ? nullptr : Facts(act.with.dishes.front());
+    if (facts != nullptr) {
+      Wanted with = act.with;
+      if (!with.quantity.has_value() || with.article) with.quantity = act.what.quantity;
+      held.push_back(MakeItem(*facts, with));
+    }
+    Choose(act.what, PendingAct::kSwap, std::move(held));
   }
 
   // Where the line of the cart as it came stands now, after earlier acts of this turn.
@@ -1107,6 +1160,13 @@ class Decider {
     const std::optional<size_t> line = Now(*act.line);
     if (!line.has_value()) return;
     IntentItem item = t_.cart.lines()[*line].item;
+    if (act.what.quantity.has_value() && *act.what.quantity < 1) {
+      Wanted wanted = act.what;
+      wanted.dishes = {item.item_id};
+      wanted.phrase = item.name;
+      AskCount(std::move(wanted), PendingAct::kRemove, {item});
+      return;
+    }
     int64_t quantity = act.what.quantity.value_or(0);
     if (quantity >= item.quantity) quantity = 0;
     t_.cart.Remove(*line, quantity, t_.intents);
@@ -1115,6 +1175,7 @@ class Decider {
     removed_.push_back(all ? absl::StrCat("the ", item.quantity > 1 ? Plural(item.name) : item.name)
                            : SayItem(item));
     Remember("remove", {item});
+    d_.before = std::move(item);
   }
 
   void Quantity(const Act& act) {
@@ -1144,10 +1205,12 @@ class Decider {
       if (!asking()) Ask("Anything else?", PendingKind::kMore);
       return;
     }
+    const IntentItem before = item;
     t_.cart.SetQuantity(*line, quantity, t_.intents);
     item.quantity = quantity;
     changed_.push_back(SayItem(item));
     Remember("quantity", {item});
+    d_.before = before;
   }
 
   void Modify(const Act& act) {
@@ -1185,13 +1248,90 @@ class Decider {
     }
     changed_.push_back(SayItem(item));
     Remember("modify", {item});
+    d_.before = before;
+    d_.before->quantity = item.quantity;
+    d_.wished = act.what.wishes;
+    if (d_.wished.size() > 20) d_.wished.resize(20);
+  }
+
+  std::optional<size_t> LineLike(const IntentItem& item) const {
+    for (size_t i = 0; i < t_.cart.lines().size(); ++i) {
+      const IntentItem& other = t_.cart.lines()[i].item;
+      if (other.item_id == item.item_id && other.modifiers == item.modifiers &&
+          other.note.value_or("") == item.note.value_or("")) {
+        return i;
+      }
+    }
+    return std::nullopt;
+  }
+
+  // "no, the other one": what was changed last becomes as it was, and the other line is changed like it.
+  void Other(const Act& act) {
+    if (!d_.before.has_value() || d_.last.size() != 1) {
+      Unknown();
+      return;
+    }
+    const IntentItem before = *d_.before;
+    const IntentItem last = d_.last.front();
+    const std::optional<size_t> line = LineLike(last);
+    const MenuItem* facts = Facts(before.item_id);
+    const int64_t price = facts == nullptr ? 0 : UnitPrice(*facts, before.modifiers);
+    Act again = act;
+    PendingAct pending = PendingAct::kQuantity;
+    if (d_.last_change == "remove") {
+      again.kind = ActKind::kRemove;
+      pending = PendingAct::kRemove;
+      // Of a line that is still there some were taken.
+      if (line.has_value()) again.what.quantity = before.quantity;
+      t_.cart.Add(before, price, t_.intents);
+      changed_.push_back(absl::StrCat(SayItem(before), " again"));
+    } else if (line.has_value() && d_.last_change == "modify") {
+      again.kind = ActKind::kModify;
+      again.what.wishes = d_.wished;
+      pending = PendingAct::kModify;
+      const bool part = act.line.has_value() && t_.lines[*act.line].quantity > last.quantity;
+      if (part) again.what.quantity = last.quantity;
+      t_.cart.Remove(*line, last.quantity, t_.intents);
+      t_.cart.Add(before, price, t_.intents);
+      changed_.push_back(SayItem(before));
+    } else if (line.has_value()) {
+      again.kind = ActKind::kQuantity;
+      again.what.quantity = last.quantity;
+      t_.cart.SetQuantity(*line, before.quantity, t_.intents);
+      changed_.push_back(SayItem(before));
+    } else {
+      Unknown();
+      return;
+    }
+    if (!act.line.has_value()) {
+      Choose(again.what, pending, {});
+    } else if (again.kind == ActKind::kRemove) {
+      Remove(again);
+    } else if (again.kind == ActKind::kModify) {
+      Modify(again);
+    } else {
+      Quantity(again);
+    }
   }
 
   void Replace(const Act& act) {
     if (Missing(act)) return;
     const std::optional<size_t> line = Now(*act.line);
     if (!line.has_value()) return;
-    const IntentItem before = t_.cart.lines()[*line].item;
+    const int64_t whole = t_.cart.lines()[*line].item.quantity;
+    IntentItem before = t_.cart.lines()[*line].item;
+    // "one of the fries": as many of the line.
+    if (act.what.quantity.has_value()) before.quantity = std::clamp<int64_t>(*act.what.quantity, 1, whole);
+    const std::string what = absl::StrCat(before.quantity < whole ? SayCount(before.quantity) : "the", " ",
+                                          before.quantity > 1 ? Plural(before.name) : before.name);
+    if (act.with.dishes.empty() && act.with.phrase.empty()) {
+      Pending pending;
+      pending.kind = PendingKind::kInstead;
+      pending.phrase = before.name;
+      pending.held = {before};
+      Ask(absl::StrCat("What would you like instead of ", what, "?"), std::move(pending));
+      return;
+    }
     Wanted with = act.with;
     if (!with.quantity.has_value() || with.article) with.quantity = before.quantity;
     if (with.dishes.size() == 1 && !SoldOut(with.dishes.front())) {
@@ -1199,7 +1339,7 @@ class Decider {
       if (facts != nullptr && Conflict(*facts).empty()) {
         Cart cart = t_.cart;
         const size_t begin = t_.intents.size();
-        t_.cart.Remove(*line, 0, t_.intents);
+        t_.cart.Remove(*line, before.quantity < whole ? before.quantity : 0, t_.intents);
         const size_t end = t_.intents.size();
         std::vector<int64_t> others = {before.item_id};
         if (!Add(with, before)) {
@@ -1209,8 +1349,7 @@ class Decider {
           t_.intents.erase(at + static_cast<std::ptrdiff_t>(begin), at + static_cast<std::ptrdiff_t>(end));
         } else {
           IntentItem item = MakeItem(*facts, with);
-          changed_.push_back(absl::StrCat(SayItem(item), " instead of the ",
-                                          before.quantity > 1 ? Plural(before.name) : before.name));
+          changed_.push_back(absl::StrCat(SayItem(item), " instead of ", what));
           d_.others = std::move(others);
         }
         return;
@@ -1524,10 +1663,16 @@ class Decider {
     AddHeld({held.begin() + 1, held.end()});
   }
 
-  void AddPlain(int64_t id) {
+  Wanted Plain(int64_t id) const {
     Wanted wanted;
     wanted.dishes = {id};
     wanted.phrase = NameOf(id);
+    return wanted;
+  }
+
+  void AddPlain(int64_t id) { AddNow(Plain(id)); }
+
+  void AddNow(const Wanted& wanted) {
     if (state() == "paying") {
       AddAfterPayment(wanted);
     } else if (!CartClosed()) {
@@ -1552,7 +1697,11 @@ class Decider {
       case PendingKind::kOffer:
       case PendingKind::kMoreOr:
         if (pending.candidates.size() == 1) {
-          AddPlain(pending.candidates.front());
+          Wanted wanted = Plain(pending.candidates.front());
+          wanted.quantity = pending.quantity;
+          wanted.wishes = pending.wishes;
+          if (!d_.queue.empty()) t_.understood.chose = true;  // what waited comes next
+          AddNow(wanted);
           return;
         }
         {
@@ -1581,6 +1730,9 @@ class Decider {
         return;
       case PendingKind::kAllergy:
         AskAllergy();
+        return;
+      case PendingKind::kInstead:
+        Ask("What would you like instead?", pending);
         return;
       case PendingKind::kMore:
         if (accept) break;
@@ -1638,6 +1790,7 @@ class Decider {
       case PendingKind::kWarning:
       case PendingKind::kChoice:
       case PendingKind::kCount:
+      case PendingKind::kInstead:
       case PendingKind::kOffer:
         // In checkout the orchestrator would take "no" for "back".
         if (now != "checkout" && now != "paying") Push(IntentType::kDeny);
@@ -1683,6 +1836,12 @@ class Decider {
   }
 
   void Unknown() {
+    // After a card that was declined.
+    const bool again = absl::c_linear_search(t_.words, "again") || absl::c_linear_search(t_.words, "retry");
+    if (again && state() == "checkout") {
+      Checkout(true);
+      return;
+    }
     Push(IntentType::kUnknown);
     t_.confidence = std::min(t_.confidence, 0.2);
     Say("Sorry, I didn't understand that");

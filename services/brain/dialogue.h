@@ -27,18 +27,20 @@ enum class PendingKind {
   kPay,      // whether to pay now
   kAllergy,  // what the customer is allergic to
   kCount,    // how many of the one of `candidates`
+  kInstead,  // what is to take the place of the one of `held`
 };
 inline absl::Span<const absl::string_view> EnumNames(PendingKind) {
-  static constexpr std::array<absl::string_view, 9> kNames = {"none",    "choice", "warning", "offer", "more",
-                                                              "more_or", "pay",    "allergy", "count"};
+  static constexpr std::array<absl::string_view, 10> kNames = {
+      "none", "choice", "warning", "offer", "more", "more_or", "pay", "allergy", "count", "instead"};
   return kNames;
 }
 
-// What is to be done with a candidate once it is chosen.
-enum class PendingAct { kAdd, kRemove, kModify, kQuantity, kReplace, kDetails };
+// What is to be done with a candidate once it is chosen: kReplace puts it in the place of the one of `held`,
+// kSwap puts the one of `held` in its place.
+enum class PendingAct { kAdd, kRemove, kModify, kQuantity, kReplace, kDetails, kSwap };
 inline absl::Span<const absl::string_view> EnumNames(PendingAct) {
-  static constexpr std::array<absl::string_view, 6> kNames = {"add",      "remove",  "modify",
-                                                              "quantity", "replace", "details"};
+  static constexpr std::array<absl::string_view, 7> kNames = {"add",     "remove",  "modify", "quantity",
+                                                              "replace", "details", "swap"};
   return kNames;
 }
 
@@ -50,7 +52,7 @@ struct Pending {
   std::vector<int64_t> trade_ins;  // of the candidates, combos that take the place of their parts in the cart
   std::optional<int64_t> quantity;
   std::vector<Wish> wishes;
-  std::vector<messages::IntentItem> held;  // kWarning: what to add; kReplace: what it replaces
+  std::vector<messages::IntentItem> held;  // kWarning: what to add; kReplace, kInstead: what is replaced
   bool pay_after = false;                  // the customer wants to pay once this is settled
 
   template <class S, class V>
@@ -72,9 +74,13 @@ struct Dialogue {
   std::vector<Pending> queue;              // asked one after the other
   std::vector<messages::IntentItem> last;  // what the last change of the cart was about
   std::string last_change;                 // add, remove, quantity, modify or replace; empty: none
-  int64_t focus = 0;                       // the item that was spoken of last, 0: none
-  std::vector<int64_t> others;             // candidates that were not chosen: "the other one"
-  std::string said;                        // the last answer, for "say that again"
+  // After remove, quantity and modify of one line, for "no, the other one": it as it was, of a removal and a
+  // modification as many as were meant; and what was wished for.
+  std::optional<messages::IntentItem> before;
+  std::vector<Wish> wished;
+  int64_t focus = 0;            // the item that was spoken of last, 0: none
+  std::vector<int64_t> others;  // candidates that were not chosen: "the other one"
+  std::string said;             // the last answer, for "say that again"
   std::vector<std::string> exclude_allergens;
   std::vector<std::string> dietary_filters;
   std::vector<std::string> unlisted_allergens;  // what no menu lists: "strawberries"
@@ -86,6 +92,8 @@ struct Dialogue {
     v.Optional("queue", s.queue, json::Range(0, 10));
     v.Optional("last", s.last, json::Range(0, 50));
     v.Optional("last_change", s.last_change, json::Range(0, 20));
+    v.Optional("before", s.before);
+    v.Optional("wished", s.wished, json::Range(0, 20));
     v.Optional("focus", s.focus, json::Range(0, json::kMaxId));
     v.Optional("others", s.others, json::Range(0, 200));
     v.Optional("said", s.said, json::Range(0, 4000));

@@ -149,9 +149,23 @@ Words Normalise(absl::string_view text) {
     if (!word.empty() && words.size() < kMaxWords) Expand(word, words);
     word.clear();
   };
-  for (const char c : folded) {
+  const auto digits_from = [&](size_t at) {
+    size_t count = 0;
+    while (at + count < folded.size() && absl::ascii_isdigit(static_cast<unsigned char>(folded[at + count])))
+      ++count;
+    return count;
+  };
+  const auto is_number = [](absl::string_view digits) {
+    return !digits.empty() &&
+           absl::c_all_of(digits, [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); });
+  };
+  for (size_t i = 0; i < folded.size(); ++i) {
+    const char c = folded[i];
     const auto byte = static_cast<unsigned char>(c);
-    if (absl::ascii_isalnum(byte) || byte >= 0x80) {
+    if ((c == '.' || c == ',') && is_number(word) && digits_from(i + 1) > 0) {
+      // "2.5" and "2,5" are one number; so is "1,000".
+      if (c == '.' || digits_from(i + 1) != 3) word.push_back('.');
+    } else if (absl::ascii_isalnum(byte) || byte >= 0x80) {
       if (word.size() < 60) word.push_back(c);
     } else if (c == '\'' && !word.empty()) {
       word.push_back(c);
@@ -193,6 +207,29 @@ std::string Join(const Words& words) {
 
 namespace {
 
+constexpr int64_t kMaxCount = 9999;
+
+// "hundred", "million": by how much it multiplies, as far as counts go; 0: it does not.
+int64_t FactorOf(absl::string_view word) {
+  if (word == "hundred") return 100;
+  if (word == "thousand") return 1000;
+  static const auto* const more = new absl::flat_hash_set<absl::string_view>{
+      "million", "billion", "trillion", "zillion", "gazillion", "millions", "billions"};
+  return more->contains(word) ? kMaxCount : 0;
+}
+
+// What is written in digits: "12", "2.5"; nothing when that is no number.
+std::optional<int64_t> ReadDigits(absl::string_view word) {
+  const size_t point = word.find('.');
+  const absl::string_view whole = word.substr(0, point);
+  const absl::string_view part = point == absl::string_view::npos ? "" : word.substr(point + 1);
+  const auto digit = [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); };
+  if (whole.empty() || !absl::c_all_of(whole, digit) || !absl::c_all_of(part, digit)) return std::nullopt;
+  if (absl::c_any_of(part, [](char c) { return c != '0'; })) return kNoWholeCount;
+  int64_t value = 0;
+  return absl::SimpleAtoi(whole, &value) ? std::min(value, kMaxCount) : kMaxCount;
+}
+
 // A count without what may stand before and behind it.
 std::optional<Count> ReadNumber(const Words& words, size_t at) {
   if (at >= words.size()) return std::nullopt;
@@ -201,19 +238,14 @@ std::optional<Count> ReadNumber(const Words& words, size_t at) {
   if (word(i) == "half" && word(i + 1) == "a" && word(i + 2) == "dozen") {
     return Count{6, word(i + 3) == "of" ? size_t{4} : size_t{3}};
   }
-  if (word(i) == "hundred" || word(i) == "thousand") {
-    return Count{word(i) == "hundred" ? int64_t{100} : int64_t{1000}, 1};
-  }
-  if (word(i) == "a" && (word(i + 1) == "hundred" || word(i + 1) == "thousand")) {
-    return Count{word(i + 1) == "hundred" ? int64_t{100} : int64_t{1000}, 2};
-  }
+  if (word(i) == "half" && (word(i + 1) == "a" || word(i + 1) == "an")) return Count{kNoWholeCount, 2};
+  if (const int64_t factor = FactorOf(word(i)); factor != 0) return Count{factor, 1};
+  if (word(i) == "a" && FactorOf(word(i + 1)) != 0) return Count{FactorOf(word(i + 1)), 2};
   const bool article = word(i) == "a" || word(i) == "another";
   if (article && (word(i + 1) == "couple" || word(i + 1) == "dozen" || word(i + 1) == "pair")) ++i;
   int64_t value = 0;
-  if (absl::ascii_isdigit(static_cast<unsigned char>(word(i).empty() ? 'x' : word(i)[0])) &&
-      absl::SimpleAtoi(word(i), &value)) {
-    if (value < 0 || value > 9999) return std::nullopt;
-    return Count{value, i + 1 - at};
+  if (const std::optional<int64_t> digits = ReadDigits(word(i)); digits.has_value()) {
+    return Count{*digits, i + 1 - at};
   }
   if (const int64_t tens = TensOf(word(i)); tens != 0) {
     const auto unit = Units().find(word(i + 1));
@@ -243,21 +275,27 @@ std::optional<Count> ReadCount(const Words& words, size_t at) {
   if (words[at] == "minus" || words[at] == "negative") {
     std::optional<Count> number = ReadNumber(words, at + 1);
     if (!number.has_value()) return std::nullopt;
-    return Count{-number->value, number->length + 1};
+    return Count{std::min(number->value, -number->value), number->length + 1};
   }
   std::optional<Count> count = ReadNumber(words, at);
   if (!count.has_value()) return std::nullopt;
   size_t next = at + count->length;
   // "three hundred and fifty": no kiosk sells that many, but nobody is to get 3 instead.
-  while (next < words.size() && (words[next] == "hundred" || words[next] == "thousand")) {
-    count->value = std::min<int64_t>(count->value * (words[next] == "hundred" ? 100 : 1000), 9999);
+  while (next < words.size() && count->value >= 0 && FactorOf(words[next]) != 0) {
+    count->value = std::min<int64_t>(count->value * FactorOf(words[next]), kMaxCount);
     ++next;
     if (next + 1 < words.size() && words[next] == "and" && ReadNumber(words, next + 1).has_value()) ++next;
     const std::optional<Count> rest = ReadNumber(words, next);
-    if (rest.has_value() && rest->value < 100) {
-      count->value = std::min<int64_t>(count->value + rest->value, 9999);
+    if (rest.has_value() && rest->value >= 0 && rest->value < 100) {
+      count->value = std::min<int64_t>(count->value + rest->value, kMaxCount);
       next += rest->length;
     }
+  }
+  // "two and a half"
+  if (next + 2 < words.size() && words[next] == "and" && words[next + 1] == "a" &&
+      words[next + 2] == "half") {
+    count->value = kNoWholeCount;
+    next += 3;
   }
   // "two or three"
   if (next < words.size() && words[next] == "or") {

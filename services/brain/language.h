@@ -20,7 +20,7 @@ inline constexpr size_t kMaxWords = 120;  // of one utterance; what follows is n
 using Words = std::vector<std::string>;
 
 // The words of `text`: folded, contractions written out ("i'd" is "i would", "don't" is "do not"),
-// hesitations and "please" left out, "3x" as "3".
+// hesitations and "please" left out, "3x" as "3", "1,000" as "1000"; "2.5" stays one word.
 Words Normalise(absl::string_view text);
 
 std::string Join(const Words& words, size_t begin, size_t end);
@@ -28,9 +28,11 @@ std::string Join(const Words& words);
 
 // A count at words[at]: "two", "a dozen", "half a dozen", "a couple of", "twenty five", "12". "a" and "an"
 // are not counts; "a hundred" is, and so is "minus two". `length` is the number of words it takes, "of"
-// behind "couple" and "dozen" included.
+// behind "couple" and "dozen" included. Of a dish nobody can have a part: "2.5", "half a", "two and a half"
+// are kNoWholeCount.
+inline constexpr int64_t kNoWholeCount = -1;
 struct Count {
-  int64_t value = 0;
+  int64_t value = 0;  // at most 9999, whatever was said
   size_t length = 0;
   int64_t or_else = 0;  // "two or three": the other one; 0: none
 };

@@ -40,7 +40,20 @@ TEST(ReadCountTest, WordsAndDigits) {
   EXPECT_EQ(value("twenty five"), 25);
   EXPECT_EQ(value("17 wings"), 17);
   EXPECT_EQ(value("a burger"), -1);
-  EXPECT_EQ(value("99999999999999999999 burgers"), -1);
+  EXPECT_EQ(value("99999999999999999999 burgers"), 9999);
+  for (const char* text :
+       {"one million fries", "a million fries", "1,000,000 fries", "100000 fries",
+        "99999999999999999999999 fries", "a zillion fries", "two thousand million fries"}) {
+    EXPECT_EQ(value(text), 9999) << text;
+  }
+  EXPECT_EQ(value("1,000 fries"), 1000);
+  EXPECT_EQ(value("2.0 colas"), 2);
+  for (const char* text : {"2.5 colas", "2,5 colas", "0.5 colas", "half a cola", "two and a half colas",
+                           "one and a half colas", "minus 2.5 colas", "half an apple pie"}) {
+    EXPECT_EQ(value(text), kNoWholeCount) << text;
+  }
+  EXPECT_EQ(ReadCount(Normalise("two and a half colas"), 0)->length, 4u);
+  EXPECT_EQ(Join(Normalise("a cola, 2 fries. 3 pies.")), "a cola 2 fries 3 pies");
   EXPECT_EQ(ReadCount(Normalise("a couple of cokes"), 0)->length, 3u);
   EXPECT_FALSE(ReadCount({}, 0).has_value());
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/money/money.h"
+#include "services/menu/catalogue.h"
 #include "services/menu/text_analysis.h"
 
 namespace arc::brain {
@@ -33,7 +34,10 @@ bool IsComboWord(absl::string_view word) {
 // Words of other words' meaning, beyond stems. What the menu itself writes is meant literally, but for these
 // few: people do not tell them apart.
 bool AreForms(absl::string_view a, absl::string_view b) {
-  return (a == "ice" && b == "iced") || (a == "iced" && b == "ice");
+  const auto either = [&](absl::string_view x, absl::string_view y) {
+    return (a == x && b == y) || (a == y && b == x);
+  };
+  return either("ice", "iced") || either(menu::Stem("choc"), menu::Stem("chocolate"));
 }
 
 const absl::flat_hash_map<std::string, std::vector<std::string>>& Equivalents() {
@@ -60,6 +64,7 @@ const absl::flat_hash_map<std::string, std::vector<std::string>>& Equivalents() 
     add({"tomato", "tomatoes"});
     add({"peppermint", "mint"});
     add({"dip", "sauce"});
+    add({"choc", "chocolate"});
     return map;
   }();
   return *table;
@@ -267,7 +272,10 @@ Lexicon::Lexicon(std::string currency, std::vector<messages::MenuCategory> categ
       for (const Words& core : {custom.core, custom.from}) {
         if (core.empty()) continue;
         if (custom.kind != Custom::Kind::kSwap) cores[custom.kind == Custom::Kind::kNo ? 1 : 0].insert(core);
-        for (const std::string& stem : core) core_words_.insert(stem);
+        for (const std::string& stem : core) {
+          core_words_.insert(stem);
+          if (custom.kind != Custom::Kind::kNo) addable_words_.insert(stem);
+        }
       }
     }
   }
@@ -304,6 +312,7 @@ void Lexicon::AddPhrase(size_t dish, absl::string_view text, bool name) {
   for (size_t i = 0; i < words.size(); ++i) {
     phrase.words.push_back(EntryOf(words[i]));
     entries_[phrase.words.back()].places.emplace_back(number, static_cast<uint32_t>(i));
+    if (name && i + 1 < words.size()) modifying_words_.insert(menu::Stem(words[i]));
   }
   phrases_.push_back(std::move(phrase));
 }
@@ -365,6 +374,7 @@ std::optional<Mention> Lexicon::Match(const Words& words, size_t at, bool expect
     mention.begin = at;
     mention.end = at + category->length;
     mention.category = category->id;
+    mention.head = true;
     mention.quality = 0.9;
     for (const Dish& dish : dishes_) {
       if (dish.item.category == category->id) mention.dishes.push_back(dish.item.id);
@@ -376,6 +386,8 @@ std::optional<Mention> Lexicon::Match(const Words& words, size_t at, bool expect
   Mention mention = Conclude(words, best);
   if (category.has_value() && category->length == best.taken && !best.whole) {
     mention.category = category->id;
+    mention.head = true;
+    mention.describes = mention.doubtful = false;
     // Whoever points at "the coffee" may mean any dish of the category.
     for (const Dish& dish : dishes_) {
       if (dish.item.category == category->id && !absl::c_linear_search(mention.wide, dish.item.id)) {
@@ -438,6 +450,13 @@ void Lexicon::Judge(const Words& words, size_t at, size_t taken, int units,
       part.push_back(partial);
     }
   }
+  // "chicken" is not the one dish that a synonym ends in so, where the names of others have it.
+  const bool by_synonym = units == 1 && whole.empty() && !part.empty() &&
+                          absl::c_none_of(head, [&](const Partial& p) { return phrases_[p.phrase].name; });
+  if (by_synonym && !head.empty()) {
+    head.insert(head.end(), part.begin(), part.end());
+    part.clear();
+  }
   std::vector<Partial>& chosen = !whole.empty() ? whole : !head.empty() ? head : part;
   if (chosen.empty()) return;
   if (whole.empty() && head.empty() && units == 1) {
@@ -482,6 +501,8 @@ Mention Lexicon::Conclude(const Words& words, const Found& found) const {
   mention.begin = found.begin;
   mention.end = found.begin + found.taken;
   mention.whole = found.whole;
+  mention.head = found.whole || found.head;
+  mention.describes = !mention.head;
   mention.quality = found.quality;
   std::set<size_t> all;
   std::set<size_t> by_name;
@@ -506,7 +527,19 @@ Mention Lexicon::Conclude(const Words& words, const Found& found) const {
     }
     if (!kept.empty()) dishes = std::move(kept);
   }
+  const size_t fitting = dishes.size();
   if (dishes.size() > 1 && !found.whole) KeepBase(dishes, found);
+  if (!found.whole && found.taken == 1) {
+    const std::string& word = words[found.begin];
+    const std::string stem = menu::Stem(word);
+    // "chocolate" is the end of Hot Chocolate and stands in front of brownies.
+    const bool base = fitting != dishes.size();
+    if (!base && !absl::EndsWith(word, "s")) mention.describes |= modifying_words_.contains(stem);
+    const bool named = found.head && !by_name.empty();
+    mention.doubtful = (!named && (addable_words_.contains(stem) || menu::AllergenBits(word).has_value() ||
+                                   (found.head && core_words_.contains(stem)))) ||
+                       (found.quality < 0.9 && word.size() < 5);
+  }
   for (const size_t dish : dishes) mention.dishes.push_back(dishes_[dish].item.id);
   return mention;
 }
@@ -544,6 +577,10 @@ std::optional<CategoryMention> Lexicon::MatchCategory(const Words& words, size_t
     }
   }
   return best;
+}
+
+bool Lexicon::IsPartOfDishes(absl::string_view word) const {
+  return core_words_.contains(menu::Stem(word));
 }
 
 size_t Lexicon::CustomisationLength(const Words& words, size_t at, bool without) const {

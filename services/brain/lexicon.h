@@ -55,7 +55,10 @@ struct Mention {
   std::vector<int64_t> wide;    // all that they could mean, for pointing at what is in the cart
   std::string category;         // the words name a category, such as "drinks"
   bool whole = false;           // a whole name or synonym, not a part of one
-  double quality = 1;           // 1: as written on the menu; less with errors
+  bool head = false;            // the last word of a name at least; without it the words only describe dishes
+  bool describes = false;       // in front of another dish's name they describe that: "chocolate", "cheese"
+  bool doubtful = false;  // a word that dishes are made of, or one that is hardly theirs: to be asked about
+  double quality = 1;     // 1: as written on the menu; less with errors
 };
 
 struct CategoryMention {
@@ -79,6 +82,9 @@ class Lexicon {
   // only where a dish is expected: `expected`.
   std::optional<Mention> Match(const Words& words, size_t at, bool expected) const;
   std::optional<CategoryMention> MatchCategory(const Words& words, size_t at) const;
+
+  // Whether customisations are called by the word.
+  bool IsPartOfDishes(absl::string_view word) const;
 
   // How many words from `at` on name something that some dish can be had without (`without`), or with; 0:
   // none.
@@ -131,6 +137,8 @@ class Lexicon {
   absl::flat_hash_map<std::string, uint32_t> entry_of_;
   std::vector<Words> cores_[2];  // stems of what can be had, and of what can be left out; each once
   absl::flat_hash_set<std::string> core_words_;
+  absl::flat_hash_set<std::string> addable_words_;    // of what dishes can be had with
+  absl::flat_hash_set<std::string> modifying_words_;  // in front of the last word of a name
 };
 
 // Whether two words mean the same on a menu: stems, synonyms ("mayo"), sound, small errors.

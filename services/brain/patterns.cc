@@ -175,6 +175,7 @@ ARC_PATTERN(No, Chain({"no",
                        "rather not",
                        "none(?: of (?:those|them|these|that))?",
                        "neither(?: of (?:those|them|these))?",
+                       "nothing(?: (?:really|for me|right now|today))?",
                        "wait(?: a (?:minute|moment|second|sec))?",
                        "hold on",
                        "hang on",
@@ -359,7 +360,9 @@ ARC_PATTERN(PaySuffix,
             absl::StrCat(ClosingLead(), ToWant(),
                          Any({"pay", "(?:give me |have |get |bring me )?the bill",
                               "take my (?:money|card|payment)", "settle (?:up|the bill)",
-                              "make (?:the|a) payment", "tap my card"}),
+                              "make (?:the|a) payment", "tap my card",
+                              "try (?:the payment|my card|to pay|paying) again", "pay again",
+                              "(?:use|try|with|have) (?:another|a different|my other|the other) card"}),
                          Tail({"now", "then", "by card", "with card", "with (?:my|a) card", "card", "in cash",
                                "here", "contactless", "for (?:it|this|that|everything|my order|all)",
                                "with (?:my )?(?:phone|visa|mastercard)", "up", "thanks", "thank you"}),
@@ -473,7 +476,7 @@ ARC_PATTERN(AsksOptions,
                      "what is .*\\b(?:vegan|vegetarian|halal|free|cheap|cheapest|new|light|healthy|spicy)"})))
 ARC_PATTERN(
     OffTopic,
-    R"(\b(?:weather|time is it|toilets?|bathroom|restrooms?|wifi|password|who won|your name|joke|how old|opening hours|parking|are you (?:a|an|human|real))\b)")
+    R"(\b(?:weather|time is it|(?:time|when) (?:do|are) you (?:open|close|closing|opening|shut)|toilets?|bathroom|restrooms?|wifi|password|who won|your name|joke|how old|opening hours|parking|are you (?:a|an|human|real))\b)")
 
 #undef ARC_PATTERN
 

@@ -74,8 +74,12 @@ void Service::Stop(absl::Duration limit) {
     subscription_->Drain(std::min(limit, absl::Seconds(1)));
     subscription_.reset();
   }
+  AwaitIdle(limit);
+}
+
+bool Service::AwaitIdle(absl::Duration limit) const {
   std::unique_lock<std::mutex> lock(mutex_);
-  bus_.clock().WaitUntil(lock, idle_, bus_.clock().Now() + limit, [&] { return in_flight_ == 0; });
+  return bus_.clock().WaitUntil(lock, idle_, bus_.clock().Now() + limit, [&] { return in_flight_ == 0; });
 }
 
 int64_t Service::in_flight() const {

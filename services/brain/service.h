@@ -53,6 +53,9 @@ class Service {
   void Stop(absl::Duration limit);
 
   int64_t in_flight() const;
+  // Waits until no request is in work, at most `limit`; whether that is so. An answer may be published a
+  // moment before its request counts as done, which nothing on the bus tells.
+  bool AwaitIdle(absl::Duration limit) const;
 
  private:
   struct Answer {
@@ -80,7 +83,7 @@ class Service {
   const ServiceOptions options_;
 
   mutable std::mutex mutex_;
-  std::condition_variable idle_;
+  mutable std::condition_variable idle_;
   int in_flight_ = 0;
   int engine_failures_ = 0;
   std::list<std::shared_ptr<Answer>> order_;  // oldest first

@@ -110,7 +110,8 @@ TEST_F(ServiceTest, ManyRequestsDoNotFillTheMemory) {
       Send(R"({"request_id":"m)" + std::to_string(sent) + R"(","user_input":"hello"})");
     }
     ASSERT_TRUE(Await(subjects::kBrainResponse, sent));
-    ASSERT_TRUE(bus_.RunUntil([&] { return service_->in_flight() == 0; }, absl::Seconds(60)));
+    // No use of the bus wakes RunUntil() when the last answer, which is published, counts as done.
+    ASSERT_TRUE(service_->AwaitIdle(absl::Seconds(60)));
   }
   EXPECT_THAT(metrics_.Text(), ::testing::Not(HasSubstr("outcome=\"overloaded\"")));
   // The first is forgotten, and reasoned again.

@@ -73,23 +73,6 @@ bool IsNoteWord(absl::string_view word) {
   return known_words->contains(word);
 }
 
-// "vegan", "gluten free": what a dish has to be that is named behind it. How many words that are; 0: none.
-size_t NeedAt(const Words& words, size_t at, size_t end, std::vector<std::string>& free_of,
-              std::vector<std::string>& diets) {
-  if (at + 1 < end && words[at + 1] == "free") {
-    const std::vector<std::string> named = AllergensNamed(words[at]);
-    for (const std::string& name : named) AddUnique(free_of, name);
-    if (!named.empty()) return 2;
-  }
-  for (size_t length = std::min<size_t>(2, end - at); length > 0; --length) {
-    const std::string name = DietNamed(Join(words, at, at + length));
-    if (name.empty() || words[at] == "no") continue;
-    AddUnique(diets, name);
-    return length;
-  }
-  return 0;
-}
-
 bool IsSize(absl::string_view word) {
   return word == "small" || word == "medium" || word == "large" || word == "regular";
 }
@@ -97,16 +80,34 @@ bool IsSize(absl::string_view word) {
 // Words in front of a dish without those that only praise it.
 std::string Unpraised(std::vector<std::string> words) {
   static const auto* const praise = new absl::flat_hash_set<absl::string_view>{
-      "amazing",    "awesome",     "beautiful", "bloody",   "cheeky",   "chilled", "cold",      "cool",
-      "damn",       "decent",      "delicious", "epic",     "fabulous", "famous",  "fantastic", "finest",
-      "fresh",      "freshly",     "gorgeous",  "homemade", "hot",      "huge",    "iced",      "icy",
-      "juicy",      "lovely",      "massive",   "naughty",  "perfect",  "plain",   "proper",    "quick",
-      "refreshing", "scrumptious", "signature", "simple",   "special",  "super",   "sweet",     "tasty",
+      "best",       "biggest",     "cheapest",  "favourite", "favorite", "healthiest", "hottest",   "largest",
+      "nicest",     "smallest",    "spiciest",  "tastiest",  "cheap",    "good",       "big",       "little",
+      "amazing",    "awesome",     "beautiful", "bloody",    "cheeky",   "chilled",    "cold",      "cool",
+      "damn",       "decent",      "delicious", "epic",      "fabulous", "famous",     "fantastic", "finest",
+      "fresh",      "freshly",     "gorgeous",  "homemade",  "hot",      "huge",       "iced",      "icy",
+      "juicy",      "lovely",      "massive",   "naughty",   "perfect",  "plain",      "proper",    "quick",
+      "refreshing", "scrumptious", "signature", "simple",    "special",  "super",      "sweet",     "tasty",
       "usual",      "warm",        "wonderful", "yummy"};
   words.erase(std::remove_if(words.begin(), words.end(),
                              [](const std::string& word) { return praise->contains(word); }),
               words.end());
   return absl::StrJoin(words, " ");
+}
+
+// Words that stand behind a dish and are no thing: how it is, when it is wanted, whom it is said to.
+bool IsAside(absl::string_view word) {
+  static const auto* const known_words = new absl::flat_hash_set<absl::string_view>{
+      "asap",      "babe",        "boss",    "bro",      "buddy",      "chef",      "correct",   "cut",
+      "darling",   "delivery",    "dude",    "each",     "fast",       "folks",     "halved",    "honey",
+      "hun",       "immediately", "lad",     "looks",    "lunch",      "breakfast", "dinner",    "supper",
+      "tea",       "miss",        "mister",  "moment",   "morning",    "evening",   "afternoon", "night",
+      "pal",       "pronto",      "seems",   "separate", "sliced",     "smells",    "soon",      "sounds",
+      "split",     "takeaway",    "takeout", "tastes",   "tomorrow",   "tonight",   "toasted",   "untoasted",
+      "wrapped",   "yesterday",   "ta",      "cheers",   "sweetheart", "whichever", "standard",  "normal",
+      "regular",   "special",     "deluxe",  "style",    "version",    "variety",   "flavour",   "flavor",
+      "flavoured", "flavored",    "sized",   "size",     "xl",         "jumbo",     "mini",      "giant",
+      "tiny",      "cheaper",     "bigger",  "smaller",  "hotter",     "colder",    "crispier",  "chilled"};
+  return known_words->contains(word) || (word.size() > 4 && absl::EndsWith(word, "ly"));
 }
 
 class Parser {
@@ -116,7 +117,9 @@ class Parser {
       : words_(std::move(words)), lexicon_(lexicon), dialogue_(dialogue), cart_(cart), before_(before) {}
 
   Understanding Run() {
-    Constraints constraints = TakeConstraints(words_, ConstraintContextOf(lexicon_, dialogue_, before_));
+    ConstraintContext context = ConstraintContextOf(lexicon_, dialogue_, before_);
+    context.nothing_ordered = cart_.empty() && dialogue_.focus == 0 && dialogue_.pending.candidates.empty();
+    Constraints constraints = TakeConstraints(words_, context);
     const bool constrained = constraints.any() || constraints.denied || constraints.unnamed;
     out_.exclude_allergens = std::move(constraints.exclude_allergens);
     out_.dietary_filters = std::move(constraints.dietary_filters);
@@ -140,6 +143,7 @@ class Parser {
     } else if (!ReadWhole() && !ReadChoice() && !ReadQuestion()) {
       ReadOrder();
     }
+    TakeInstead();
     for (Act& act : closing_) out_.acts.push_back(std::move(act));
     if (constrained) DropAsides();
     if (out_.acts.empty() && !constrained && !out_.ask_again && !out_.chose) {
@@ -162,6 +166,20 @@ class Parser {
   }
 
  private:
+  // The answer to "what would you like instead?".
+  void TakeInstead() {
+    const Pending& pending = dialogue_.pending;
+    if (pending.kind != PendingKind::kInstead || pending.held.empty() || out_.acts.size() != 1) return;
+    Act& act = out_.acts.front();
+    const std::optional<size_t> line = LineOf(pending.held.front());
+    if (act.kind != ActKind::kAdd || act.what.more || !line.has_value()) return;
+    act.kind = ActKind::kReplace;
+    act.with = std::move(act.what);
+    act.what = {};
+    Point(act, line);
+    act.what.quantity = pending.held.front().quantity;
+  }
+
   // What is left of a sentence about an allergy may be a word that means nothing: "my partner".
   void DropAsides() {
     out_.acts.erase(std::remove_if(out_.acts.begin(), out_.acts.end(),
@@ -265,6 +283,50 @@ class Parser {
       Point(act, LastLine());
       act.what.quantity = cart_[*act.line].quantity * 2;
       return true;
+    }
+    // "double the fries"
+    static const auto* const double_pattern =
+        new RE2("(?:can you |could you |actually )*double (?:the|my) (.+)");
+    std::string doubled;
+    if (RE2::FullMatch(text_, *double_pattern, &doubled)) {
+      const Words named = Split(doubled);
+      const std::optional<Mention> mention = lexicon_.Match(named, 0, true);
+      if (mention.has_value() && mention->end == named.size()) {
+        Act act;
+        act.kind = ActKind::kQuantity;
+        PointAtOne(act, FromMention(named, *mention));
+        if (act.line.has_value()) {
+          act.what.quantity = cart_[*act.line].quantity * 2;
+          out_.acts.push_back(std::move(act));
+          return true;
+        }
+      }
+    }
+    // "i changed my mind", "that's wrong": not what is wanted instead.
+    const bool settled =
+        pending == PendingKind::kNone || pending == PendingKind::kMore || pending == PendingKind::kMoreOr;
+    if (settled && LastLine().has_value() &&
+        ARC_FULL(text_,
+                 "(?:(?:wait|sorry|actually|no|oh) )*(?:(?:i|we)(?: have)? changed (?:my|our) minds?|"
+                 "(?:(?:that|this|it) is )?(?:wrong|incorrect|not (?:right|correct|what i "
+                 "(?:said|ordered|wanted|meant|"
+                 "asked for)))|i did not (?:say|order|want|ask for|mean) (?:that|this|it))(?: sorry)?")) {
+      Point(Push(ActKind::kReplace), LastLine());
+      return true;
+    }
+    // "one less"
+    static const auto* const less =
+        new RE2("(?:make (?:it|that) |i want |take )?([a-z0-9 ]+?) (?:less|fewer)");
+    std::string fewer;
+    if (RE2::FullMatch(text_, *less, &fewer) && LastLine().has_value()) {
+      const Words number = Split(fewer);
+      const std::optional<Count> count = ReadCount(number, 0);
+      if (count.has_value() && count->length == number.size()) {
+        Act& act = Push(ActKind::kRemove);
+        Point(act, LastLine());
+        act.what.quantity = count->value;
+        return true;
+      }
     }
     const auto is = [&](const RE2& pattern, ActKind kind) {
       if (!Full(text_, pattern)) return false;
@@ -486,11 +548,25 @@ class Parser {
         act.kind = ActKind::kDetails;
         break;
       case PendingAct::kReplace:
-        act.kind = ActKind::kReplace;
-        act.with = wanted;
         if (!pending.held.empty()) act.line = LineOf(pending.held.front());
-        if (!act.line.has_value()) act.kind = ActKind::kAdd;
-        break;
+        if (!act.line.has_value()) {
+          act.kind = ActKind::kAdd;
+          break;
+        }
+        act.kind = ActKind::kReplace;
+        act.what.quantity = pending.held.front().quantity;
+        act.with = std::move(wanted);
+        return;
+      case PendingAct::kSwap:
+        act.kind = ActKind::kReplace;
+        Point(act, LineWith(wanted));
+        act.what.quantity = pending.quantity;
+        if (!pending.held.empty()) {
+          act.with.dishes = act.with.wide = {pending.held.front().item_id};
+          act.with.quantity = pending.held.front().quantity;
+          act.with.like = pending.held.front();
+        }
+        return;
       case PendingAct::kRemove:
       case PendingAct::kModify:
       case PendingAct::kQuantity:
@@ -513,6 +589,34 @@ class Parser {
     return text;
   }
 
+  // How many words from words[at] on, right behind words that mean `ids`, make something else of them that is
+  // on no menu: of "cheese pizza" the pizza. 0: none do.
+  size_t ForeignHead(const Words& words, size_t at, size_t end, const std::vector<int64_t>& ids) const {
+    const auto foreign = [&](size_t i) {
+      const std::string& word = words[i];
+      if (word.size() < 3 || IsCommonWord(word) || IsNoteWord(word) || IsSize(word) || IsAside(word) ||
+          Unpraised({word}).empty() || ReadCount(words, i).has_value() || ReadOrdinal(word).has_value() ||
+          CueAt(words, i).has_value()) {
+        return false;
+      }
+      Requirement requirement;
+      return ReadRequirement(words, i, end, requirement) == 0 &&
+             !lexicon_.Match(words, i, true).has_value() &&
+             lexicon_.CustomisationLengthOf(ids, words, i) == 0 && !lexicon_.IsPartOfDishes(word) &&
+             (ids.size() < 2 || lexicon_.Narrow(ids, {word}).empty());
+    };
+    size_t i = at;
+    while (i < end && i < at + 3 && foreign(i)) ++i;
+    if (i == at) return 0;
+    // "volcano burger withaut onions" is a slip; what names a thing ends there.
+    static const auto* const ends = new absl::flat_hash_set<absl::string_view>{
+        "and",  "or",   "with", "without", "for", "to",     "instead", "but", "on",  "in",    "a",
+        "an",   "some", "plus", "also",    "too", "thanks", "from",    "at",  "the", "my",    "then",
+        "that", "if",   "as",   "is",      "not", "no",     "i",       "we",  "it",  "extra", "here"};
+    if (i < end && !ends->contains(words[i]) && !ReadCount(words, i).has_value()) return 0;
+    return i - at;
+  }
+
   // Questions.
 
   std::vector<Wanted> DishesIn(const Words& words, bool expected) const {
@@ -521,6 +625,10 @@ class Parser {
       const std::optional<Mention> mention = lexicon_.Match(words, i, expected);
       if (!mention.has_value()) {
         ++i;
+        continue;
+      }
+      if (const size_t behind = ForeignHead(words, mention->end, words.size(), mention->dishes); behind > 0) {
+        i = mention->end + behind;
         continue;
       }
       dishes.push_back(FromMention(words, *mention));
@@ -617,7 +725,8 @@ class Parser {
     }
     if (!options && !question) return false;
     // "Do you have the Falafel Wrap?"
-    const bool one_dish = dishes.size() == 1 && dishes[0].dishes.size() == 1;
+    const bool vague = ARC_HAS(text, "\\b(?:anything|something)\\b") && !dishes.empty() && !dishes[0].whole;
+    const bool one_dish = dishes.size() == 1 && dishes[0].dishes.size() == 1 && !vague;
     if (one_dish && options && !ARC_HAS(text, "\\b(?:what|which|kinds?|options?)\\b")) {
       Act& act = Push(ActKind::kDetails);
       act.what = dishes[0];
@@ -708,6 +817,7 @@ class Parser {
     wanted.phrase = Join(words, mention.begin, mention.end);
     wanted.category = mention.category;
     wanted.whole = mention.whole;
+    wanted.guessed = mention.doubtful;
     wanted.quality = mention.quality;
     return wanted;
   }
@@ -750,6 +860,9 @@ class Parser {
         {"we do not need", Verb::kRemove},
         {"do not need", Verb::kRemove},
         {"changed my mind about", Verb::kRemove},
+        {"i hate", Verb::kRemove},
+        {"do not like", Verb::kRemove},
+        {"dislike", Verb::kRemove},
         {"kill", Verb::kRemove},
         {"kill for", Verb::kAdd},
         {"could murder", Verb::kAdd},
@@ -989,14 +1102,15 @@ class Parser {
       to.insert(to.end(), wishes.begin(), wishes.end());
     };
     constexpr size_t kNone = std::numeric_limits<size_t>::max();
-    size_t rest = kNone;               // of spoken.dishes: of which parts were named apart
-    std::vector<std::string> free_of;  // of the dish that comes
-    std::vector<std::string> diets;
+    size_t rest = kNone;   // of spoken.dishes: of which parts were named apart
+    Requirement required;  // of the dish that comes
     std::vector<std::string> unknown;
     bool unknown_fresh = false;
+    bool described_next = false;  // `unknown` are words of the menu in front of a dish of which they are not
     bool bare = false;
     size_t i = begin;
     const auto flush_unknown = [&] {
+      described_next = false;
       if (unknown.empty()) return;
       const std::string phrase = absl::StrJoin(unknown, " ");
       // "the football was rubbish" tells, and orders nothing.
@@ -1020,6 +1134,20 @@ class Parser {
         article = definite = false;
       }
       unknown.clear();
+    };
+
+    const auto begin_unknown = [&](bool dish_like) {
+      const bool of_place = PrepositionBefore(words, begin, i);
+      const bool owned =
+          i > begin && (words[i - 1] == "my" || words[i - 1] == "our" || words[i - 1] == "your");
+      bare = !count.has_value() && !article && !definite && !asked_for;
+      const bool senseless = !asked_for && !spoken.residue.empty();  // "open the window"
+      // "nachos with cheese"
+      const bool with_wish = i == begin && expected && cart_.empty() && i + 1 < end &&
+                             (words[i + 1] == "with" || words[i + 1] == "without");
+      unknown_fresh = !of_place && !owned && !senseless &&
+                      (dish_like || with_wish || count.has_value() || article || definite ||
+                       (fresh && (asked_for || end - begin <= 2)));
     };
 
     while (i < end) {
@@ -1226,11 +1354,55 @@ class Parser {
         const bool size_of_next = custom > 1 && i + custom < end && IsSize(words[i + custom - 1]) &&
                                   lexicon_.Match(words, i + custom, true).has_value();
         if (!(custom > mention->end - i && !mention->whole && !size_of_next)) {
+          // "a cheese pizza" is not one of the dishes with cheese; nor is "a mango milkshake" a sorbet.
+          const size_t behind = ForeignHead(words, mention->end, end, mention->dishes);
+          const std::optional<Mention> next =
+              mention->describes ? lexicon_.Match(words, mention->end, true) : std::nullopt;
+          // But of "a falafel fries and a cola" the falafel is one thing and the fries are another.
+          const bool describes =
+              next.has_value() && next->end <= end && !(article && absl::EndsWith(words[next->end - 1], "s"));
+          if (behind > 0 || describes) {
+            if (unknown.empty()) begin_unknown(true);
+            described_next = described_next || describes;
+            for (; i < mention->end + behind; ++i) unknown.push_back(words[i]);
+            fresh = false;
+            continue;
+          }
           Wanted wanted = FromMention(words, *mention);
           // "a satay chicken wrap": which one that is, only the customer knows.
-          if (count.has_value() || article || definite) wanted.unlike = Unpraised(unknown);
-          wanted.free_of = std::exchange(free_of, {});
-          wanted.diets = std::exchange(diets, {});
+          if (count.has_value() || article || definite || described_next) wanted.unlike = Unpraised(unknown);
+          if (described_next) {
+            // "strawberry milkshake": one of them has that word after all.
+            const std::vector<int64_t> narrowed = lexicon_.Narrow(wanted.dishes, unknown);
+            if (!narrowed.empty() && narrowed.size() < wanted.dishes.size()) {
+              wanted.dishes = narrowed;
+              wanted.unlike.clear();
+            }
+          }
+          // "hash browns" may be heard as brownies.
+          const bool misread = !unknown.empty() && !mention->whole && mention->quality < 0.9;
+          wanted.guessed |= misread || (described_next && !wanted.unlike.empty());
+          described_next = false;
+          // "volcano burger combo": the one with that burger.
+          if (i == joined && current() != nullptr && !mention->whole && !count.has_value() && !article &&
+              !definite) {
+            const bool combos = absl::c_all_of(wanted.dishes, [&](int64_t id) {
+              const Dish* dish = lexicon_.Find(id);
+              return dish != nullptr && !dish->item.combo_of.empty();
+            });
+            const std::vector<int64_t> with =
+                combos ? CombosWith(wanted.dishes, current()->dishes) : std::vector<int64_t>{};
+            if (!with.empty()) {
+              current()->dishes = current()->wide = with;
+              current()->phrase = absl::StrCat(current()->phrase, " ", wanted.phrase);
+              unknown.clear();
+              i = mention->end;
+              joined = i;
+              fresh = false;
+              continue;
+            }
+          }
+          wanted.required = std::exchange(required, {});
           unknown.clear();
           // "americano coffee", "water still": two ways to call one dish.
           if (i == joined && current() != nullptr && !count.has_value() && !article && !definite) {
@@ -1282,14 +1454,11 @@ class Parser {
       }
       // "a nut free vegan brownie"
       {
-        std::vector<std::string> more_free_of = free_of;
-        std::vector<std::string> more_diets = diets;
+        Requirement more_required = required;
         size_t next = i;
-        while (const size_t need = next < end ? NeedAt(words, next, end, more_free_of, more_diets) : 0)
-          next += need;
+        while (const size_t length = ReadRequirement(words, next, end, more_required)) next += length;
         if (next > i && next < end && lexicon_.Match(words, next, true).has_value()) {
-          free_of = std::move(more_free_of);
-          diets = std::move(more_diets);
+          required = std::move(more_required);
           i = next;
           continue;
         }
@@ -1333,7 +1502,10 @@ class Parser {
       }
       if (manner) continue;
       if (custom > 0 && i + custom <= end && !IsCommonWord(word)) {
-        lead.push_back({Polarity::kPlain, Join(words, i, i + custom)});
+        // "not spicy" is no wish for it.
+        const std::string named = Join(words, i, i + custom);
+        const bool denied = i > begin && words[i - 1] == "not";
+        lead.push_back({Polarity::kPlain, denied ? absl::StrCat("not ", named) : named});
         i += custom;
         continue;
       }
@@ -1345,10 +1517,12 @@ class Parser {
       if (unknown.empty() && IsNoteWord(word) &&
           (current() != nullptr || word == "small" || word == "medium" || word == "large" ||
            word == "decaf" || (definite && i + 1 < end && words[i + 1] == "one"))) {
+        const bool denied = i > begin && words[i - 1] == "not";
+        const Wish wish = {Polarity::kPlain, denied ? absl::StrCat("not ", word) : word};
         if (count.has_value() || article) {
-          lead.push_back({Polarity::kPlain, word});
+          lead.push_back(wish);
         } else {
-          attach({{Polarity::kPlain, word}});
+          attach({wish});
         }
         ++i;
         continue;
@@ -1422,16 +1596,7 @@ class Parser {
         continue;
       }
       // A word that the menu does not know is taken for a dish where one is asked for.
-      if (unknown.empty()) {
-        const bool of_place = PrepositionBefore(words, begin, i);
-        const bool owned =
-            i > begin && (words[i - 1] == "my" || words[i - 1] == "our" || words[i - 1] == "your");
-        bare = !count.has_value() && !article && !definite && !asked_for;
-        const bool senseless = !asked_for && !spoken.residue.empty();  // "open the window"
-        unknown_fresh =
-            !of_place && !owned && !senseless &&
-            (count.has_value() || article || definite || (fresh && (asked_for || end - begin <= 2)));
-      }
+      if (unknown.empty()) begin_unknown(false);
       unknown.push_back(word);
       fresh = false;
       ++i;
@@ -1441,6 +1606,20 @@ class Parser {
     if (count.has_value()) spoken.count = count;
     spoken.more = spoken.more || more;
     return spoken;
+  }
+
+  // Of `combos` those that have one of `dishes` in them.
+  std::vector<int64_t> CombosWith(const std::vector<int64_t>& combos,
+                                  const std::vector<int64_t>& dishes) const {
+    std::vector<int64_t> with;
+    for (const int64_t id : combos) {
+      const Dish* combo = lexicon_.Find(id);
+      if (combo == nullptr) continue;
+      const bool has = absl::c_any_of(combo->item.combo_of,
+                                      [&](int64_t part) { return absl::c_linear_search(dishes, part); });
+      if (has) with.push_back(id);
+    }
+    return with;
   }
 
   static bool PrepositionBefore(const Words& words, size_t begin, size_t at) {
@@ -1633,6 +1812,7 @@ class Parser {
         ")?(a|an|some|one|two|"
         "three|another|the)\\b");
     RE2::Replace(&text, *put_on, "add \\1");
+    ReadBecomes(text);
     if (ReadMidCorrection(text) || ReadSomething(text)) return;
     bool corrects = false;
     // What leads a correction: "no wait", "sorry I meant".
@@ -1648,7 +1828,7 @@ class Parser {
       if (!lead_pattern->Match(input, 0, input.size(), RE2::ANCHOR_START, &match, 1)) break;
       const std::string lead(match.substr(0, match.size() - 1));
       const Words rest = Split(text.substr(match.size()));
-      if (lead == "make that") break;
+      if (lead == "make that" || (lead == "rather" && !rest.empty() && rest[0] == "than")) break;
       if (lead == "nah") corrects = true;
       if (lead == "no") {
         // "no onions" is a wish.
@@ -1702,6 +1882,23 @@ class Parser {
           break;
       }
     }
+  }
+
+  // "one of the colas should be a mocha", "make one a mocha": a swap.
+  void ReadBecomes(std::string& text) const {
+    static const auto* const be = new RE2(
+        "(?:can |could |let |make )*((?:one|two|three|four|five|six)(?: of (?:them|those|these|(?:the|my) "
+        "[a-z ]+?))?)"
+        " (?:(?:should|can|could|would|to|has to|must) )*(?:be |into )?(an? .+)");
+    std::string from;
+    std::string to;
+    if (cart_.empty() || !RE2::FullMatch(text, *be, &from, &to)) return;
+    const Words words = Split(to);
+    const std::optional<Mention> mention = lexicon_.Match(words, 1, true);
+    const bool said = absl::StrContains(text, " be ") || absl::StrContains(text, " into ") ||
+                      absl::StartsWith(text, "make ");
+    if (said && mention.has_value() && mention->end == words.size())
+      text = absl::StrCat("swap ", from, " for ", to);
   }
 
   // "something fizzy": looked for, not ordered. "Something cold, yeah, a peach iced tea" orders the tea.
@@ -1775,6 +1972,7 @@ class Parser {
         "(?:(?:i|not|no|that|meant|want|wanted|would|like|said|give|me|rather|have|make|it|actually|change|"
         "to|was|will|take) )*the other(?: one| ones)?(?: (?:please|instead|then))*");
     if (!Full(text, *other_pattern)) return false;
+    if (ReadOtherLine()) return true;
     const std::optional<size_t> line = LastLine();
     if (dialogue_.others.empty() || !line.has_value()) return false;
     Act& act = Push(ActKind::kReplace);
@@ -1782,6 +1980,39 @@ class Parser {
     act.with.dishes = dialogue_.others;
     act.with.wide = dialogue_.others;
     act.with.phrase = "other one";
+    return true;
+  }
+
+  // The same, of what was done to a line: it was to be done to another one of the cart.
+  bool ReadOtherLine() {
+    if (!dialogue_.before.has_value() || dialogue_.last.size() != 1) return false;
+    const IntentItem& changed = dialogue_.last.front();
+    const std::optional<size_t> line = LineOf(changed);
+    std::vector<size_t> lines;
+    const auto keep = [&](const auto& wanted) {
+      if (!lines.empty()) return;
+      for (size_t i = 0; i < cart_.size(); ++i) {
+        if (line != i && wanted(cart_[i])) lines.push_back(i);
+      }
+    };
+    // What was asked about, else another of the same dish, else of the same kind, else any.
+    keep([&](const OrderLine& l) { return absl::c_linear_search(dialogue_.others, l.item_id); });
+    keep([&](const OrderLine& l) { return l.item_id == changed.item_id; });
+    const Dish* dish = lexicon_.Find(changed.item_id);
+    keep([&](const OrderLine& l) {
+      const Dish* other = lexicon_.Find(l.item_id);
+      return dish != nullptr && other != nullptr && other->item.category == dish->item.category;
+    });
+    keep([](const OrderLine&) { return true; });
+    if (lines.empty()) return false;
+    Act& act = Push(ActKind::kOther);
+    if (lines.size() == 1) {
+      Point(act, lines.front());
+    } else {
+      act.what.dishes = act.what.wide = DishesOf(lines);
+      act.what.phrase = "one";
+      if (act.what.dishes.size() == 1) Point(act, lines.back());
+    }
     return true;
   }
 
@@ -1850,8 +2081,119 @@ class Parser {
     return true;
   }
 
+  // "not a cola, a lemonade", "no cola, lemonade", "i don't want a cola, i want a lemonade": what is named
+  // first is not meant, what comes behind it is.
+  bool ReadNotThis(const std::string& text) {
+    static const auto* const pattern = new RE2(
+        "(?:(?:i|we|it|that|this|is|was|am|want|wanted|would|like|said|have|did|do|does|should|be|but|sorry|"
+        "for|"
+        "to|order|ordered|ask|asked|say|mean|meant|really|actually|will|wait|no) )*?(not|no|never|instead "
+        "of|rather than|in place of)"
+        "((?: (?:want|wanted|like|need|order|ordered|say|said|mean|meant|ask|asked|for|get|have|take))*) "
+        "(.+)");
+    std::string denial;
+    std::string wanting;
+    std::string rest_text;
+    if (!RE2::FullMatch(text, *pattern, &denial, &wanting, &rest_text)) return false;
+    const Words rest = Split(rest_text);
+    size_t at = 0;
+    std::optional<int64_t> count;
+    while (at < rest.size()) {
+      const std::optional<Count> number = ReadCount(rest, at);
+      if (number.has_value()) {
+        count = number->value;
+        at += number->length;
+      } else if (rest[at] == "a" || rest[at] == "an" || rest[at] == "the" || rest[at] == "my" ||
+                 rest[at] == "any" || rest[at] == "of" || rest[at] == "that") {
+        ++at;
+      } else {
+        break;
+      }
+    }
+    const std::optional<Mention> mention = lexicon_.Match(rest, at, true);
+    if (!mention.has_value() || (denial == "no" && !mention->head)) return false;
+    // "no onions" is a wish.
+    if (denial == "no" && lexicon_.CustomisationLength(rest, at, true) > 0) return false;
+    const Wanted unwanted = FromMention(rest, *mention);
+    // "not that, a lemonade"
+    if (rest[0] == "that" && !InCart(unwanted) && LastLine().has_value()) {
+      Spoken better = ReadPhrase(rest, 1, rest.size(), true);
+      if (better.dishes.empty()) return false;
+      Act act;
+      act.kind = ActKind::kReplace;
+      Point(act, LastLine());
+      act.with = std::move(better.dishes.front());
+      out_.acts.push_back(std::move(act));
+      return true;
+    }
+    size_t begin = mention->end;
+    while (begin < rest.size() && (rest[begin] == "one" || rest[begin] == "ones") && !mention->head) ++begin;
+    const auto is = [&](absl::string_view word) { return begin < rest.size() && rest[begin] == word; };
+    const bool listed = is("and") || is("or") || is("nor");
+    while (is("but") || is("just") || is("only") || is("rather") || is("instead") || is("sorry") || is("no"))
+      ++begin;
+    const bool alone = begin >= rest.size();
+    // "i do not want the cola" is read as what is taken out.
+    const std::vector<Clause> verbs = Clauses(Split(text));
+    const bool asks =
+        absl::c_any_of(verbs, [](const Clause& clause) { return clause.verb == Verb::kRemove; });
+    if ((alone || listed) && (asks || (denial != "not" && denial != "never"))) return false;
+    if (alone || listed) {
+      const Spoken all = ReadPhrase(rest, 0, rest.size(), true);
+      for (const Wanted& wanted : all.dishes) {
+        Act act;
+        act.kind = ActKind::kRemove;
+        PointAtOne(act, wanted);
+        act.what.quantity.reset();
+        out_.acts.push_back(std::move(act));
+      }
+      return !all.dishes.empty();
+    }
+    const std::vector<Clause> clauses = Clauses(rest);
+    for (const Clause& clause : clauses) {
+      if (clause.verb != Verb::kAdd && clause.verb != Verb::kMake) return false;
+    }
+    if (!clauses.empty()) begin = std::max(begin, clauses.back().at + clauses.back().length);
+    Spoken wanted = ReadPhrase(rest, begin, rest.size(), true);
+    if (wanted.dishes.empty()) {
+      // "not one cola, two"
+      if (!wanted.count.has_value() || !count.has_value() || !wanted.loose.empty()) return false;
+      Act act;
+      act.kind = ActKind::kQuantity;
+      PointAtOne(act, unwanted);
+      if (act.not_in_cart) {
+        act = Act{};
+        act.kind = ActKind::kAdd;
+        act.what = unwanted;
+      }
+      act.what.quantity = wanted.count;
+      out_.acts.push_back(std::move(act));
+      return true;
+    }
+    auto dish = wanted.dishes.begin();
+    if (InCart(unwanted)) {
+      Act act;
+      act.kind = ActKind::kReplace;
+      PointAtOne(act, unwanted);
+      act.what.quantity.reset();
+      act.with = std::move(*dish++);
+      out_.acts.push_back(std::move(act));
+    }
+    for (; dish != wanted.dishes.end(); ++dish) AddOne(std::move(*dish));
+    return true;
+  }
+
+  // As PointAt(); of several dishes it is the one that was spoken of last.
+  void PointAtOne(Act& act, const Wanted& wanted) const {
+    PointAt(act, wanted);
+    if (act.line.has_value() || act.not_in_cart) return;
+    const std::optional<size_t> last = LastLine();
+    if (last.has_value() && absl::c_linear_search(LinesOf(wanted), *last)) Point(act, last);
+  }
+
   // "a cola zero instead of the coke", "make it two instead of one", "four burgers not two"
   bool ReadInstead(const std::string& text) {
+    if (ReadNotThis(text)) return true;
     static const auto* const instead_of =
         new RE2("(.+?) (?:instead of|rather than|in place of) (?:the |a |an |my |just )?(.+)");
     static const auto* const not_pattern = new RE2("(.+?) (?:and )?not (?:the |a |an |just )?(.+)");
@@ -1941,6 +2283,8 @@ class Parser {
     Act act;
     act.kind = ActKind::kReplace;
     PointAt(act, unwanted.dishes.front());
+    // "instead of one of the colas" is one; "instead of a cola" is whatever there is.
+    if (!unwanted.dishes.front().partitive) act.what.quantity.reset();
     act.with = wanted.dishes.front();
     out_.acts.push_back(std::move(act));
     return true;
@@ -1948,6 +2292,11 @@ class Parser {
 
   void AddOne(Wanted wanted) {
     Act& act = Push(ActKind::kAdd);
+    // Whoever says it again was asked already.
+    if (wanted.dishes.size() == 1 && dialogue_.pending.kind == PendingKind::kOffer &&
+        absl::c_linear_search(dialogue_.pending.candidates, wanted.dishes.front())) {
+      wanted.guessed = false;
+    }
     // "another coke" is one like the one in the cart.
     if (wanted.more) {
       const std::vector<size_t> lines = LinesOf(wanted);
@@ -2050,6 +2399,7 @@ class Parser {
     const bool removed =
         absl::c_any_of(out_.acts, [](const Act& act) { return act.kind == ActKind::kRemove; });
     const bool instead = ARC_HAS(text, "\\binstead\\b") && !removed;
+    if (ReadEach(words, spoken)) return;
     if (spoken.dishes.empty()) {
       if (!spoken.loose.empty() && spoken.ordinal.has_value() && !cart_.empty() && AddedNow() == nullptr) {
         ModifyAt(*spoken.ordinal, AllLines(), spoken.loose);
@@ -2084,6 +2434,13 @@ class Parser {
           return;
         }
       }
+      return;
+    }
+    // "add bacon", to what is there or comes with it.
+    if (add_said && spoken.dishes.size() == 1 && spoken.dishes.front().guessed &&
+        !spoken.dishes.front().article && !spoken.dishes.front().quantity.has_value() &&
+        (AddedNow() != nullptr || !cart_.empty())) {
+      Modify({{Polarity::kWith, spoken.dishes.front().phrase}}, std::nullopt);
       return;
     }
     if (spoken.dishes.size() == 1) {
@@ -2228,7 +2585,7 @@ class Parser {
         const std::optional<size_t> line = LineFor(wishes);
         const Dish* dish = line.has_value() ? lexicon_.Find(cart_[*line].item_id) : nullptr;
         if (dish != nullptr &&
-            (wanted.dishes.empty() || !MatchCustomisation(dish->item, wishes[0]).empty())) {
+            (wanted.dishes.empty() || wanted.guessed || !MatchCustomisation(dish->item, wishes[0]).empty())) {
           act = Act{};
           act.kind = ActKind::kModify;
           Point(act, line);
@@ -2292,8 +2649,11 @@ class Parser {
       Act act;
       if (!from.dishes.empty()) {
         PointAt(act, from.dishes.front());
+        // "one of the fries", "two burgers", "a cola": so many of the line.
+        act.what.quantity = from.dishes.front().quantity;
       } else {
         Point(act, LastLine());
+        act.what.quantity = from.count;  // "change one to a mocha"
       }
       if (!to.dishes.empty()) {
         act.kind = ActKind::kReplace;
@@ -2304,16 +2664,46 @@ class Parser {
       } else if (!to.loose.empty()) {
         act.kind = ActKind::kModify;
         act.what.wishes = to.loose;
-        act.what.quantity.reset();
+        if (from.dishes.empty() || !from.dishes.front().partitive) act.what.quantity.reset();
       } else {
         continue;
       }
       out_.acts.push_back(std::move(act));
       return;
     }
-    // "change it" says nothing of what it is to become.
     const Spoken spoken = ReadPhrase(words, begin, end, true);
-    if (!spoken.loose.empty()) Modify(spoken.loose, std::nullopt);
+    if (!spoken.loose.empty()) {
+      Modify(spoken.loose, std::nullopt);
+      return;
+    }
+    // "swap one of the fries" says nothing of what it is to become, nor does "change it".
+    if (spoken.dishes.size() > 1 || (spoken.dishes.empty() && !spoken.pronoun)) return;
+    Act act;
+    act.kind = ActKind::kReplace;
+    if (!spoken.dishes.empty()) {
+      PointAtOne(act, spoken.dishes.front());
+      act.what.quantity = spoken.dishes.front().quantity;
+    } else {
+      Point(act, LastLine());
+      if (spoken.of_them) act.what.quantity = spoken.count;
+    }
+    out_.acts.push_back(std::move(act));
+  }
+
+  // "make it two each", "two of each"
+  bool ReadEach(const Words& words, const Spoken& spoken) {
+    if (!spoken.dishes.empty() || !spoken.count.has_value() || !absl::c_linear_search(words, "each") ||
+        dialogue_.last.empty()) {
+      return false;
+    }
+    for (const IntentItem& item : dialogue_.last) {
+      Act act;
+      act.kind = ActKind::kQuantity;
+      Point(act, LineOf(item));
+      act.what.quantity = spoken.count;
+      out_.acts.push_back(std::move(act));
+    }
+    return true;
   }
 
   void ReadMake(const Words& words, size_t begin, size_t end) {
@@ -2326,16 +2716,7 @@ class Parser {
       act.what.quantity = spoken.count;
       return;
     }
-    if (spoken.dishes.empty() && spoken.count.has_value() && absl::c_linear_search(words, "each")) {
-      for (const IntentItem& item : dialogue_.last) {
-        Act act;
-        act.kind = ActKind::kQuantity;
-        Point(act, LineOf(item));
-        act.what.quantity = spoken.count;
-        out_.acts.push_back(std::move(act));
-      }
-      return;
-    }
+    if (ReadEach(words, spoken)) return;
     if (spoken.dishes.empty()) {
       if (!spoken.loose.empty()) {
         Modify(spoken.loose, spoken.of_them ? spoken.count : std::nullopt);
@@ -2353,7 +2734,14 @@ class Parser {
     const Wanted& dish = spoken.dishes.front();
     const bool in_cart = InCart(dish);
     Act act;
-    if (in_cart && dish.quantity.has_value() && !dish.article && dish.wishes.empty()) {
+    if (in_cart && spoken.dishes.size() == 2 && (dish.partitive || dish.definite) && dish.wishes.empty() &&
+        spoken.loose.empty()) {
+      // "make one of the burgers a veggie burger"
+      act.kind = ActKind::kReplace;
+      PointAt(act, dish);
+      act.what.quantity = dish.quantity;
+      act.with = spoken.dishes.back();
+    } else if (in_cart && dish.quantity.has_value() && !dish.article && dish.wishes.empty()) {
       act.kind = ActKind::kQuantity;
       const std::optional<int64_t> quantity = dish.quantity;
       PointAt(act, dish);
@@ -2375,7 +2763,15 @@ class Parser {
         return;
       }
       const std::optional<size_t> line = LastLine();
-      if (pronoun && line.has_value() && spoken.dishes.size() == 1) {
+      const std::vector<int64_t> combos =
+          line.has_value() ? CombosWith(dish.dishes, {cart_[*line].item_id}) : std::vector<int64_t>{};
+      if ((pronoun || words[begin - 1] == "upgrade") && spoken.dishes.size() == 1 && !combos.empty()) {
+        // "make that a combo"
+        act.kind = ActKind::kReplace;
+        Point(act, line);
+        act.with = dish;
+        act.with.dishes = combos;
+      } else if (pronoun && line.has_value() && spoken.dishes.size() == 1) {
         act.kind = ActKind::kReplace;
         Point(act, MostLike(dish));
         act.with = dish;

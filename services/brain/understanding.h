@@ -36,9 +36,9 @@ struct Wanted {
   bool partitive = false;                    // "one of the"
   bool pointed = false;                      // "in the", "on the": wishes came before it
   bool whole = false;                        // by a whole name or synonym
+  bool guessed = false;                      // the words are not quite its own: it is asked about
   bool bare = false;                         // an unknown word that nothing introduces as a dish
-  std::vector<std::string> free_of;          // "nut free": allergens it must not contain, by the menu's names
-  std::vector<std::string> diets;            // "vegan": likewise what it must be
+  Requirement required;                      // "a nut free brownie", "a vegan burger"
   std::string unlike;                        // words in front of it that no dish is called by
   double quality = 1;
 };
@@ -49,6 +49,7 @@ enum class ActKind {
   kQuantity,
   kModify,
   kReplace,
+  kOther,  // "no, the other one": what was changed last becomes as it was, and `line` is changed like it
   kDetails,
   kBrowse,
   kRecommend,
@@ -76,8 +77,8 @@ enum class Topic { kGeneral, kPrice, kCalories, kIngredients, kAllergens, kConta
 struct Act {
   ActKind kind = ActKind::kUnknown;
   Wanted what;
-  std::optional<size_t> line;  // of the cart: what is removed, changed or replaced
-  Wanted with;                 // kReplace: what comes in its place
+  std::optional<size_t> line;  // of the cart: what is removed, changed or replaced, `what.quantity` of it
+  Wanted with;                 // kReplace: what comes in its place; nothing: that was not said
   Topic topic = Topic::kGeneral;
   std::vector<std::string> asked;  // kContains: allergens; kDiet: dietary properties
   std::string text;                // kBrowse: what is looked for; empty: everything

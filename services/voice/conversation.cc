@@ -259,17 +259,28 @@ Conversation::Effects Conversation::OnOrderCompleted(absl::Time now, absl::strin
   BeginSession(now);
   session_->order_completed = true;
   const Phrases& phrases = options_.phrases;
+  Announce(now, order_number.empty() ? phrases.order_done
+                                     : absl::StrReplaceAll(phrases.order_number, {{"%s", order_number}}));
+  return Done(now);
+}
+
+Conversation::Effects Conversation::OnPaymentFailed(absl::Time now, absl::string_view told, bool again) {
+  BeginSession(now);
+  Announce(now, Join(told, again ? options_.phrases.pay_again : ""));
+  return Done(now);
+}
+
+// Takes the place of what is being said, and is said even when the customer interrupts.
+void Conversation::Announce(absl::Time now, std::string text) {
+  if (text.empty()) return;
   Line line;
-  line.text = order_number.empty() ? phrases.order_done
-                                   : absl::StrReplaceAll(phrases.order_number, {{"%s", order_number}});
-  if (line.text.empty()) return Done(now);
+  line.text = std::move(text);
   line.trace_id = session_->trace_id;
   line.keep = true;
   StopSpeaking(now, "superseded");
   interrupted_.reset();
   NewTurn();
   Say(now, std::move(line));
-  return Done(now);
 }
 
 Conversation::Effects Conversation::OnKioskSessionEnded(absl::Time now, messages::EndReason reason) {

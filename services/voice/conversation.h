@@ -49,6 +49,7 @@ struct Phrases {
   std::string stt_failed = "Sorry, I cannot hear you right now. Please use the screen.";
   std::string order_number = "Thank you. Your order number is %s.";  // %s: the number
   std::string order_done = "Thank you for your order.";              // when there is no number
+  std::string pay_again = "Say pay when you are ready.";             // after a payment that failed
 };
 
 struct TurnOptions {
@@ -244,6 +245,9 @@ class Conversation {
   // The kiosk's session.
   Effects OnKioskSessionStarted(absl::Time now, absl::string_view session_id);
   Effects OnOrderCompleted(absl::Time now, absl::string_view order_number);
+  // A payment did not go through; `told`: what the screen says of it. `again`: the customer can pay once
+  // more.
+  Effects OnPaymentFailed(absl::Time now, absl::string_view told, bool again);
   Effects OnKioskSessionEnded(absl::Time now, messages::EndReason reason);
   // What the orchestrator answered; null: nothing.
   Effects OnKioskSession(absl::Time now, const KioskSession* session);
@@ -412,6 +416,7 @@ class Conversation {
   void NewTurn();
   void Measure(absl::Time now, Line& line, absl::string_view outcome);
   void Say(absl::Time now, Line line);
+  void Announce(absl::Time now, std::string text);
   void SayNext(absl::Time now);
   // `keep_unheard`: answers that nothing has been heard of are said later.
   void StopSpeaking(absl::Time now, absl::string_view reason, bool keep_unheard = false);

@@ -19,9 +19,12 @@ namespace arc::voice {
 namespace {
 
 using messages::VoiceStateName;
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
@@ -1052,6 +1055,31 @@ TEST_F(ConversationTest, WhoSpeaksAfterThePaymentMayBeTheNextCustomer) {
   Final("a burger please");
   ASSERT_THAT(asked_, SizeIs(1));
   EXPECT_NE(asked_[0].session_id, "session-1");
+}
+
+TEST_F(ConversationTest, APaymentThatFailedIsSaidEvenWhenTheCustomerSpeaks) {
+  Take(talk_.OnKioskSessionStarted(now(), "session-1"));
+  Utter("pay please");
+  Answer("Please tap or insert your card.");
+  ASSERT_THAT(spoken_, Not(IsEmpty()));
+  // In place of what is being said.
+  Take(talk_.OnPaymentFailed(now(), "Your card was declined.", true));
+  EXPECT_EQ(cancelled_.back().reason, "superseded");
+  EXPECT_EQ(spoken_.back().text, "Your card was declined. Say pay when you are ready.");
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(2));
+  const size_t before = spoken_.size();
+  Speak(absl::Seconds(1), false);
+  Take(talk_.OnPaymentFailed(now(), "Please see our staff.", false));
+  EXPECT_THAT(spoken_, SizeIs(before));
+  Silence(now() - absl::Seconds(1));
+  Partial("what");
+  Wait(absl::Seconds(3));
+  Final("what");
+  Answer("I said it was declined.");
+  Sound(absl::Seconds(1));
+  Wait(absl::Seconds(5));
+  EXPECT_THAT(spoken_, Contains(Field(&messages::TtsRequest::text, "Please see our staff.")));
 }
 
 TEST_F(ConversationTest, AParticipantWhoLeavesTakesTheQuestionsAlong) {

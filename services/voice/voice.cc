@@ -33,10 +33,14 @@
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
+#include "services/orchestrator/components.h"
 #include "services/voice/actor.h"
 #include "services/voice/metric_names.h"
 
 namespace arc::voice {
+
+namespace ui = orchestrator::ui;
+
 namespace {
 
 constexpr absl::Duration kClaimTimeout = absl::Seconds(1);
@@ -176,7 +180,10 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
   bool warned_of_names = false;
   std::map<std::string, std::string> kiosk_sessions;                          // by kiosk
   std::map<std::string, std::pair<std::weak_ptr<Room>, std::string>> claims;  // by request id: utterance
-  std::set<std::string> ended_sessions;                                       // of kiosks, the latest
+  // Kiosks whose payment is open, and what their screens said of one whose outcome is not known yet.
+  std::set<std::string> paying;
+  std::map<std::string, std::string> told_unknown;
+  std::set<std::string> ended_sessions;  // of kiosks, the latest
   std::deque<std::string> ended_order;
   struct Text {
     bus::StreamEvent event;
@@ -253,13 +260,35 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     return MakeRoom(name, KioskOf(name, kiosk_hint));
   }
 
+  // Sound to made-up rooms keeps no customer out: where all places are taken, a room of a kiosk that has a
+  // session takes the place of the longest unused one of a kiosk that has none and that nothing is said in.
+  bool GivePlace(const std::string& kiosk_id) {
+    if (kiosk_sessions.count(kiosk_id) == 0) return false;
+    RoomPtr oldest;
+    for (const auto& [name, room] : rooms) {
+      const bool unneeded = room->conversation.idle() && room->outbox.empty() && room->utterances.empty() &&
+                            kiosk_sessions.count(room->conversation.kiosk_id()) == 0;
+      if (unneeded && (oldest == nullptr || room->last_use < oldest->last_use)) oldest = room;
+    }
+    if (oldest == nullptr) return false;
+    Forget(oldest);
+    return true;
+  }
+
+  void Forget(const RoomPtr& room) {
+    TrackOver(room, "audio_timeout");
+    rooms.erase(room->name);
+    warned_of_rooms = false;
+    SetGauges();
+  }
+
   RoomPtr MakeRoom(const std::string& name, const std::string& kiosk_id) {
     const auto it = rooms.find(name);
     if (it != rooms.end()) {
       it->second->last_use = clock.Now();
       return it->second;
     }
-    if (rooms.size() >= options.max_rooms) {
+    if (rooms.size() >= options.max_rooms && !GivePlace(kiosk_id)) {
       if (!std::exchange(warned_of_rooms, true)) {
         Log(LogLevel::kWarning, "no more rooms", {{"max_rooms", absl::StrCat(options.max_rooms)}});
       }
@@ -385,10 +414,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
       TrackOver(room, "audio_timeout");
     }
     if (now >= ForgetAt(*room)) {
-      TrackOver(room, "audio_timeout");
-      rooms.erase(room->name);
-      warned_of_rooms = false;
-      SetGauges();
+      Forget(room);
       return;
     }
     Arm(room);
@@ -986,6 +1012,8 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
       if (known != kiosk_sessions.end() && (session.empty() || known->second == session))
         kiosk_sessions.erase(known);
       SessionOver(session);
+      paying.erase(kiosk);
+      told_unknown.erase(kiosk);
       ForEachRoom([&](const RoomPtr& room) {
         if (room->conversation.kiosk_id() != kiosk) return;
         // One that was over before the present one began.
@@ -995,6 +1023,52 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
         Apply(room, room->conversation.OnKioskSessionEnded(now, ended->reason));
       });
     }
+  }
+
+  // The screen. Of what it shows only the end of a payment that did not go through is said here; the rest is
+  // the brain's answer, or said of the session.
+  void OnScreen(const bus::Message& message) {
+    const absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, clock.Now());
+    if (!parsed.ok()) return;
+    const std::string& session = parsed->envelope.session_id;
+    if (ended_sessions.count(session) > 0) return;
+    const auto screen = DecodePayload<messages::UiUpdate>(*parsed);
+    if (!screen.ok()) return;
+    std::string kiosk = subjects::SplitScope(message.subject).kiosk_id;
+    if (kiosk.empty()) kiosk = message.headers.Get(subjects::kKioskIdHeader).value_or(options.kiosk_id);
+    if (!subjects::IsValidKioskId(kiosk)) return;
+    if (screen->layout_mode == "paying") {
+      if (paying.size() < kMaxKiosks) paying.insert(kiosk);
+      return;
+    }
+    // While the outcome is unknown the payment is not over: it may still fail, or succeed.
+    const bool error = screen->layout_mode == "error";
+    const auto open = paying.find(kiosk);
+    if (open == paying.end()) return;
+    std::string told;
+    for (const messages::UiComponent& component : screen->components) {
+      if (error && component.type == ui::ErrorMessage::kType) {
+        const auto said = json::Decode<ui::ErrorMessage>(component.data.text);
+        if (said.ok()) told = absl::StrCat(said->text, " ", said->way_out);
+      } else if (!error && component.type == ui::Notice::kType) {
+        const auto said = json::Decode<ui::Notice>(component.data.text);
+        if (said.ok() && said->severity != "info") told = said->text;
+      }
+      if (!told.empty()) break;
+    }
+    if (error && told == told_unknown[kiosk]) return;  // the same screen again
+    if (error) {
+      told_unknown[kiosk] = told;
+    } else {
+      told_unknown.erase(kiosk);
+      paying.erase(open);
+    }
+    // Other ways out of a payment are the order's end, and the customer's own will.
+    if (told.empty() || (!error && screen->layout_mode != "checkout")) return;
+    const RoomPtr room = RoomOfKiosk(kiosk, Mine(kiosk));
+    if (room == nullptr) return;
+    if (!session.empty()) room->conversation.SetKioskSession(session, true);
+    Apply(room, room->conversation.OnPaymentFailed(clock.Now(), told, !error));
   }
 
   void SessionOver(const std::string& session) {
@@ -1230,6 +1304,8 @@ absl::Status Voice::Start() {
   RETURN_IF_ERROR(subscribe(subjects::kTtsError, core.Taker(&Core::OnTtsError)));
   RETURN_IF_ERROR(subscribe(absl::StrCat(subjects::kTtsAudioPrefix, ".*"), core.Taker(&Core::OnTtsAudio)));
   RETURN_IF_ERROR(subscribe("kiosk.session.>", core.Taker(&Core::OnSession)));
+  RETURN_IF_ERROR(subscribe(absl::StrCat(subjects::kUiUpdate, ".>"), core.Taker(&Core::OnScreen)));
+  RETURN_IF_ERROR(subscribe(subjects::kUiUpdate, core.Taker(&Core::OnScreen)));
   RETURN_IF_ERROR(subscribe(absl::StrCat(subjects::kVoiceAudioPrefix, ".*"),
                             [core = core_, take = core.Taker(&Core::OnFrame)](bus::Message message) {
                               if (core->actor.waiting() > kMaxWork) return core->CountFrames("overload");

@@ -240,7 +240,7 @@ class VoiceTest : public testing::Test {
                       nullptr);
     bus_.RunUntilIdle();
   }
-  void Session(const char* subject, const std::string& payload, const std::string& session,
+  void Session(const std::string& subject, const std::string& payload, const std::string& session,
                const std::string& kiosk) {
     bus::PublishEvent(bus_, subject, MakeEnvelope(clock_.Now(), session), payload, kiosk, nullptr);
     bus_.RunUntilIdle();
@@ -678,6 +678,82 @@ TEST_F(VoiceTest, GreetsThanksAndForgets) {
   EXPECT_THAT(spoken_, SizeIs(2));
 }
 
+TEST_F(VoiceTest, APaymentThatFailsIsSaidWithWhatToDo) {
+  StartBrain();
+  StartTts(absl::Milliseconds(100));
+  Start();
+  const auto screen = [&](const std::string& layout, const std::string& components,
+                          const std::string& session = "s-2", const std::string& kiosk = "kiosk-002") {
+    Session(
+        subjects::kUiUpdate,
+        absl::StrCat(R"({"event":"ui_update","layout_mode":")", layout,
+                     R"(","theme_override":null,"components":[)", components, R"(],"suggested_actions":[]})"),
+        session, kiosk);
+    Wait(absl::Seconds(1));
+  };
+  const auto notice = [](const std::string& code, const std::string& text, const std::string& severity) {
+    return absl::StrCat(R"({"type":"Notice","data":{"code":")", code, R"(","text":")", text,
+                        R"(","severity":")", severity, R"("}})");
+  };
+  const std::string declined =
+      notice("PAYMENT_DECLINED", "Your card was declined. Please try another card.", "warning");
+  // Without a payment a notice is the screen's alone.
+  screen("checkout", declined);
+  screen("paying", "");
+  EXPECT_THAT(spoken_, IsEmpty());
+  screen("checkout", declined);
+  ASSERT_THAT(spoken_, SizeIs(1));
+  EXPECT_EQ(spoken_[0].text, "Your card was declined. Please try another card. Say pay when you are ready.");
+  EXPECT_EQ(spoken_[0].target_room, "kiosk-002");
+  EXPECT_EQ(spoken_[0].session_id, "s-2");
+  // The same screen again, as a new leader sends it.
+  screen("checkout", declined);
+  EXPECT_THAT(spoken_, SizeIs(1));
+  // Once for each attempt; the timeout's words are the screen's.
+  screen("paying", "");
+  screen("checkout", notice("PAYMENT_TIMEOUT", "No card was presented in time.", "warning"));
+  ASSERT_THAT(spoken_, SizeIs(2));
+  EXPECT_EQ(spoken_[1].text, "No card was presented in time. Say pay when you are ready.");
+  // What the customer himself cancelled he knows; what was paid the order's end says.
+  screen("paying", "");
+  screen("checkout", notice("PAYMENT_CANCELLED", "The payment was cancelled.", "info"));
+  screen("paying", "");
+  screen("paid", notice("HARDWARE_ERROR", "No receipt.", "warning"));
+  EXPECT_THAT(spoken_, SizeIs(2));
+  // Nobody knows how it ended, until it turns out.
+  const std::string unknown =
+      R"({"type":"ErrorMessage","data":{"code":"PAYMENT_UNKNOWN","text":"We do not know yet.",)"
+      R"("way_out":"Please see our staff. Do not pay again.","order_number":"A1"}})";
+  screen("paying", "");
+  screen("error", unknown);
+  screen("error", unknown);
+  ASSERT_THAT(spoken_, SizeIs(3));
+  EXPECT_EQ(spoken_[2].text, "We do not know yet. Please see our staff. Do not pay again.");
+  screen("checkout", declined);
+  ASSERT_THAT(spoken_, SizeIs(4));
+  // Kiosks with subjects of their own, and what is malformed.
+  Session(
+      absl::StrCat(subjects::kUiUpdate, ".kiosk-9"),
+      R"({"event":"ui_update","layout_mode":"paying","theme_override":null,"components":[],"suggested_actions":[]})",
+      "s-9", "");
+  Session(
+      absl::StrCat(subjects::kUiUpdate, ".kiosk-9"),
+      absl::StrCat(R"({"event":"ui_update","layout_mode":"checkout","theme_override":null,"components":[)",
+                   R"({"type":"Notice","data":{"code":7}},)", declined, R"(],"suggested_actions":[]})"),
+      "s-9", "");
+  Wait(absl::Seconds(1));
+  ASSERT_THAT(spoken_, SizeIs(5));
+  EXPECT_EQ(spoken_[4].target_room, "kiosk-9");
+  screen("paying", "");
+  Session(subjects::kUiUpdate, "{}", "s-2", "kiosk-002");
+  // A session that is over says nothing more.
+  Session(subjects::kSessionEnded, R"({"event":"session_ended","reason":"timeout","duration_seconds":60})",
+          "s-2", "kiosk-002");
+  screen("paying", "");
+  screen("checkout", declined);
+  EXPECT_THAT(spoken_, SizeIs(5));
+}
+
 TEST_F(VoiceTest, TracksComeAndGoWithTheirFrames) {
   Start();
   Play(absl::Milliseconds(100), {{kRoom, 0}});
@@ -725,6 +801,30 @@ TEST_F(VoiceTest, HostileFramesAreCountedAndDropped) {
   SendFrame("room-19", good, "0");
   bus_.RunUntilIdle();
   EXPECT_THAT(metrics_.Text(), HasSubstr(R"(outcome="taken"} 4)"));
+}
+
+TEST_F(VoiceTest, SoundToMadeUpRoomsKeepsNoCustomerOut) {
+  options_.max_rooms = 3;
+  options_.turn.greet = true;
+  StartTts(absl::Seconds(1));
+  Start();
+  const std::string good(640, '\0');
+  for (int i = 0; i < 3; ++i) SendFrame(absl::StrCat("made-up-", i), good, "0");
+  bus_.RunUntilIdle();
+  for (const char* kiosk : {"kiosk-002", "kiosk-003"}) {
+    Session(subjects::kSessionStarted,
+            absl::StrCat(R"({"event":"session_started","kiosk_id":")", kiosk, R"("})"),
+            absl::StrCat("s-", kiosk), kiosk);
+    ASSERT_THAT(spoken_, testing::Not(IsEmpty()));
+    EXPECT_EQ(spoken_.back().target_room, kiosk);
+  }
+  // The one that nobody took was used last.
+  SendFrame("made-up-0", good, "1");
+  SendFrame("made-up-2", good, "1");
+  bus_.RunUntilIdle();
+  EXPECT_THAT(metrics_.Text(), HasSubstr(R"(outcome="taken"} 4)"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr(R"(outcome="too_many_rooms"} 1)"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("kiosk_voice_rooms{agent=\"arc-scarlett-voice\"} 3"));
 }
 
 TEST_F(VoiceTest, MalformedAnswersBecomeDeadLettersAndForeignOnesAreIgnored) {

@@ -29,6 +29,8 @@ ARCHITECTURE = REPO / "docs" / "architecture.md"
 COMPANIONS = {"arcctl", "terminal_sim"}
 # Agents of agent.*, which is core NATS: they have queue groups instead of durables.
 QUEUED = {"stt", "brain", "tts"}
+# Only publishes.
+WATCHERS = {"vision_bridge"}
 # A static web app; it has no binary.
 STATIC = {"screen"}
 
@@ -245,7 +247,7 @@ class DocsTest(unittest.TestCase):
             if name not in COMPANIONS:
                 if name not in agents:
                     problems.append(f"scripts/fleet does not start {name}")
-                if name not in consumers and name not in QUEUED:
+                if name not in consumers and name not in QUEUED | WATCHERS:
                     problems.append(f"deploy/streams.json has no consumer of {name}")
             elif name != "arcctl" and name not in companions:
                 problems.append(f"scripts/fleet does not start {name}")

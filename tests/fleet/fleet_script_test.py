@@ -20,6 +20,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ARC_BUILD_DIR", REPO / "build" / "release"))
 AGENTS = {"menu", "recsys", "payment", "hardware", "orchestrator", "stt", "brain", "tts", "voice"}
+# What scripts/run starts besides.
+WATCHED = AGENTS | {"vision_bridge"}
 DEADLINE = 60.0
 
 
@@ -335,6 +337,14 @@ class Refusals(ScriptTest):
     def test_scoped_without_a_kiosk(self):
         self.assert_refused(self.up(self.folder("fleet"), "--scoped"), "--scoped needs --kiosk_id")
 
+    def test_vision_without_a_source(self):
+        folder = self.folder("fleet")
+        self.assert_refused(self.up(folder, "--agents", "vision_bridge"), "vision_bridge needs --vision_source")
+        self.assert_refused(self.up(folder, "--agents", "menu", "--vision_source", "0"), "needs the vision_bridge agent")
+        missing = self.up(folder, "--vision_source", "/no/such")
+        self.assertEqual(missing.returncode, 2)
+        self.assertIn("there is no /no/such", missing.stderr)
+
     def test_wrong_usage(self):
         for words in (["--agents", "waiter"], ["--copies", "menu"], ["--nats_port", "99999"], ["--menu", "/no/such"], ["--no_such"]):
             self.assertEqual(self.up(self.scratch / "fleet", *words).returncode, 2, words)
@@ -463,14 +473,14 @@ class Run(ScriptTest):
             run, text = self.start(folder)
             self.assertIn("run: ready\n", text)
             fleet = self.read(folder)
-            self.assert_serving(fleet)
+            self.assert_serving(fleet, WATCHED)
             self.assertIn(f"arcctl --nats_url {fleet['nats_url']} cart add 101", text)
             self.assertIn(f" {fleet['screen_url']} ", text)
             second = subprocess.run(
                 [REPO / "scripts" / "run", folder], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
             )
             self.assert_refused(second, "running already")
-            self.assert_serving(fleet)
+            self.assert_serving(fleet, WATCHED)
 
             # An agent that dies comes back, where it was; one that was killed on purpose stays down.
             self.assert_done(self.fleet("kill", folder, "recsys"))

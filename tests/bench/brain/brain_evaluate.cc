@@ -3,14 +3,17 @@
 // suggestions, and the orchestrator's session machine that carries out what was understood.
 //
 //   brain_evaluate [--sentences FILE] [--conversations FILE] [--verbose]
+//   brain_evaluate --chat
 //
 // Prints, apart: intents (the sequence of intent types must be right), slots (each item with its quantity,
 // each allergen and diet; what was not said but understood counts as wrong), customisations (each modifier
-// and note, likewise), and the time that a turn takes.
+// and note, likewise), and the time that a turn takes. With --chat each line of stdin is said to the brain,
+// which answers, and the cart is shown; an empty line brings the next customer.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,6 +25,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/json/json.h"
+#include "services/brain/answer.h"
 #include "services/brain/test_kiosk.h"
 #include "services/menu/text_analysis.h"
 
@@ -29,6 +33,8 @@ ABSL_FLAG(std::string, menu, "deploy/demo/menu.json", "menu file");
 ABSL_FLAG(std::string, sentences, "tests/bench/brain/held_out.jsonl", "sentences; empty: none");
 ABSL_FLAG(std::string, conversations, "tests/bench/brain/conversations.jsonl", "conversations; empty: none");
 ABSL_FLAG(bool, verbose, false, "print what was understood of each sentence, not only of the wrong ones");
+
+ABSL_FLAG(bool, chat, false, "talk with the brain on stdin instead");
 
 namespace arc::brain {
 namespace {
@@ -318,7 +324,35 @@ double Percentile(std::vector<double> values, double p) {
   return values[static_cast<size_t>(p * static_cast<double>(values.size() - 1))];
 }
 
+void Chat() {
+  TestKiosk kiosk(absl::GetFlag(FLAGS_menu));
+  for (std::string line; std::getline(std::cin, line);) {
+    if (line.empty()) {
+      kiosk.Reset();
+      std::printf("\n");
+      continue;
+    }
+    const Outcome outcome = kiosk.Say(line);
+    std::vector<std::string> cart;
+    for (const messages::OrderLine& ordered : kiosk.Snapshot().cart.lines) {
+      messages::IntentItem item;
+      item.name = ordered.name;
+      item.quantity = ordered.quantity;
+      item.modifiers = ordered.customizations;
+      item.note = ordered.note;
+      cart.push_back(SayItem(item));
+    }
+    std::printf("> %s\n  %s\n  [%s]\n", line.c_str(),
+                outcome.response.has_value() ? outcome.response->agent_response.c_str() : "no answer",
+                absl::StrJoin(cart, "; ").c_str());
+  }
+}
+
 int Run() {
+  if (absl::GetFlag(FLAGS_chat)) {
+    Chat();
+    return 0;
+  }
   TestKiosk kiosk(absl::GetFlag(FLAGS_menu));
   Totals totals;
   const auto say = [&](const std::string& text) {
