@@ -29,9 +29,10 @@ fs.mkdirSync(out, { recursive: true });
 await writeTypes(path.join(REPO, "docs/asyncapi.yaml"), path.join(HERE, "src/generated/messages.ts"));
 if (values.check) execFileSync(process.execPath, [path.join(HERE, "node_modules/typescript/bin/tsc"), "--noEmit", "--project", HERE], { stdio: "inherit" });
 
-const settings = { bundle: true, minify: true, target: "es2022", outdir: out, entryNames: "[name]", logLevel: "warning", legalComments: "linked", sourcemap: false };
-await build({
+const settings = { bundle: true, minify: true, target: "es2022", outdir: out, entryNames: "[name]", logLevel: "warning", legalComments: "none", sourcemap: false };
+const { metafile } = await build({
   ...settings,
+  metafile: true,
   absWorkingDir: HERE,
   entryPoints: { kiosk: "src/kiosk/main.tsx" },
   format: "esm",
@@ -49,6 +50,21 @@ const copies = {
 };
 for (const [name, from] of Object.entries(copies)) fs.copyFileSync(path.join(HERE, from), path.join(out, name));
 const { pictures, drawn } = writePictures(path.join(REPO, "deploy/demo/menu.json"), out);
+
+// Whose work is in it.
+const packages = new Set(["@fontsource-variable/figtree", "@iconify-json/fluent-emoji"]);
+for (const input of Object.keys(metafile.inputs)) {
+  const found = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input);
+  if (found) packages.add(found[1]);
+}
+const notices = [...packages].sort().map((name) => {
+  const folder = path.join(HERE, "node_modules", name);
+  const { version, license, author } = JSON.parse(fs.readFileSync(path.join(folder, "package.json"), "utf8"));
+  const file = fs.readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+  const holder = typeof author === "object" ? author?.name : author;
+  return `${name} ${version}: ${license}${holder ? `, ${holder}` : ""}\n${file ? `\n${fs.readFileSync(path.join(folder, file), "utf8").trim()}\n` : ""}`;
+});
+fs.writeFileSync(path.join(out, "licenses.txt"), notices.join(`\n${"-".repeat(78)}\n\n`));
 
 const sizes = {};
 for (const name of ["index.html", "kiosk.js", "kiosk.css", "capture.js"]) sizes[name] = zlib.gzipSync(fs.readFileSync(path.join(out, name)), { level: 9 }).length;

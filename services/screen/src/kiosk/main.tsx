@@ -7,6 +7,8 @@ import { Kiosk } from "./kiosk";
 import { Looks } from "./looks";
 import { Voice } from "./voice";
 
+const LEAVE_MS = 60_000;
+
 async function main(): Promise<void> {
   const kiosk = new Kiosk(await configuration());
   const voice = new Voice(kiosk);
@@ -14,6 +16,14 @@ async function main(): Promise<void> {
   watchFields();
   document.addEventListener("pointerdown", () => voice.wake(), { capture: true });
   document.addEventListener("keydown", () => voice.wake(), { capture: true });
+  // Who looked at the languages and went away leaves no trace.
+  let leaving: ReturnType<typeof setTimeout> | undefined;
+  document.addEventListener("pointerdown", () => {
+    clearTimeout(leaving);
+    leaving = setTimeout(() => {
+      if (kiosk.screen.peek()?.layout === "attract") looks.forget();
+    }, LEAVE_MS);
+  });
   // A kiosk is not a web page that is looked into.
   document.addEventListener("contextmenu", (event) => event.preventDefault());
 

@@ -180,6 +180,7 @@ export class Voice {
   // What one customer said is not the next one's to read.
   forget(): void {
     this.stop();
+    this.mute(false);
     this.#forgetWords();
     if (this.microphone.peek() === "denied" || this.microphone.peek() === "none") this.microphone.value = "off";
   }
