@@ -48,6 +48,7 @@ struct Touch {
   std::vector<std::string> customizations;  // customize: names from the item's list
   std::optional<std::string> note;          // customize
   std::optional<std::string> loyalty_card;  // checkout, confirm_payment
+  std::optional<int64_t> line_id;           // select_item, customize: of the cart, that is to be changed
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -61,6 +62,7 @@ struct Touch {
     v.Optional("customizations", s.customizations, json::Range(0, 50));
     v.Optional("note", s.note, json::Range(0, 500));
     v.Optional("loyalty_card", s.loyalty_card, json::Range(0, 64));
+    v.Optional("line_id", s.line_id, json::Range(1, json::kMaxId));
   }
 };
 

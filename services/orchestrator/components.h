@@ -156,7 +156,8 @@ struct ItemDetails {
   std::vector<CustomizationChoice> customizations;
   std::string note;
   bool available = true;
-  bool loading = false;  // another update follows
+  bool loading = false;            // another update follows
+  std::optional<int64_t> line_id;  // of the cart, that is to be changed
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -175,6 +176,7 @@ struct ItemDetails {
     v.Required("note", s.note);
     v.Required("available", s.available);
     v.Required("loading", s.loading);
+    v.Nullable("line_id", s.line_id);
   }
 };
 

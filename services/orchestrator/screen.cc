@@ -228,6 +228,7 @@ class Renderer {
     details.id = focus.item_id;
     details.currency = menu_.currency;
     details.loading = focus.loading;
+    if (focus.line_id != 0) details.line_id = focus.line_id;
     details.note = focus.note;
     if (focus.has_item) {
       const Item& item = focus.item;
@@ -260,7 +261,7 @@ class Renderer {
     }
     Add(details);
     AddCartSummary();
-    if (details.available) {
+    if (details.available && focus.line_id == 0) {
       screen_.actions.push_back({"Add to cart", TouchAction::kSuggestedAction, 0, true});
     }
     Suggest("Back", TouchAction::kBack);

@@ -487,6 +487,67 @@ TEST(Session, ALineNamedByItsIdIsMeantThoughALaterOneHasTheSameItem) {
   EXPECT_THAT(kiosk.Notices(), ElementsAre("NOT_IN_CART"));
 }
 
+TEST(Session, ALineOfTheCartIsLookedAtAgainAndChanged) {
+  Kiosk kiosk;
+  kiosk.Cart(CartActionKind::kAdd, 101, 2, {"Extra Cheese"});
+  kiosk.Cart(CartActionKind::kAdd, 101, 1);
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.cart.size(), 2);
+  const int64_t cheese = kiosk.state_.cart[0].line_id;
+  kiosk.Touch(TouchAction::kSelectItem, [&](auto& t) {
+    t.item_id = 101;
+    t.line_id = cheese;
+  });
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.state, SessionState::kDetails);
+  EXPECT_THAT(kiosk.state_.focus.customizations, ElementsAre("Extra Cheese"));
+  EXPECT_THAT(kiosk.state_.ui.suggested_actions, Not(Contains("Add to cart")));
+  kiosk.Touch(TouchAction::kBack);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kCart) << "from where it was looked at";
+  kiosk.Touch(TouchAction::kSelectItem, [&](auto& t) {
+    t.item_id = 101;
+    t.line_id = cheese;
+  });
+  kiosk.Settle();
+  // Choices are the screen's until they are said to be the line's.
+  kiosk.Touch(TouchAction::kCustomize, [](auto& t) {
+    t.item_id = 101;
+    t.customizations = {"No Onions"};
+  });
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.state_.cart[0].customizations, ElementsAre("Extra Cheese"));
+  kiosk.Touch(TouchAction::kCustomize, [&](auto& t) {
+    t.item_id = 101;
+    t.customizations = {"No Onions"};
+    t.note = "well done";
+    t.line_id = cheese;
+  });
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.state, SessionState::kCart);
+  ASSERT_EQ(kiosk.state_.cart.size(), 2);
+  EXPECT_EQ(kiosk.state_.cart[0].line_id, cheese);
+  EXPECT_EQ(kiosk.state_.cart[0].quantity, 2);
+  EXPECT_THAT(kiosk.state_.cart[0].customizations, ElementsAre("No Onions"));
+  EXPECT_EQ(kiosk.state_.cart[0].note, "well done");
+  EXPECT_THAT(kiosk.state_.cart[1].customizations, IsEmpty());
+
+  // A line that is not there: nothing is shown, changed or added.
+  for (const TouchAction action : {TouchAction::kSelectItem, TouchAction::kCustomize}) {
+    kiosk.Touch(action, [](auto& t) {
+      t.item_id = 101;
+      t.line_id = 77;
+    });
+    kiosk.Settle();
+    EXPECT_THAT(kiosk.Notices(), ElementsAre("NOT_IN_CART"));
+    EXPECT_EQ(kiosk.state_.state, SessionState::kCart);
+    EXPECT_EQ(kiosk.state_.cart.size(), 2);
+  }
+  // Looked at as a dish again, it is added again.
+  kiosk.Touch(TouchAction::kSelectItem, [](auto& t) { t.item_id = 101; });
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.state_.ui.suggested_actions, Contains("Add to cart"));
+}
+
 TEST(Session, EqualLinesAreOneAndLimitsHold) {
   Kiosk kiosk;
   kiosk.Cart(CartActionKind::kAdd, 101, 60);

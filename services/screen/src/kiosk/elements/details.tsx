@@ -7,6 +7,8 @@ import { usePlace } from "./context";
 
 export function Details({ data }: { data: ItemDetails }) {
   const { kiosk, screen } = usePlace();
+  // The line of the cart that is to be changed; none: the dish is to be added.
+  const line = data.line_id ?? undefined;
   const [quantity, setQuantity] = useState(1);
   const [note, setNote] = useState(data.note);
   const chosen = data.customizations.filter(({ selected }) => selected).map(({ name }) => name);
@@ -16,7 +18,7 @@ export function Details({ data }: { data: ItemDetails }) {
   useEffect(() => {
     setQuantity(1);
     setNote(data.note);
-  }, [data.id]);
+  }, [data.id, line]);
   const selected = touched ?? chosen;
   const change = (names: string[]) => {
     setTouched(names);
@@ -87,7 +89,20 @@ export function Details({ data }: { data: ItemDetails }) {
           }}
         />
       </label>
-      {data.available && (
+      {data.available && line !== undefined && (
+        <div class="buy">
+          <Button
+            kind="primary"
+            icon="check"
+            class="wide"
+            disabled={data.loading}
+            onClick={() => kiosk.touch("customize", { item_id: data.id, line_id: line, customizations: selected, note })}
+          >
+            {t("details.save")} · {money(data.unit_price, data.currency)}
+          </Button>
+        </div>
+      )}
+      {data.available && line === undefined && (
         <div class="buy">
           <Stepper value={quantity} less={t("cart.less", { name: data.title })} more={t("cart.more", { name: data.title })} shown={t("details.quantity")} onChange={setQuantity} />
           <Button

@@ -44,6 +44,13 @@ function CartLine({ line, currency }: { line: Line; currency: string }) {
         <Extras line={line} />
         <span class="each">{t("cart.each", { price: money(line.unit_price, currency) })}</span>
       </div>
+      <Button
+        kind="quiet"
+        class="line-change"
+        icon="pencil"
+        label={t("cart.change", { name })}
+        onClick={() => kiosk.touch("select_item", { item_id: line.item_id, line_id: line.line_id, component: "CartLines" })}
+      />
       <Stepper
         value={quantity}
         min={0}
