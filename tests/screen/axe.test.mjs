@@ -2,13 +2,19 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { createRequire } from "node:module";
-import { Customer, SIZES } from "./browser.mjs";
+import os from "node:os";
+import path from "node:path";
+import { after } from "node:test";
+import { Customer, silence, SIZES } from "./browser.mjs";
 import { scenario, setUp } from "./rig.mjs";
 import { FLAGS, walk } from "./walk.mjs";
 
 const AXE = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-setUp({ voice: true, flags: FLAGS });
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "arc-screen-axe-"));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+setUp({ voice: true, flags: FLAGS, browser: { microphone: silence(path.join(folder, "silence.wav")) } });
 
 // Targets that are smaller than 48 px, of what can be touched now.
 const small = () =>

@@ -10,7 +10,24 @@ export const SIZES = {
   phone: { width: 390, height: 844 },
 };
 
-// `microphone`: a WAV that is said once, from the moment that the page listens; `silence` is the same without a word.
+// A WAV of a second in which nobody says anything.
+export function silence(file) {
+  const rate = 48_000, bytes = rate * 2;
+  const header = Buffer.alloc(44);
+  header.write("RIFF", 0);
+  header.writeUInt32LE(36 + bytes, 4);
+  header.write("WAVEfmt ", 8);
+  header.writeUInt32LE(16, 16);
+  for (const [at, value] of [[20, 1], [22, 1], [32, 2], [34, 16]]) header.writeUInt16LE(value, at);
+  header.writeUInt32LE(rate, 24);
+  header.writeUInt32LE(rate * 2, 28);
+  header.write("data", 36);
+  header.writeUInt32LE(bytes, 40);
+  fs.writeFileSync(file, Buffer.concat([header, Buffer.alloc(bytes)]));
+  return file;
+}
+
+// `microphone`: a WAV that is said once, from the moment that the page listens.
 export function launch({ microphone, args = [] } = {}) {
   const fake = microphone
     ? ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-audio-capture=${microphone}%noloop`]

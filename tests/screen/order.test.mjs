@@ -25,6 +25,24 @@ scenario("touch, from the attract screen to the receipt", async ({ fleet, browse
   await customer.see("$28.98");
   await customer.tap("One Volcano Burger fewer");
   await page.locator(".sum", { hasText: "$14.49" }).waitFor();
+  // Another one without cheese, to see that a change is of the line that is meant.
+  await customer.tap("Back");
+  await customer.layout("hero_grid");
+  await customer.tap(/^Add Volcano Burger/);
+  await page.locator(".cartbar").tap();
+  await customer.layout("cart");
+  await customer.tap("Change Volcano Burger");
+  await customer.layout("details");
+  assert.equal(await page.getByLabel("Extra Cheese").isChecked(), true);
+  await page.getByLabel("No Onions").check();
+  await page.getByLabel("Note for the kitchen").fill("well done");
+  await customer.tap("Save changes");
+  await customer.layout("cart");
+  await customer.see("Volcano Burger changed.");
+  assert.deepEqual(await page.locator(".line").first().locator(".extra").allInnerTexts(), ["+ Extra Cheese", "+ No Onions", "“well done”"]);
+  assert.equal(await page.locator(".line").nth(1).locator(".extra").count(), 0);
+  await page.locator(".line").nth(1).getByRole("button", { name: /^Remove/ }).last().tap();
+  await page.locator(".sum", { hasText: "$14.49" }).waitFor();
 
   await page.locator(".offer-add").first().tap();
   await page.locator(".line").nth(1).waitFor();
@@ -100,5 +118,24 @@ scenario("an order by the keyboard alone, in the second language", async ({ flee
   await page.getByRole("alertdialog").getByRole("button", { name: "Cancelar pedido" }).press("Enter");
   await customer.layout("attract");
   await customer.see("Touch to start");
+  await customer.close();
+});
+
+scenario("the keyboard on the screen types into the field that was touched", async ({ fleet, browser }) => {
+  const customer = await Customer.at(browser, fleet.facts.screen_url);
+  const { page } = customer;
+  await customer.layout("attract");
+  await customer.begin();
+  await page.getByRole("searchbox").tap();
+  const keyboard = page.locator(".keyboard");
+  const type = async (keys) => {
+    for (const key of keys) await keyboard.getByRole("button", { name: key, exact: true }).tap();
+  };
+  await type([..."fries"]);
+  await type(["Space", ..."x", "Delete", "Capital letters", "C", "H", "Capital letters", "i", "123", "1", "Delete", "abc"]);
+  assert.equal(await page.getByRole("searchbox").inputValue(), "fries CHi");
+  await type(["Delete", "Delete", "Delete", "Delete", "Search"]);
+  await page.getByRole("heading", { name: 'Results for "fries"' }).waitFor();
+  await keyboard.waitFor({ state: "detached" });
   await customer.close();
 });

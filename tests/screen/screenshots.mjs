@@ -5,7 +5,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { ALL_AGENTS, Fleet, SOURCE } from "../interop/kit.mjs";
-import { Customer, launch, SIZES } from "./browser.mjs";
+import { Customer, launch, silence, SIZES } from "./browser.mjs";
 import { FLAGS, walk } from "./walk.mjs";
 
 const folder = process.argv[2];
@@ -44,7 +44,7 @@ async function small(picture, name) {
 const LOOKS = { light: ["en", "light"], dark: ["en", "dark"], es: ["es", "light"] };
 
 const fleet = await Fleet.up("--agents", `${ALL_AGENTS},screen`, ...FLAGS);
-const browser = await launch();
+const browser = await launch({ microphone: silence(path.join(folder, "silence.wav")) });
 let failed = true;
 let count = 0;
 try {
