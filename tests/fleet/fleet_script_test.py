@@ -175,7 +175,11 @@ class TwoFleets(ScriptTest):
         for folder, fleet in ((one, first), (two, second)):
             self.assert_secrets(folder, fleet)
         self.assertNotEqual(first["nats_password"], second["nats_password"])
-        self.assertEqual(set(first["companions"]), {"terminal_sim", "provision"})
+        self.assertEqual(set(first["companions"]), {"terminal_sim", "provision", "screen"})
+        for fleet in (first, second):
+            status, body = get(fleet["screen_url"] + "/config.json")
+            self.assertEqual((status, json.loads(body)["nats_ws_url"]), (200, fleet["nats_ws_url"]))
+            self.assertEqual(get(fleet["screen_url"] + "/../serve")[0], 404)
         for fleet in (first, second):
             self.assertIn("KIOSK_COMMANDS", self.stream_states(fleet))
             for bucket in ("KV_KIOSK_MENU", "KV_KIOSK_RECSYS"):
@@ -500,6 +504,7 @@ class Run(ScriptTest):
             fleet = self.read(folder)
             self.assert_serving(fleet, WATCHED)
             self.assertIn(f"arcctl --nats_url {fleet['nats_url']} cart add 101", text)
+            self.assertIn(f" {fleet['screen_url']} ", text)
             second = subprocess.run(
                 [REPO / "scripts" / "run", folder], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
             )
