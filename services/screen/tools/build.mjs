@@ -34,16 +34,17 @@ const { metafile } = await build({
   ...settings,
   metafile: true,
   absWorkingDir: HERE,
-  entryPoints: { kiosk: "src/kiosk/main.tsx" },
+  entryPoints: { kiosk: "src/kiosk/main.tsx", staff: "src/staff/main.tsx" },
   format: "esm",
   jsx: "automatic",
   jsxImportSource: "preact",
 });
 await build({ ...settings, absWorkingDir: HERE, entryPoints: { capture: "src/kiosk/capture.ts" }, format: "iife" });
-await build({ ...settings, absWorkingDir: HERE, entryPoints: { kiosk: "src/kiosk/kiosk.css" }, external: ["/*.woff2"] });
+await build({ ...settings, absWorkingDir: HERE, entryPoints: { kiosk: "src/kiosk/kiosk.css", staff: "src/staff/staff.css" }, external: ["/*.woff2"] });
 
 const copies = {
   "index.html": "src/kiosk/index.html",
+  "staff.html": "src/staff/index.html",
   "brand.svg": "src/kiosk/brand.svg",
   "figtree.woff2": "node_modules/@fontsource-variable/figtree/files/figtree-latin-wght-normal.woff2",
   "figtree-ext.woff2": "node_modules/@fontsource-variable/figtree/files/figtree-latin-ext-wght-normal.woff2",

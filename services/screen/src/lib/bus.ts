@@ -16,6 +16,10 @@ export interface BusOptions {
   password?: string | undefined;
   // Where this user's replies come to, where each has a place of its own.
   inboxPrefix?: string | undefined;
+  // Whoever types a password is told when it is wrong: `open` then fails instead of trying for ever.
+  impatient?: boolean;
+  // Called when there will be no further connection, such as after a changed password.
+  ended?: () => void;
   // Called with each connection before `link` says online. What it returns says of each event that was under way
   // whether it is still meant. `current` turns false when that connection is lost: then nobody waits for the answer.
   resume?: (current: () => boolean) => Promise<(sessionId: string) => boolean>;
@@ -75,13 +79,13 @@ export class Bus {
 
   // To be called once, after the subscriptions.
   async open(): Promise<void> {
-    const { url, name, user, password, inboxPrefix } = this.#options;
+    const { url, name, user, password, inboxPrefix, impatient } = this.#options;
     this.#nc = await wsconnect({
       servers: url,
       name,
       ...(user ? { user, pass: password ?? "" } : {}),
       ...(inboxPrefix ? { inboxPrefix } : {}),
-      waitOnFirstConnect: true,
+      waitOnFirstConnect: !impatient,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_MS,
       reconnectJitter: RECONNECT_MS,
@@ -121,6 +125,23 @@ export class Bus {
     if (!message || !isObject(message["payload"])) throw new Error(`${subject} was answered with something that is no message`);
     if (message["payload"]["status"] === "error") throw new Error(String(message["payload"]["error_message"]));
     return message["payload"];
+  }
+
+  // The answer to bytes that need no envelope: the server's own services, and messages that were somebody else's.
+  ask(subject: string, data: Uint8Array, headers: Record<string, string> = {}, timeout = 2_000): Promise<Msg> {
+    if (!this.#nc || this.#link.peek() === "offline") return Promise.reject(new NotSent("there is no connection"));
+    return this.#nc.request(subject, data, { timeout, headers: toHeaders(headers) });
+  }
+
+  // Calls `hear` with each answer that comes within `milliseconds`: several may have one.
+  async gather(subject: string, milliseconds: number, hear: (message: Msg) => void): Promise<void> {
+    if (!this.#nc || this.#link.peek() !== "online") return;
+    const answers = await this.#nc.requestMany(subject, new Uint8Array(), { strategy: "timer", maxWait: milliseconds });
+    for await (const message of answers) hear(message);
+  }
+
+  async close(): Promise<void> {
+    await this.#nc?.close();
   }
 
   // Resolves when the stream has stored the event; fails with NotSent when it was not taken.
@@ -185,6 +206,7 @@ export class Bus {
       if (status.type === "reconnect") void this.#arrive();
     }
     this.#lose();
+    this.#options.ended?.();
   }
 
   #lose(): void {
