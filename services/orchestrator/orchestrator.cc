@@ -312,7 +312,8 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
 
   absl::StatusOr<messages::SnapshotResponse> Snapshot(const messages::SnapshotRequest& request,
                                                       const bus::RequestContext& context) const {
-    std::string kiosk_id = request.kiosk_id.value_or(context.kiosk_id);
+    std::string kiosk_id =
+        context.kiosk_in_subject ? context.kiosk_id : request.kiosk_id.value_or(context.kiosk_id);
     if (kiosk_id.empty()) kiosk_id = options_.default_kiosk_id;
     if (!subjects::IsValidKioskId(kiosk_id)) {
       return MakeError(ErrorCode::kInvalidRequest,
