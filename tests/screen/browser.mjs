@@ -38,7 +38,7 @@ export function launch({ microphone, args = [] } = {}) {
 
 // A screen of a kiosk. Whatever the page complains about is a failure, unless the test says that it will.
 export class Customer {
-  static async at(browser, url, { size = SIZES.portrait, kiosk, expected, ...options } = {}) {
+  static async at(browser, url, { size = SIZES.portrait, expected, ...options } = {}) {
     const customer = new Customer();
     customer.context = await browser.newContext({ viewport: size, locale: "en-US", hasTouch: true, ...options });
     customer.page = await customer.context.newPage();
@@ -49,8 +49,7 @@ export class Customer {
       if (message.type() === "error" && !/WebSocket connection to/.test(message.text()) && !expected?.test(message.text())) customer.problems.push(message.text());
     });
     customer.page.setDefaultTimeout(20_000);
-    customer.url = kiosk ? `${url}/?kiosk=${kiosk}` : url;
-    await customer.page.goto(customer.url);
+    await customer.page.goto(url);
     return customer;
   }
   layout(name, timeout) {

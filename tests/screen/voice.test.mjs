@@ -77,11 +77,14 @@ scenario("typed words, and the kiosk's voice stops at once when it is interrupte
   await eventually("the voice to be hushed", async () => Number(await page.locator(".voice").getAttribute("data-hushes")) > before);
   await page.locator(".heard", { hasText: /cart/ }).waitFor();
   await speaking;
+  await customer.tap("Cancel order");
+  await page.getByRole("alertdialog").getByRole("button", { name: "Cancel order" }).tap();
+  await customer.layout("attract");
   await customer.close();
 });
 
 scenario("no microphone: a text field, which orders too", async ({ fleet, browser }) => {
-  const customer = await Customer.at(browser, fleet.facts.screen_url, { kiosk: "kiosk-007" });
+  const customer = await Customer.at(browser, fleet.facts.screen_url);
   const { page } = customer;
   await page.evaluate(() => Object.defineProperty(navigator, "mediaDevices", { value: undefined }));
   await customer.begin();

@@ -17,8 +17,6 @@ export interface Config {
   simulated_terminal: boolean;
 }
 
-const KIOSK_ID = /^[A-Za-z0-9_-]{1,64}$/;
-
 const RETRY_MS = 500;
 
 // A kiosk's browser may start before its server does, and there is nobody to press "reload".
@@ -38,8 +36,5 @@ async function loadConfig(): Promise<Config> {
   if (!answer.ok) throw new Error(`/config.json: ${answer.status}`);
   const value: unknown = await answer.json();
   if (!isObject(value) || typeof value["nats_ws_url"] !== "string") throw new Error("/config.json has no nats_ws_url");
-  const config = value as unknown as Config;
-  // Several kiosks of one fleet, each in a window of its own: /?kiosk=kiosk-002
-  const asked = new URLSearchParams(location.search).get("kiosk");
-  return asked && KIOSK_ID.test(asked) ? { ...config, kiosk_id: asked } : config;
+  return value as unknown as Config;
 }
