@@ -133,7 +133,7 @@ describe("one kiosk, on the bare subjects", () => {
     assert.equal(refund.status, "success", JSON.stringify(refund));
     assert.equal((await staff.ask("kiosk.agent.hardware.status", {})).status, "success");
     assert.equal((await staff.ask("kiosk.agent.orchestrator.snapshot", {}, { "Kiosk-Id": "kiosk-001" })).status, "success");
-    for (const subject of ["kiosk.agent.payment.process", "kiosk.input.touch", "kiosk.ui.update", "$JS.API.STREAM.DELETE.KIOSK_EVENTS"]) {
+    for (const subject of ["kiosk.agent.payment.process", "kiosk.input.touch", "kiosk.ui.update", "kiosk.session.order_completed", "$JS.API.STREAM.DELETE.KIOSK_EVENTS", "$JS.API.STREAM.MSG.DELETE.KIOSK_EVENTS"]) {
       assert.deepEqual(await staff.refusedOf(async () => staff.nc.publish(subject)), [{ operation: "publish", subject }]);
     }
     await fleet.script("restart", "recsys");

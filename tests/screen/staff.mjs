@@ -2,12 +2,15 @@
 import fs from "node:fs";
 import path from "node:path";
 
-// With the login under the fleet's credentials: `staff`, or another's.
-export async function signIn(fleet, page, who = "staff") {
+// The login under the fleet's credentials: `staff`, or another's.
+export async function fill(fleet, page, who) {
   const { nats_user: user, nats_password: password } = JSON.parse(fs.readFileSync(path.join(fleet.dir, "credentials", `${who}.json`), "utf8"));
   await page.locator('input[name="user"]').fill(user);
   await page.locator('input[name="password"]').fill(password);
   await page.locator('button[type="submit"]').click();
+}
+export async function signIn(fleet, page) {
+  await fill(fleet, page, "staff");
   await page.locator("nav.pages").waitFor();
 }
 

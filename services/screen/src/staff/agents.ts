@@ -125,10 +125,10 @@ export class Agents {
       this.#samples.set(name, samples.slice(-SAMPLES));
       met.add(name);
     });
-    for (const stream of STREAMS) {
-      for (const consumer of await consumers(this.#bus, stream)) this.#lags.set(text(consumer["name"]), { lag: count(consumer["num_pending"]), inWork: count(consumer["num_ack_pending"]) });
+    const [, ...waiting] = await Promise.all([gathered, ...STREAMS.map((stream) => consumers(this.#bus, stream))]);
+    for (const some of waiting) {
+      for (const consumer of some) this.#lags.set(text(consumer["name"]), { lag: count(consumer["num_pending"]), inWork: count(consumer["num_ack_pending"]) });
     }
-    await gathered;
     for (const name of met) {
       const sorted = [...this.#samples.get(name)!].sort((a, b) => a - b);
       const history = this.#history.get(name) ?? [];

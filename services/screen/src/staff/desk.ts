@@ -7,6 +7,7 @@ import { Journal } from "./journal";
 import { Kiosks } from "./kiosks";
 import { Letters } from "./letters";
 import { Menu } from "./menu";
+import { isForbidden, span } from "./stream";
 
 // What one sign-in has.
 export interface Shift {
@@ -19,7 +20,7 @@ export interface Shift {
   menu: Menu;
 }
 
-export type SignInError = "wrong" | "unreachable" | "ended";
+export type SignInError = "wrong" | "norights" | "unreachable" | "ended";
 
 const USER = /^[A-Za-z0-9_-]{1,100}$/;
 
@@ -68,6 +69,17 @@ export class Desk {
     } catch (error) {
       console.warn(error);
       return this.#refuse(/authoriz|authenti/i.test(`${(error as Error).name} ${(error as Error).message}`) ? "wrong" : "unreachable");
+    }
+    // Who may not look at the events is not of the staff, such as a kiosk's screen.
+    try {
+      await span(bus, "KIOSK_EVENTS");
+    } catch (error) {
+      if (isForbidden(error)) {
+        await bus.close();
+        return this.#refuse("norights");
+      }
+      // A bus that is just starting: what is asked for comes with time.
+      console.warn(error);
     }
     batch(() => {
       this.busy.value = false;

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { type Bus } from "../lib/bus";
 import { decode, encode, isObject, uuid, type Fields } from "../lib/message";
 import { Poll } from "./poll";
-import { bytesOf, next, remove, span, type Stored } from "./stream";
+import { bytesOf, isForbidden, next, remove, span, type Stored } from "./stream";
 
 export interface Letter {
   seq: number;
@@ -124,8 +124,8 @@ export class Letters {
       this.#letters.delete(seq);
       this.outcome.value = { seq, subject, done: true, why: "", text: answer };
     } catch (error) {
-      const { name, message } = error as Error;
-      const why = sent ? "kept" : /permission/i.test(`${name} ${message}`) ? "forbidden" : error instanceof Nobody ? "nobody" : "refused";
+      const { message } = error as Error;
+      const why = sent ? "kept" : isForbidden(error) ? "forbidden" : error instanceof Nobody ? "nobody" : "refused";
       this.outcome.value = { seq, subject, done: false, why, text: message };
     } finally {
       this.busy.value = undefined;
@@ -151,7 +151,7 @@ export class Letters {
     try {
       await this.#bus.ask(`$SRV.PING.${service}`, new Uint8Array());
     } catch (error) {
-      if (/permission/i.test(`${(error as Error).name} ${(error as Error).message}`)) throw error;
+      if (isForbidden(error)) throw error;
       throw new Nobody(service);
     }
     const answer: Fields | undefined = decode((await this.#bus.ask(letter.subject, letter.bytes, headers, COMMAND_MS)).data);

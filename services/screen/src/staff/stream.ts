@@ -32,6 +32,12 @@ async function api(bus: Bus, subject: string, body: Fields): Promise<Fields> {
   return answer;
 }
 
+// The bus refuses it to this user.
+export const isForbidden = (error: unknown): boolean => {
+  const { name, message, cause } = error as Error;
+  return /permission/i.test(`${name} ${message} ${String(cause)}`);
+};
+
 const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 404;
 
 export async function span(bus: Bus, stream: string): Promise<{ first: number; last: number; messages: number }> {
