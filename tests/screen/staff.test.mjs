@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { envelope, eventually } from "../interop/kit.mjs";
+import { problems } from "./accessible.mjs";
 import { Customer, SIZES } from "./browser.mjs";
 import { scenario, setUp } from "./rig.mjs";
-import { fill, order, signIn } from "./staff.mjs";
+import { fill, order, signIn, walk } from "./staff.mjs";
 
 const MARKUP = `<img src=x onerror="window.owned=1"><script>window.owned=1</script>`;
 
@@ -128,10 +129,10 @@ scenario("an order, as it goes on, as a timeline, and in the figures", async ({ 
   await page.getByLabel("Kind").selectOption("input");
   await page.locator("tr[data-seq]", { hasText: "input.card" }).first().waitFor();
   assert.equal(await page.locator("tr[data-seq]", { hasText: "ui.update" }).count(), 0);
-  await page.getByLabel("Find in the content").fill("confirm_payment");
+  await page.getByLabel("Find in the content").fill("Pay now");
   await page.waitForFunction(() => document.querySelectorAll("tr[data-seq]").length === 1);
   await page.locator("tr[data-seq] .textlink").tap();
-  await page.locator(".whole pre", { hasText: '"action": "confirm_payment"' }).waitFor();
+  await page.locator(".whole pre", { hasText: '"label": "Pay now"' }).waitFor();
   await page.getByLabel("Find in the content").fill("");
   // A card's token is shown nowhere.
   await page.locator("tr[data-seq]", { hasText: "input.card" }).locator(".textlink").first().tap();
@@ -190,6 +191,25 @@ scenario("a dead letter is replayed; what is in it is text", async ({ fleet, bro
   assert.equal(await page.evaluate(() => window.owned), undefined);
   assert.equal(await page.locator("main img, main script").count(), 0);
   await staff.close();
+});
+
+scenario("axe and the size of what is touched, on every page", async ({ fleet, browser, client }) => {
+  const customer = await Customer.at(browser, fleet.facts.screen_url);
+  // Past the content security policy, for axe alone.
+  const staff = await Customer.at(browser, `${fleet.facts.screen_url}/staff`, { size: SIZES.landscape, bypassCSP: true, reducedMotion: "reduce" });
+  const found = [];
+  await walk(fleet, client, customer, staff, async (name, page) => {
+    for (const [size, theme] of [["landscape", "light"], ["landscape", "dark"], ["phone", "light"], ["phone", "dark"]]) {
+      await page.setViewportSize(SIZES[size]);
+      await page.evaluate((colours) => (document.documentElement.dataset.theme = colours), theme);
+      found.push(...(await problems(page)).map((problem) => `${name} ${size} ${theme}: ${problem}`));
+    }
+    await page.setViewportSize(SIZES.landscape);
+    await page.evaluate(() => (document.documentElement.dataset.theme = "light"));
+  });
+  assert.equal([...new Set(found)].join("\n"), "");
+  await staff.close();
+  await customer.close();
 });
 
 scenario("nats-server is killed, and the console goes on", async ({ fleet, browser }) => {
