@@ -42,15 +42,11 @@ export async function walk(fleet, client, customer, staff, visit) {
   await page.locator('button[type="submit"]').waitFor();
   await visit("signin", page);
   await order(customer);
-  for (const [intent_type, raw_text] of [["show_cart", "what do I have"], ["unknown", "brrr"], ["recommend", "anything good?"]]) {
-    await client.event("kiosk.voice.intent", { event: "intent", intent_type, raw_text });
-  }
   await client.event("kiosk.input.touch", { event: "touch", action: "fly" });
-  await client.event("kiosk.voice.transcript", { event: "transcript", text: "a burger with extra cheese, please", is_final: true, confidence: 0.91 });
   await client.ask("kiosk.agent.menu.set_availability", { command: "set_availability", item_id: 102, available: false });
   await client.js.publish("system.deadletter.KIOSK_COMMANDS.hardware-agent-consumer", JSON.stringify({
     timestamp: new Date().toISOString(), agent: "arc-hardware", stream: "KIOSK_COMMANDS", consumer: "hardware-agent-consumer", stream_seq: 7, subject: "kiosk.agent.hardware.status", headers: [{ name: "Kiosk-Id", value: "kiosk-001" }],
-    body: '{"payload":{"command":"status"}}', error_code: "INTERNAL", error: "its agent died while it worked on this, 3 times", deliveries: 3, trace_id: "",
+    body: '{"payload":{"command":"hardware_status"}}', error_code: "INTERNAL", error: "its agent died while it worked on this, 3 times", deliveries: 3, trace_id: "",
   }));
   await signIn(fleet, page);
   await page.locator("tr[data-agent] .spark").nth(4).waitFor();
@@ -64,6 +60,11 @@ export async function walk(fleet, client, customer, staff, visit) {
   await customer.begin();
   await customer.tap("Burgers");
   await customer.tap(/^Add Classic Beef Burger|^Add Classic Cheeseburger/);
+  await customer.page.locator(".cartbar").waitFor();
+  await client.event("kiosk.voice.transcript", { event: "transcript", text: "a burger with extra cheese, please", is_final: true, confidence: 0.91 });
+  for (const [intent_type, raw_text] of [["show_cart", "what do I have"], ["unknown", "brrr"], ["recommend", "anything good?"]]) {
+    await client.event("kiosk.voice.intent", { event: "intent", intent_type, raw_text });
+  }
   await page.locator("nav.pages button").nth(1).click();
   await page.locator(".kiosks .cart li").first().waitFor();
   await page.locator("tr[data-session]").nth(1).waitFor();
@@ -79,8 +80,9 @@ export async function walk(fleet, client, customer, staff, visit) {
   await page.locator("nav.pages button").nth(3).click();
   await page.locator(".letter summary").first().click();
   await page.locator(".letter button").first().click();
-  await page.locator(".outcome").waitFor();
-  await page.locator(".letter summary").first().click();
+  await page.locator(".outcome.good").waitFor();
+  await page.waitForFunction(() => document.querySelectorAll(".letter").length === 1);
+  await page.locator(".letter summary").click();
   await visit("letters", page);
 
   await page.locator("nav.pages button").nth(4).click();

@@ -72,7 +72,10 @@ function Console({ desk, shift }: { desk: Desk; shift: Shift }) {
   const link = shift.bus.link.value;
   const letters = shift.letters.list.value?.length ?? 0;
   // Who changes the page with the keyboard goes on in it.
-  useEffect(() => heading.current?.focus(), [page.value]);
+  useEffect(() => {
+    document.querySelector(".tab[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    heading.current?.focus({ preventScroll: true });
+  }, [page.value]);
   return (
     <div class="console">
       <header class="top">

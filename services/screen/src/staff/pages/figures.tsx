@@ -76,31 +76,31 @@ export function Figures({ shift: { journal, menu } }: { shift: Shift }) {
         <Tile title={t("figures.conversion")} value={asked === 0 ? "–" : percent(taken / asked)} share={asked === 0 ? undefined : taken / asked} hint={asked === 0 ? t("figures.none") : t("figures.conversion.hint", { taken, offered: asked })} />
         <Tile title={t("figures.voice")} value={things === 0 ? "–" : percent(good / things)} share={things === 0 ? undefined : good / things} hint={things === 0 ? t("figures.none") : t("figures.voice.hint", { good, all: things })} />
       </div>
-      <section class="panel">
-        <h2>{t("figures.hours")}</h2>
-        <Hours hours={byHour(orders, Date.now())} />
-      </section>
       <div class="pair">
+        <section class="panel">
+          <h2>{t("figures.hours")}</h2>
+          <Hours hours={byHour(orders, Date.now())} />
+        </section>
         <section class="panel">
           <h2>{t("figures.dishes")}</h2>
           {orders.length === 0 ? <p class="hint">{t("figures.empty")}</p> : <Dishes dishes={topDishes(orders, TOP)} />}
         </section>
-        <section class="panel">
-          <h2>{t("figures.latest")}</h2>
-          {orders.length === 0 ? (
-            <p class="hint">{t("figures.empty")}</p>
-          ) : (
-            <ul class="orders">
-              {orders.slice(-LATEST).reverse().map((order) => (
-                <li key={order.seq}>
-                  <strong>{order.number}</strong> <span class="hint">{moment(order.time)} · {order.kiosk}</span> <span class="total">{price(order.total)}</span>
-                  <span class="what">{order.lines.map(({ name, quantity, id }) => `${quantity} × ${name || `#${id}`}`).join(", ")}</span>
-                </li>
-              ))}
-            </ul>
-          )}
-        </section>
       </div>
+      <section class="panel">
+        <h2>{t("figures.latest")}</h2>
+        {orders.length === 0 ? (
+          <p class="hint">{t("figures.empty")}</p>
+        ) : (
+          <ul class="orders">
+            {orders.slice(-LATEST).reverse().map((order) => (
+              <li key={order.seq}>
+                <strong>{order.number}</strong> <span class="hint">{moment(order.time)} · {order.kiosk}</span> <span class="total">{price(order.total)}</span>
+                <span class="what">{order.lines.map(({ name, quantity, id }) => `${quantity} × ${name || `#${id}`}`).join(", ")}</span>
+              </li>
+            ))}
+          </ul>
+        )}
+      </section>
       {all.length > 0 && <p class="hint">{t("figures.basis", { count: count(all.length), since: moment(all[0]!.time) })}</p>}
     </>
   );
