@@ -145,7 +145,7 @@ export function Sessions({ shift: { journal, kiosks, menu } }: { shift: Shift })
           <p class="hint">{t("sessions.past.none")}</p>
         ) : (
           <div class="scroll" tabIndex={0} role="region" aria-label={t("sessions.past")}>
-            <table>
+            <table class="past">
               <thead>
                 <tr>
                   <th scope="col">{t("sessions.began")}</th>
