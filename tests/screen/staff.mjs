@@ -78,11 +78,11 @@ export async function walk(fleet, client, customer, staff, visit) {
   await visit("menu", page);
 
   await page.locator("nav.pages button").nth(3).click();
-  await page.locator(".letter summary").first().click();
-  await page.locator(".letter button").first().click();
+  const letter = page.locator(".letter", { hasText: "hardware.status" });
+  await letter.locator("button").click();
   await page.locator(".outcome.good").waitFor();
-  await page.waitForFunction(() => document.querySelectorAll(".letter").length === 1);
-  await page.locator(".letter summary").click();
+  await letter.waitFor({ state: "detached" });
+  await page.locator(".letter summary").first().click();
   await visit("letters", page);
 
   await page.locator("nav.pages button").nth(4).click();
