@@ -161,6 +161,16 @@ scenario("a dead letter is replayed; what is in it is text", async ({ fleet, bro
   await fleet.arcctl("deadletter", "replay", seq);
   await page.waitForFunction((old) => [...document.querySelectorAll(".letter")].some(({ dataset }) => Number(dataset.letter) > Number(old)) && !document.querySelector(`.letter[data-letter="${old}"]`), seq);
 
+  // The operator has the same console, and more rights.
+  const operator = await Customer.at(browser, `${fleet.facts.screen_url}/staff`, { size: SIZES.landscape });
+  await fill(fleet, operator.page, "operator");
+  await operator.tap("Dead letters");
+  const again = await first.getAttribute("data-letter");
+  await operator.tap(`Replay dead letter ${again}`);
+  await operator.page.getByRole("status").getByText(`Dead letter ${again} was sent again on kiosk.input.touch. Answer: KIOSK_EVENTS`).waitFor();
+  await page.locator(`.letter[data-letter="${again}"]`).waitFor({ state: "detached" });
+  await operator.close();
+
   // A command that nobody was there for, which succeeds now.
   const letter = (subject, payload) => ({
     timestamp: new Date().toISOString(), agent: "arc-menu", subject, headers: [{ name: "Kiosk-Reply-To", value: "nowhere" }, { name: "X-Note", value: MARKUP }], body: JSON.stringify(envelope(payload)),
