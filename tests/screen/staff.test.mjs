@@ -48,10 +48,17 @@ scenario("the agents: health, copies, latency, what waits", async ({ fleet, brow
   await signIn(fleet, page);
   const row = (name) => page.locator(`tr[data-agent="${name}"]`);
   for (const name of ["menu", "recsys", "payment", "hardware", "orchestrator"]) {
-    await row(name).getByText("Serving", { exact: true }).waitFor();
+    // Its next heartbeat says so, which comes within 30 s.
+    await row(name).getByText(/^(Answers|Serving)$/).waitFor();
+    await row(name).getByText("Serving", { exact: true }).waitFor({ timeout: 45_000 });
     await row(name).getByRole("img", { name: new RegExp(`^${name}: p50 [\\d.]+ ms, p99 [\\d.]+ ms$`) }).waitFor();
   }
   assert.match(await row("menu").locator("td").nth(6).innerText(), /^\d/);
+  // One that says of itself that it does not serve.
+  await fleet.script("kill", "terminal_sim");
+  await row("payment").getByText("Not serving", { exact: true }).waitFor();
+  await fleet.script("start", "terminal_sim");
+  await row("payment").getByText("Serving", { exact: true }).waitFor();
   await fleet.script("start", "menu");
   await page.waitForFunction(() => document.querySelector('tr[data-agent="menu"] td:nth-of-type(2)')?.textContent === "2");
   await fleet.script("kill", "menu-2");

@@ -5,7 +5,8 @@ import { decode, isObject } from "../lib/message";
 import { Poll } from "./poll";
 import { consumers } from "./stream";
 
-export type Health = "serving" | "not_serving" | "draining" | "silent";
+// answers: it is there, and its heartbeat, which says whether it serves, is still to come.
+export type Health = "serving" | "answers" | "not_serving" | "draining" | "silent";
 
 export interface Copy {
   id: string;
@@ -165,7 +166,7 @@ export class Agents {
     return {
       name,
       copies,
-      health: all("silent") ? "silent" : some("degraded") ? "not_serving" : some("silent") ? "silent" : some("draining") ? "draining" : "serving",
+      health: all("silent") ? "silent" : some("degraded") ? "not_serving" : some("silent") ? "silent" : some("draining") ? "draining" : some("") ? "answers" : "serving",
       requests,
       errors: sum((copy) => copy.errors),
       work: requests === 0 ? undefined : sum((copy) => copy.spent) / requests / 1e6,
