@@ -56,7 +56,6 @@ const en = {
   "sessions.cart": "Cart",
   "sessions.cart.empty": "The cart is empty.",
   "sessions.screen": "Screen",
-  "sessions.state": "State",
   "sessions.past": "All sessions",
   "sessions.past.none": "No session yet.",
   "sessions.kiosk": "Kiosk",
@@ -121,12 +120,8 @@ const en = {
   "figures.hours": "Orders by hour",
   "figures.hour": "{hour} h: {count}",
   "figures.dishes": "Top dishes",
-  "figures.dish": "{name}: {count}",
   "figures.empty": "No orders yet.",
   "figures.latest": "Latest orders",
-  "figures.number": "Order",
-  "figures.total": "Total",
-  "figures.dishes.of": "Dishes",
   "figures.basis": "Orders are those of the last 24 hours. Suggestions and voice are of the {count} events read, since {since}.",
 };
 type Key = keyof typeof en;
@@ -186,7 +181,6 @@ const es: Record<Key, string> = {
   "sessions.cart": "Pedido",
   "sessions.cart.empty": "El pedido está vacío.",
   "sessions.screen": "Pantalla",
-  "sessions.state": "Estado",
   "sessions.past": "Todas las sesiones",
   "sessions.past.none": "Aún no hay sesiones.",
   "sessions.kiosk": "Quiosco",
@@ -251,12 +245,8 @@ const es: Record<Key, string> = {
   "figures.hours": "Pedidos por hora",
   "figures.hour": "{hour} h: {count}",
   "figures.dishes": "Platos más pedidos",
-  "figures.dish": "{name}: {count}",
   "figures.empty": "Aún no hay pedidos.",
   "figures.latest": "Últimos pedidos",
-  "figures.number": "Pedido",
-  "figures.total": "Total",
-  "figures.dishes.of": "Platos",
   "figures.basis": "Los pedidos son de las últimas 24 horas. Sugerencias y voz, de los {count} eventos leídos, desde {since}.",
 };
 
