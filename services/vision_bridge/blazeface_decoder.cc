@@ -46,8 +46,10 @@ void Decode(const Layer& layer, absl::Span<const float> scores, absl::Span<const
     if (values[2] <= 0 || values[3] <= 0) continue;
     const int cell = i / layer.anchors;
     const double stride = static_cast<double>(kInputSize) / layer.cells;
-    const double anchor_x = (cell % layer.cells + 0.5) * stride;
-    const double anchor_y = (cell / layer.cells + 0.5) * stride;
+    const int column = cell % layer.cells;
+    const int row = cell / layer.cells;
+    const double anchor_x = (column + 0.5) * stride;
+    const double anchor_y = (row + 0.5) * stride;
     Face face;
     face.confidence = confidence;
     face.box.w = values[2];
@@ -70,8 +72,8 @@ std::vector<Face> Join(std::vector<Face> faces, double overlap) {
     const Box best = faces.front().box;
     std::vector<Face> same;
     std::vector<Face> others;
-    for (Face& face : faces) {
-      (Overlap(face.box, best) >= overlap ? same : others).push_back(std::move(face));
+    for (const Face& face : faces) {
+      (Overlap(face.box, best) >= overlap ? same : others).push_back(face);
     }
     // The best one overlaps itself, but for a box without an area.
     if (same.empty()) {

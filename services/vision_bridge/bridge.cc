@@ -20,7 +20,7 @@ constexpr char kReconnectsHelp[] = "Times that the camera or stream was opened a
 constexpr char kPartySizeHelp[] = "People at the kiosk.";
 constexpr char kWatchingHelp[] = "1 while frames come.";
 
-absl::string_view NameOf(const Event& event) {
+absl::string_view NameOf(const VisionEvent& event) {
   if (std::holds_alternative<messages::PersonDetected>(event.payload)) return "person_detected";
   if (std::holds_alternative<messages::PersonLeft>(event.payload)) return "person_left";
   return "gaze_detected";
@@ -91,8 +91,8 @@ void Bridge::Count(absl::string_view name, absl::string_view help, const Metrics
   if (metrics_ != nullptr) metrics_->Increment(name, help, labels, by);
 }
 
-void Bridge::Publish(const std::vector<Event>& events) {
-  for (const Event& event : events) {
+void Bridge::Publish(const std::vector<VisionEvent>& events) {
+  for (const VisionEvent& event : events) {
     Count(metric_names::kEvents, kEventsHelp, {{"event", std::string(NameOf(event))}});
     on_event_(event);
   }

@@ -84,7 +84,7 @@ class Bridge {
  public:
   using Opener = std::function<absl::StatusOr<std::unique_ptr<Source>>()>;
   // Called on the bridge's thread, in the order of the events.
-  using OnEvent = std::function<void(const Event&)>;
+  using OnEvent = std::function<void(const VisionEvent&)>;
   // What an operator must see: error_type, message, severity, action_required.
   using Report =
       std::function<void(absl::string_view, absl::string_view, absl::string_view, absl::string_view)>;
@@ -113,7 +113,7 @@ class Bridge {
   absl::Status WatchLive(std::unique_ptr<Source> source);
   absl::Status WatchFile(Source& source);
   void Watch(const cv::Mat& picture, absl::Time at);
-  void Publish(const std::vector<Event>& events);
+  void Publish(const std::vector<VisionEvent>& events);
   void BackOff(absl::Duration delay);
   void NoteDark(bool dark, absl::Time at);
   bool stopping() const;

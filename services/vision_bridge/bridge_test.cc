@@ -112,7 +112,7 @@ class BridgeTest : public testing::Test {
     auto watcher = std::make_unique<Watcher>(std::move(detector), presence_);
     return std::make_unique<Bridge>(
         clock, options_, std::move(opener), std::move(watcher),
-        [this](const Event& event) { told_.Set([&] { events_.push_back(event); }); },
+        [this](const VisionEvent& event) { told_.Set([&] { events_.push_back(event); }); },
         [this](absl::string_view type, absl::string_view message, absl::string_view, absl::string_view) {
           told_.Set([&] { reports_.push_back(absl::StrCat(type, ": ", message)); });
         },
@@ -121,7 +121,7 @@ class BridgeTest : public testing::Test {
   std::vector<std::string> Told() {
     std::vector<std::string> lines;
     told_.Read([&] {
-      for (const Event& event : events_) {
+      for (const VisionEvent& event : events_) {
         lines.push_back(absl::StrCat(absl::FormatDuration(event.at - start_), " ", PayloadOf(event)));
       }
     });
@@ -137,7 +137,7 @@ class BridgeTest : public testing::Test {
   PresenceOptions presence_;
   FakeDetector* detector_ = nullptr;
   Signal told_;
-  std::vector<Event> events_;
+  std::vector<VisionEvent> events_;
   std::vector<std::string> reports_;
   absl::Time start_ = absl::UnixEpoch();
 };

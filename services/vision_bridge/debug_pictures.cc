@@ -33,7 +33,7 @@ cv::Scalar ColorOf(Presence::Role role) {
   return {160, 160, 160};
 }
 
-std::string Words(const Event& event) {
+std::string Words(const VisionEvent& event) {
   if (const auto* detected = std::get_if<messages::PersonDetected>(&event.payload)) {
     return absl::StrCat("person_detected, party of ", detected->estimated_party_size);
   }
@@ -45,7 +45,7 @@ std::string Words(const Event& event) {
 
 }  // namespace
 
-cv::Mat Annotate(const cv::Mat& picture, const Watcher& watcher, const std::vector<Event>& events) {
+cv::Mat Annotate(const cv::Mat& picture, const Watcher& watcher, const std::vector<VisionEvent>& events) {
   cv::Mat drawn = picture.clone();
   const double unit = std::max(picture.cols, picture.rows) / 640.0;
   const int thick = std::max(1, static_cast<int>(std::lround(2 * unit)));
@@ -86,7 +86,7 @@ cv::Mat Annotate(const cv::Mat& picture, const Watcher& watcher, const std::vect
   const cv::Scalar white(255, 255, 255);
   text(absl::StrCat("party ", watcher.presence().party_size(), watcher.presence().looking() ? ", looks" : ""),
        6 * unit, y, white);
-  for (const Event& event : events) text(Words(event), 6 * unit, y += 18 * unit, white);
+  for (const VisionEvent& event : events) text(Words(event), 6 * unit, y += 18 * unit, white);
   return drawn;
 }
 

@@ -17,7 +17,7 @@ namespace arc::vision_bridge {
 
 // `picture` with what `watcher` knows drawn in. Green: present; yellow: near; grey: far; blue: a picture on a
 // wall; thin: not seen in this picture.
-cv::Mat Annotate(const cv::Mat& picture, const Watcher& watcher, const std::vector<Event>& events);
+cv::Mat Annotate(const cv::Mat& picture, const Watcher& watcher, const std::vector<VisionEvent>& events);
 
 // Not thread-safe.
 class DebugPictures {

@@ -92,7 +92,7 @@ absl::StatusOr<Settings> SettingsFromFlags() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  using arc::vision_bridge::Event;
+  using arc::vision_bridge::VisionEvent;
 
   // A camera that gives nothing for longer is taken to be gone.
   setenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "3", 0);
@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
                    argv);
   arc::vision_bridge::Publisher publisher(agent.bus(), agent.kiosk_id(), agent.scoped(), &agent.metrics());
   arc::vision_bridge::Service service(
-      *settings, agent.clock(), agent.metrics(), [&](const Event& event) { publisher.Publish(event); },
+      *settings, agent.clock(), agent.metrics(), [&](const VisionEvent& event) { publisher.Publish(event); },
       [&agent](absl::string_view error_type, absl::string_view message, absl::string_view severity,
                absl::string_view action) { agent.ReportError(error_type, message, severity, action); });
   agent.OnStart([&] { return service.Start(); });

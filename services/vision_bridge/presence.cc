@@ -167,8 +167,8 @@ void Presence::TakeOver(const Track& track, const std::vector<Track>& tracks) {
   }
 }
 
-std::vector<Event> Presence::Update(absl::Time now, Size frame, const std::vector<Track>& tracks) {
-  std::vector<Event> events;
+std::vector<VisionEvent> Presence::Update(absl::Time now, Size frame, const std::vector<Track>& tracks) {
+  std::vector<VisionEvent> events;
   if (frame.w <= 0 || frame.h <= 0) return events;
   for (auto it = people_.begin(); it != people_.end();) {
     const bool tracked =
@@ -199,7 +199,8 @@ std::vector<Event> Presence::Update(absl::Time now, Size frame, const std::vecto
   return events;
 }
 
-void Presence::UpdateParty(absl::Time now, const std::vector<Track>& tracks, std::vector<Event>& events) {
+void Presence::UpdateParty(absl::Time now, const std::vector<Track>& tracks,
+                           std::vector<VisionEvent>& events) {
   int party = 0;
   const Track* nearest = nullptr;
   absl::Time since = absl::InfiniteFuture();
@@ -221,8 +222,9 @@ void Presence::UpdateParty(absl::Time now, const std::vector<Track>& tracks, std
     return;
   }
   if (!visit_.has_value()) {
-    visit_.emplace();
-    visit_->since = since;
+    Visit visit;
+    visit.since = since;
+    visit_ = visit;
   }
   visit_->last_near = last_near;
   if (party == visit_->party_size) return;
@@ -239,7 +241,8 @@ void Presence::UpdateParty(absl::Time now, const std::vector<Track>& tracks, std
   events.push_back({now, detected});
 }
 
-void Presence::UpdateGaze(absl::Time now, const std::vector<Track>& tracks, std::vector<Event>& events) {
+void Presence::UpdateGaze(absl::Time now, const std::vector<Track>& tracks,
+                          std::vector<VisionEvent>& events) {
   // Somebody of the party looks; the point is that of the nearest who does.
   const Person* looking = nullptr;
   double size = 0;
@@ -273,7 +276,7 @@ void Presence::UpdateGaze(absl::Time now, const std::vector<Track>& tracks, std:
   events.push_back({now, gaze});
 }
 
-void Presence::Leave(absl::Time now, std::vector<Event>& events) {
+void Presence::Leave(absl::Time now, std::vector<VisionEvent>& events) {
   if (visit_->looking) events.push_back({now, messages::GazeDetected{}});
   messages::PersonLeft left;
   left.duration_seconds =
@@ -282,8 +285,8 @@ void Presence::Leave(absl::Time now, std::vector<Event>& events) {
   visit_.reset();
 }
 
-std::vector<Event> Presence::End(absl::Time now) {
-  std::vector<Event> events;
+std::vector<VisionEvent> Presence::End(absl::Time now) {
+  std::vector<VisionEvent> events;
   if (visit_.has_value()) Leave(now, events);
   people_.clear();
   return events;

@@ -45,7 +45,7 @@ struct PresenceOptions {
   GazeOptions gaze;
 };
 
-struct Event {
+struct VisionEvent {
   absl::Time at;  // of the frame
   std::variant<messages::PersonDetected, messages::PersonLeft, messages::GazeDetected> payload;
 };
@@ -55,10 +55,10 @@ class Presence {
   explicit Presence(const PresenceOptions& options) : options_(options) {}
 
   // `tracks` as of the picture of `now`, whose size is `frame`.
-  std::vector<Event> Update(absl::Time now, Size frame, const std::vector<Track>& tracks);
+  std::vector<VisionEvent> Update(absl::Time now, Size frame, const std::vector<Track>& tracks);
 
   // No more pictures come: whoever is present has left.
-  std::vector<Event> End(absl::Time now);
+  std::vector<VisionEvent> End(absl::Time now);
 
   bool visited() const { return visit_.has_value(); }
   int party_size() const { return visit_.has_value() ? visit_->party_size : 0; }
@@ -97,9 +97,9 @@ class Presence {
   void ObserveStillness(absl::Time now, const Track& track, Person& person) const;
   void NoteGone(const Person& person);
   void TakeOver(const Track& track, const std::vector<Track>& tracks);
-  void UpdateParty(absl::Time now, const std::vector<Track>& tracks, std::vector<Event>& events);
-  void UpdateGaze(absl::Time now, const std::vector<Track>& tracks, std::vector<Event>& events);
-  void Leave(absl::Time now, std::vector<Event>& events);
+  void UpdateParty(absl::Time now, const std::vector<Track>& tracks, std::vector<VisionEvent>& events);
+  void UpdateGaze(absl::Time now, const std::vector<Track>& tracks, std::vector<VisionEvent>& events);
+  void Leave(absl::Time now, std::vector<VisionEvent>& events);
 
   const PresenceOptions options_;
   std::map<uint64_t, Person> people_;  // by track

@@ -77,8 +77,8 @@ class PresenceTest : public ::testing::Test {
     }
     return lines;
   }
-  void Note(const std::vector<Event>& events, std::vector<std::string>& lines) {
-    for (const Event& event : events) {
+  void Note(const std::vector<VisionEvent>& events, std::vector<std::string>& lines) {
+    for (const VisionEvent& event : events) {
       events_.push_back(event);
       const double at = absl::ToDoubleSeconds(event.at - absl::UnixEpoch());
       if (const auto* detected = std::get_if<messages::PersonDetected>(&event.payload)) {
@@ -94,7 +94,7 @@ class PresenceTest : public ::testing::Test {
 
   PresenceOptions options_;
   std::optional<Presence> presence_;
-  std::vector<Event> events_;
+  std::vector<VisionEvent> events_;
 };
 
 TEST_F(PresenceTest, AVisitBeginsAfterSomeFramesAndEndsAfterTheGracePeriod) {

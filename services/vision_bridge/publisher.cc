@@ -21,13 +21,13 @@ constexpr char kLostHelp[] = "Events that could not be stored.";
 
 }  // namespace
 
-std::string SubjectOf(const Event& event) {
+std::string SubjectOf(const VisionEvent& event) {
   if (std::holds_alternative<messages::PersonDetected>(event.payload)) return subjects::kPersonDetected;
   if (std::holds_alternative<messages::PersonLeft>(event.payload)) return subjects::kPersonLeft;
   return subjects::kGazeDetected;
 }
 
-std::string PayloadOf(const Event& event) {
+std::string PayloadOf(const VisionEvent& event) {
   return std::visit([](const auto& payload) { return json::Encode(payload); }, event.payload);
 }
 
@@ -123,7 +123,7 @@ Publisher::~Publisher() {
   core_->closed = true;
 }
 
-void Publisher::Publish(const Event& event) {
+void Publisher::Publish(const VisionEvent& event) {
   Core::Waiting waiting;
   const std::string subject = SubjectOf(event);
   waiting.subject = core_->scoped ? subjects::Scope(subject, core_->kiosk_id) : subject;

@@ -13,8 +13,8 @@
 namespace arc::vision_bridge {
 
 // The event's subject, without a kiosk's suffix, and its payload as JSON.
-std::string SubjectOf(const Event& event);
-std::string PayloadOf(const Event& event);
+std::string SubjectOf(const VisionEvent& event);
+std::string PayloadOf(const VisionEvent& event);
 
 // Thread-safe. Destroying it drops what is not stored yet.
 class Publisher {
@@ -27,7 +27,7 @@ class Publisher {
   ~Publisher();
 
   // Does not block.
-  void Publish(const Event& event);
+  void Publish(const VisionEvent& event);
   // Waits until everything is stored; false when `limit` is over before.
   bool Flush(absl::Duration limit);
 

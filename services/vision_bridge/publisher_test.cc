@@ -20,7 +20,7 @@ class PublisherTest : public testing::Test {
  protected:
   PublisherTest() : bus_(clock_) { bus_.ProvisionDefault(); }
 
-  Event Left(double seconds) const {
+  VisionEvent Left(double seconds) const {
     messages::PersonLeft left;
     left.duration_seconds = seconds;
     return {clock_.Now(), left};
@@ -48,7 +48,7 @@ class PublisherTest : public testing::Test {
 
 TEST_F(PublisherTest, AnEventIsStoredWithItsFramesTime) {
   Publisher publisher(bus_, "kiosk-001", false, nullptr);
-  Event event = Left(4.5);
+  VisionEvent event = Left(4.5);
   event.at -= absl::Milliseconds(1500);
   publisher.Publish(event);
   bus_.RunUntilIdle();

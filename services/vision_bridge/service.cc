@@ -30,6 +30,7 @@ double Median(std::vector<double> values) {
 
 double SpreadAround(const std::vector<double>& values, double middle) {
   std::vector<double> distances;
+  distances.reserve(values.size());
   for (const double value : values) distances.push_back(std::abs(value - middle));
   return Median(distances);
 }
@@ -183,7 +184,7 @@ int DryRun(Settings settings, std::ostream& out, std::ostream& err) {
   settings.bridge.epoch = absl::UnixEpoch();
   Bridge bridge(
       SystemClock::Get(), settings.bridge, [&] { return OpenSource(settings.source); }, *std::move(watcher),
-      [&](const Event& event) {
+      [&](const VisionEvent& event) {
         out << absl::StrFormat(R"({"at":%.3f,"subject":"%s","payload":%s})",
                                absl::ToDoubleSeconds(event.at - absl::UnixEpoch()), SubjectOf(event),
                                PayloadOf(event))

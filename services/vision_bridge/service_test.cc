@@ -58,7 +58,7 @@ class ServiceTest : public testing::Test {
     settings_.bridge.real_time = false;
   }
   std::string Film(const Script& script, const std::string& name = "film.avi") {
-    const std::string file = folder_.File(name);
+    std::string file = folder_.File(name);
     const auto maker = ClipMaker::Create();
     EXPECT_THAT(maker, IsOk());
     if (maker.ok()) {

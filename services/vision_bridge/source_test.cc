@@ -30,7 +30,7 @@ class SourceTest : public testing::Test {
  protected:
   // A film whose pictures get brighter one by one.
   std::string MakeFilm(const std::string& name, int frames, double fps = 10, cv::Size size = {64, 48}) {
-    const std::string file = folder_.File(name);
+    std::string file = folder_.File(name);
     cv::VideoWriter writer;
     EXPECT_TRUE(
         writer.open(file, cv::CAP_OPENCV_MJPEG, cv::VideoWriter::fourcc('M', 'J', 'P', 'G'), fps, size));
@@ -38,7 +38,7 @@ class SourceTest : public testing::Test {
     return file;
   }
   std::string MakePicture(const std::string& name, int grey) {
-    const std::string file = folder_.File(name);
+    std::string file = folder_.File(name);
     EXPECT_TRUE(cv::imwrite(file, cv::Mat(48, 64, CV_8UC3, cv::Scalar::all(grey))));
     return file;
   }
@@ -136,7 +136,7 @@ TEST_F(SourceTest, PicturesBetweenArePassedOver) {
 TEST_F(SourceTest, ATruncatedFilmIsReadAsFarAsItGoes) {
   const std::string whole = testing_support::ReadFile(MakeFilm("film.avi", 100, 10, {320, 240}));
   for (const double share : {0.6, 0.3}) {
-    const std::string file = folder_.File("half.avi");
+    std::string file = folder_.File("half.avi");
     std::ofstream(file, std::ios::binary) << whole.substr(0, static_cast<size_t>(share * whole.size()));
     const auto film = Open(file);
     ASSERT_THAT(film, IsOk());

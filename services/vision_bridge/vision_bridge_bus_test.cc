@@ -218,7 +218,7 @@ class VisionBridgeBusTest : public testing::Test {
     return response ? response->body : "";
   }
   std::string Film(const Script& script) {
-    const std::string file = folder_.File("film.avi");
+    std::string file = folder_.File("film.avi");
     const auto maker = ClipMaker::Create();
     EXPECT_THAT(maker, IsOk());
     if (maker.ok()) {

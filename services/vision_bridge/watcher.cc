@@ -50,11 +50,11 @@ Watcher::Report Watcher::Watch(const cv::Mat& picture, absl::Time at) {
   return report;
 }
 
-std::vector<Event> Watcher::Pass(absl::Time now) {
+std::vector<VisionEvent> Watcher::Pass(absl::Time now) {
   return presence_.Update(now, frame_, tracker_.Update(now, {}));
 }
 
-std::vector<Event> Watcher::End(absl::Time now) {
+std::vector<VisionEvent> Watcher::End(absl::Time now) {
   return presence_.End(now);
 }
 

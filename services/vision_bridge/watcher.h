@@ -20,7 +20,7 @@ namespace arc::vision_bridge {
 class Watcher {
  public:
   struct Report {
-    std::vector<Event> events;
+    std::vector<VisionEvent> events;
     absl::Status detection;  // not OK: the engine failed on this picture, which counts as one without faces
     int faces = 0;
     bool too_small = false;  // a picture in which no face could be
@@ -31,9 +31,9 @@ class Watcher {
 
   Report Watch(const cv::Mat& picture, absl::Time at);
   // No picture came until `now`: time passes for those who were seen.
-  std::vector<Event> Pass(absl::Time now);
+  std::vector<VisionEvent> Pass(absl::Time now);
   // No more pictures come.
-  std::vector<Event> End(absl::Time now);
+  std::vector<VisionEvent> End(absl::Time now);
 
   const Detector& detector() const { return *detector_; }
   const std::vector<Track>& tracks() const { return tracker_.tracks(); }

@@ -52,7 +52,7 @@ int Run(int64_t frames, const std::string& engine) {
   std::atomic<int64_t> ends{0};
   Bridge bridge(
       SystemClock::Get(), settings.bridge, [&] { return OpenSource(settings.source); }, *std::move(watcher),
-      [&](const Event& event) {
+      [&](const VisionEvent& event) {
         if (const auto* detected = std::get_if<messages::PersonDetected>(&event.payload)) {
           visits += detected->estimated_party_size == 1;
         }

@@ -128,7 +128,7 @@ int Run(const std::string& engine, double minutes, const std::string& folder) {
     if (!folder.empty() && near > near_before) {
       cv::imwrite(absl::StrFormat("%s/%05d.jpg", folder, i), Annotate(frame, **watcher, report.events));
     }
-    for (const Event& event : report.events)
+    for (const VisionEvent& event : report.events)
       sessions += std::holds_alternative<messages::PersonLeft>(event.payload);
   }
   sessions += (*watcher)->presence().visited();
