@@ -245,6 +245,8 @@ struct Agent::Impl {
 
   // What is made from the bus stands below it, so that it is gone first.
   std::unique_ptr<bus::NatsBus> bus;
+  std::string user;  // at nats-server
+  std::string inbox_prefix;
   bus::Executor executor;
   Metrics metrics;
   HttpServer http;
@@ -380,6 +382,14 @@ struct Agent::Impl {
 
   // ---- Health
 
+  std::string NotConnected() const {
+    const std::string refusal = bus->refusal();
+    if (refusal.empty()) return kNotConnected;
+    return absl::StrCat(kNotConnected, ": it refuses ",
+                        user.empty() ? "a connection without a user" : absl::StrCat("the user ", user), " (",
+                        refusal, "); see --nats_user and --nats_password_file");
+  }
+
   std::vector<std::string> FindReasons() {
     std::vector<std::string> found;
     const bool connected = bus->connected();
@@ -388,12 +398,13 @@ struct Agent::Impl {
     {
       std::lock_guard<std::mutex> lock(mutex);
       if (draining) found.push_back("draining");
-      if (!connected) found.push_back(kNotConnected);
+      if (!connected) found.push_back(NotConnected());
       if (!started && start_problem != kNotConnected) found.push_back(start_problem);
       is_started = started;
       with_sources = has_sources;
     }
     if (connected && with_sources && !commands->bound()) found.push_back("a command consumer is not bound");
+    for (const std::string& refused : bus->refused_subscriptions()) found.push_back(refused);
     if (!watchdog_status.ok()) found.push_back(std::string(watchdog_status.message()));
     if (is_started) {
       for (const auto& [name, check] : health_checks) {
@@ -524,7 +535,7 @@ struct Agent::Impl {
   }
 
   absl::Status WatchLoops() {
-    tick_subject = absl::StrCat("_INBOX.arc.", instance_id, ".tick");
+    tick_subject = absl::StrCat(inbox_prefix, ".arc.", instance_id, ".tick");
     absl::StatusOr<std::unique_ptr<bus::Subscription>> subscription =
         bus->Subscribe(tick_subject, "", [this](const bus::Message&) {
           std::vector<Watchdog::Answer> answers;
@@ -778,6 +789,8 @@ Agent::Agent(Info info, int argc, char** argv) : impl_(std::make_unique<Impl>(st
   absl::StatusOr<std::unique_ptr<bus::NatsBus>> bus = bus::NatsBus::Connect(impl_->clock, options);
   if (!bus.ok()) Refuse(absl::StrCat("--nats_url: ", bus.status().message()));
   impl_->bus = *std::move(bus);
+  impl_->user = options.user;
+  impl_->inbox_prefix = bus::InboxPrefix(options);
   impl_->commands = std::make_unique<bus::CommandServer>(*impl_->bus, impl_->executor, impl_->info.service,
                                                          impl_->info.name, impl_->Observer());
 }

@@ -252,6 +252,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     context.msg_id = envelope.msg_id;
     context.session_id = envelope.session_id;
     context.trace_id = envelope.trace_id;
+    context.kiosk_in_subject = !scoped.kiosk_id.empty();
     context.idempotency_key = message.headers.Get(subjects::kIdempotencyKeyHeader).value_or("");
     context.deadline = job.deadline;
     context.deliveries = job.delivery != nullptr ? job.delivery->deliveries() : 1;

@@ -47,6 +47,7 @@ struct RequestContext {
   std::string session_id;
   std::string trace_id;
   std::string kiosk_id;  // of the subject's suffix, else of the header Kiosk-Id; empty: the default kiosk
+  bool kiosk_in_subject = false;       // of the suffix: no other kiosk may be meant
   std::string idempotency_key;         // empty: none
   std::optional<absl::Time> deadline;  // Kiosk-Deadline; none on the plain path unless the header is there
   int deliveries = 1;                  // more than 1: an earlier attempt may have done some of the work

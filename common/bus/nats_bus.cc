@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -31,6 +32,7 @@ namespace {
 constexpr int64_t kReconnectWaitMs = 2000;
 constexpr int64_t kTimeoutMs = 5000;
 
+constexpr absl::Duration kRetiredLife = absl::Minutes(1);
 constexpr absl::Duration kRebindWait = absl::Milliseconds(200);
 constexpr absl::Duration kPullExpires = absl::Seconds(30);
 constexpr absl::Duration kPullHeartbeat = absl::Seconds(5);
@@ -44,6 +46,9 @@ constexpr size_t kSendNowUpTo = 4;
 constexpr int kReplyNowUpTo = 8;
 
 constexpr int kWrongLastSequence = 10071;
+
+// Refusals that are kept, and logged once each.
+constexpr size_t kMaxRefusals = 64;
 
 absl::Status FromNats(natsStatus status, absl::string_view what) {
   if (status == NATS_OK) return absl::OkStatus();
@@ -354,6 +359,11 @@ absl::StatusOr<SubscriptionHandle> SubscribeOn(natsConnection* connection, const
   });
 }
 
+// Whether a subscription is there, or will be with the next connection.
+bool IsLater(const absl::Status& status) {
+  return status.ok() || absl::IsUnavailable(status);
+}
+
 // Made anew on the next connection when one was closed for good.
 class NatsSubscription : public Subscription {
  public:
@@ -412,12 +422,101 @@ class NatsSubscription : public Subscription {
   SubscriptionHandle handle_;
 };
 
+// What the server refuses, in its words. Thread-safe.
+class Refusals {
+ public:
+  // The connection came up, or was lost.
+  void OnChange(bool up) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (up) {
+      user_.clear();
+    } else {
+      subscriptions_.clear();
+      publish_.clear();
+    }
+  }
+
+  // Empty: the user is not refused.
+  void OfUser(absl::string_view words) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (user_ == words) return;
+      user_ = std::string(words);
+    }
+    if (words.empty()) return;
+    Log(LogLevel::kError, "nats-server does not let this user in", {{"error", std::string(words)}});
+  }
+
+  // Called for each message that is refused.
+  void OnPublish(std::function<void(const std::string&)> callback) { on_publish_ = std::move(callback); }
+
+  // A message's reply subject can be anything, and so each text is logged once, and not many of them.
+  void OfSubject(const char* text) {
+    const std::string words = text != nullptr ? text : "";
+    const bool of_subscription = absl::StrContains(absl::AsciiStrToLower(words), "for subscription");
+    bool is_new = false;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (!of_subscription) {
+        publish_ = words;
+      } else if (subscriptions_.size() < kMaxRefusals) {
+        subscriptions_.insert(words);
+      }
+      is_new = logged_.size() < kMaxRefusals && logged_.insert(words).second;
+    }
+    if (is_new) {
+      Log(LogLevel::kError, "nats-server refuses what this user has no right to", {{"error", words}});
+    }
+    if (!of_subscription && on_publish_) on_publish_(words);
+  }
+
+  std::string user() const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return user_;
+  }
+  std::vector<std::string> subscriptions() const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return {subscriptions_.begin(), subscriptions_.end()};
+  }
+  std::string publish() const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return publish_;
+  }
+
+ private:
+  std::function<void(const std::string&)> on_publish_;  // set before there are connections
+  mutable std::mutex mutex_;
+  std::string user_;
+  std::set<std::string> subscriptions_;
+  std::string publish_;
+  std::set<std::string> logged_;
+};
+
 }  // namespace
+
+std::string InboxPrefix(const NatsOptions& options) {
+  std::string token = options.user;
+  if (token.empty()) {
+    // It may stand in the address: nats://user:password@host.
+    absl::string_view url = options.url;
+    if (const size_t scheme = url.find("://"); scheme != absl::string_view::npos)
+      url.remove_prefix(scheme + 3);
+    if (const size_t at = url.find('@'); at != absl::string_view::npos) {
+      token = std::string(url.substr(0, std::min(at, url.find(':'))));
+    }
+  }
+  if (token.empty()) return "_INBOX";
+  for (char& c : token) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '-') c = '_';
+  }
+  return absl::StrCat("_INBOX.", token);
+}
 
 // Shared with the callbacks of nats.c, which may come late.
 struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
   Clock* clock = nullptr;
   NatsOptions connect_options;
+  const std::shared_ptr<Refusals> refusals = std::make_shared<Refusals>();
   std::atomic<natsConnection*> direct{nullptr};    // writes at once; holds all subscriptions
   std::atomic<natsConnection*> buffered{nullptr};  // gathers writes
   std::atomic<bool> direct_up{false};
@@ -439,21 +538,26 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
     ReplyCallback done;
     Clock::TimerId timer = 0;
     std::string service;
+    std::string subject;
   };
-  std::string inbox_prefix;  // "_INBOX.<uuid>."
+  std::string inbox_prefix;  // InboxPrefix() + ".<uuid>."
   std::unique_ptr<NatsSubscription> mux;
   std::mutex pending_mutex;
   std::unordered_map<uint64_t, Pending> pending;
   uint64_t next_token = 1;
 
-  // nats.c gives a connection up for good when the server refuses something that it sent. Whoever still uses
-  // one gets errors, so that it lives on until the bus ends.
+  // nats.c gives a connection up for good when the server refuses the user, or something that it sent.
+  // Whoever still uses one gets errors, so that it lives on for longer than any call takes.
   std::mutex repair_mutex;
   std::condition_variable repair_due;
   bool direct_closed = false;
   bool buffered_closed = false;
   bool ending = false;
-  std::vector<natsConnection*> retired;
+  struct Retired {
+    natsConnection* connection;
+    absl::Time since;
+  };
+  std::vector<Retired> retired;
   std::thread repairer;
   std::mutex subscriptions_mutex;  // held while subscriptions are made anew
   std::unordered_set<NatsSubscription*> subscriptions;
@@ -465,6 +569,7 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
   absl::Status OpenDirect();
   absl::Status OpenBuffered();
   void Repair();
+  void Retire(natsConnection* connection);
 
   // Called by nats.c when a connection is closed for good.
   void Closed(bool of_direct) {
@@ -514,7 +619,7 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
     auto made =
         std::make_unique<NatsSubscription>(std::string(subject), std::string(queue), std::move(callback));
     const std::lock_guard<std::mutex> lock(subscriptions_mutex);
-    RETURN_IF_ERROR(made->SubscribeTo(direct));
+    if (const absl::Status status = made->SubscribeTo(direct); !IsLater(status)) return status;
     subscriptions.insert(made.get());
     made->OnEnd([weak = weak_from_this(), raw = made.get()] {
       const auto self = weak.lock();
@@ -575,6 +680,18 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
     }
   }
 
+  // The server has refused a message: whoever waits for its answer waits in vain. `text` ends in the subject.
+  void OnRefusedPublish(const std::string& text) {
+    std::vector<uint64_t> tokens;
+    {
+      std::lock_guard<std::mutex> lock(pending_mutex);
+      for (const auto& [token, entry] : pending) {
+        if (absl::EndsWith(text, absl::StrCat("\"", entry.subject, "\""))) tokens.push_back(token);
+      }
+    }
+    for (const uint64_t token : tokens) Finish(token, absl::PermissionDeniedError(text));
+  }
+
   void OnReply(Message message) {
     uint64_t token = 0;
     if (!absl::SimpleAtoi(absl::string_view(message.subject).substr(inbox_prefix.size()), &token)) return;
@@ -586,7 +703,7 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
   }
 
   void CoreRequest(Message message, absl::Duration timeout, ReplyCallback done) {
-    const uint64_t token = AddPending({std::move(done), 0, ""});
+    const uint64_t token = AddPending({std::move(done), 0, "", message.subject});
     message.reply = InboxFor(token);
     SetTimer(token, timeout, [weak = weak_from_this(), token, subject = message.subject] {
       if (auto self = weak.lock()) {
@@ -598,7 +715,7 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
 
   void Request(Message message, const RequestOptions& options, ReplyCallback done) {
     const absl::Time deadline = clock->Now() + options.timeout;
-    const uint64_t token = AddPending({std::move(done), 0, options.service});
+    const uint64_t token = AddPending({std::move(done), 0, options.service, message.subject});
     message.reply = InboxFor(token);
     message.headers.Set(subjects::kReplyToHeader, message.reply);
     message.headers.Set(subjects::kDeadlineHeader, FormatTimestamp(deadline));
@@ -658,7 +775,7 @@ struct NatsBus::Impl : public std::enable_shared_from_this<NatsBus::Impl> {
                   absl::Status status = reply.status();
                   if (status.ok()) status = DecodeApi(reply->body).status();
                   // A refusal is final; silence, a missing stream and a missing server are not.
-                  if (status.ok() || absl::IsInvalidArgument(status)) {
+                  if (status.ok() || absl::IsInvalidArgument(status) || absl::IsPermissionDenied(status)) {
                     done(status);
                     return;
                   }
@@ -677,6 +794,7 @@ namespace {
 
 // A closure of connection callbacks; freed when the connection is closed for good.
 struct ConnectionClosure {
+  std::shared_ptr<Refusals> refusals;
   std::function<void(bool connected, bool again)> on_change;
   std::function<void()> on_closed;
 };
@@ -696,17 +814,23 @@ void OnClosed(natsConnection*, void* closure) {
   own->on_closed();
   delete own;
 }
-void OnError(natsConnection*, natsSubscription*, natsStatus status, void*) {
+void OnError(natsConnection* connection, natsSubscription*, natsStatus status, void* closure) {
+  if (status == NATS_NOT_PERMITTED) {
+    const char* text = nullptr;
+    natsConnection_GetLastError(connection, &text);
+    static_cast<ConnectionClosure*>(closure)->refusals->OfSubject(text);
+    return;
+  }
   Log(LogLevel::kWarning, "NATS reports an error", {{"error", natsStatus_GetText(status)}});
 }
 
-// Connects, or begins to. Whether the new connection is up at once, the caller has to ask it.
-absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
-                                     std::function<void(bool, bool)> on_change,
-                                     std::function<void()> on_closed) {
+using OptionsPtr = std::unique_ptr<natsOptions, void (*)(natsOptions*)>;
+
+// Where to, and as whom.
+absl::StatusOr<OptionsPtr> MakeOptions(const NatsOptions& options, absl::string_view name_end) {
   natsOptions* raw = nullptr;
   RETURN_IF_ERROR(FromNats(natsOptions_Create(&raw), "options"));
-  const std::unique_ptr<natsOptions, void (*)(natsOptions*)> opts(raw, natsOptions_Destroy);
+  OptionsPtr made(raw, natsOptions_Destroy);
   std::vector<std::string> urls = absl::StrSplit(options.url, ',', absl::SkipWhitespace());
   std::vector<const char*> servers;
   servers.reserve(urls.size());
@@ -714,21 +838,42 @@ absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
   if (servers.empty()) return absl::InvalidArgumentError("the NATS URL is empty");
   RETURN_IF_ERROR(FromNats(natsOptions_SetServers(raw, servers.data(), static_cast<int>(servers.size())),
                            absl::StrCat("NATS URL ", options.url)));
-  const std::string name = absl::StrCat(options.name, send_asap ? "" : " (bulk)");
-  natsOptions_SetName(raw, name.c_str());
+  natsOptions_SetName(raw, absl::StrCat(options.name, name_end).c_str());
   if (!options.user.empty()) natsOptions_SetUserInfo(raw, options.user.c_str(), options.password.c_str());
   natsOptions_SetTimeout(raw, kTimeoutMs);
+  return made;
+}
+
+// Whether the server does not let this user in. A connection that tries for ever does not say so: it is
+// closed at the second refusal, with "no server available".
+bool IsRefused(const NatsOptions& options) {
+  const absl::StatusOr<OptionsPtr> made = MakeOptions(options, " (who was refused)");
+  if (!made.ok()) return false;
+  natsConnection* connection = nullptr;
+  const natsStatus status = natsConnection_Connect(&connection, made->get());
+  natsConnection_Destroy(connection);
+  return status == NATS_CONNECTION_AUTH_FAILED;
+}
+
+// Connects, or begins to. Whether the new connection is up at once, the caller has to ask it.
+absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
+                                     std::shared_ptr<Refusals> refusals,
+                                     std::function<void(bool, bool)> on_change,
+                                     std::function<void()> on_closed) {
+  ASSIGN_OR_RETURN(const OptionsPtr opts, MakeOptions(options, send_asap ? "" : " (bulk)"));
+  natsOptions* const raw = opts.get();
   natsOptions_SetMaxReconnect(raw, -1);
   natsOptions_SetReconnectWait(raw, kReconnectWaitMs);
   natsOptions_SetSendAsap(raw, send_asap);
   natsOptions_SetPingInterval(raw, 10000);
   natsOptions_SetFailRequestsOnDisconnect(raw, true);
-  auto* closure = new ConnectionClosure{std::move(on_change), std::move(on_closed)};
+  natsOptions_SetCustomInboxPrefix(raw, InboxPrefix(options).c_str());
+  auto* closure = new ConnectionClosure{std::move(refusals), std::move(on_change), std::move(on_closed)};
   natsOptions_SetRetryOnFailedConnect(raw, true, OnConnected, closure);
   natsOptions_SetReconnectedCB(raw, OnReconnected, closure);
   natsOptions_SetDisconnectedCB(raw, OnDisconnected, closure);
   natsOptions_SetClosedCB(raw, OnClosed, closure);
-  natsOptions_SetErrorHandler(raw, OnError, nullptr);
+  natsOptions_SetErrorHandler(raw, OnError, closure);
   natsConnection* connection = nullptr;
   const natsStatus status = natsConnection_Connect(&connection, raw);
   if (status != NATS_OK && status != NATS_NOT_YET_CONNECTED) {
@@ -1076,6 +1221,7 @@ struct WatchState : public std::enable_shared_from_this<WatchState> {
       subscribe;
   std::function<void(const Message&)> publish;
   std::function<bool()> connected;
+  std::string inbox_prefix;
   std::string bucket;
   std::string filter;
   std::function<void(const KeyValue::Entry&)> on_entry;
@@ -1109,7 +1255,7 @@ struct WatchState : public std::enable_shared_from_this<WatchState> {
       current = false;
       last_heard = clock->Now();
       if (connected()) {
-        inbox_subject = absl::StrCat("_INBOX.", NewUuid());
+        inbox_subject = absl::StrCat(inbox_prefix, NewUuid());
         auto made = subscribe(inbox_subject, [weak = weak_from_this(), this_run](const Message& message) {
           if (auto self = weak.lock()) self->OnMessage(this_run, message);
         });
@@ -1427,8 +1573,11 @@ absl::StatusOr<std::unique_ptr<NatsBus>> NatsBus::Connect(Clock& clock, const Na
   const std::shared_ptr<Impl>& impl = bus->impl_;
   impl->clock = &clock;
   impl->connect_options = options;
-  impl->inbox_prefix = absl::StrCat("_INBOX.", NewUuid(), ".");
+  impl->inbox_prefix = absl::StrCat(InboxPrefix(options), ".", NewUuid(), ".");
   const std::weak_ptr<Impl> weak = impl;
+  impl->refusals->OnPublish([weak](const std::string& text) {
+    if (auto self = weak.lock()) self->OnRefusedPublish(text);
+  });
   RETURN_IF_ERROR(impl->OpenDirect());
   RETURN_IF_ERROR(impl->OpenBuffered());
   ASSIGN_OR_RETURN(impl->mux,
@@ -1442,11 +1591,12 @@ absl::StatusOr<std::unique_ptr<NatsBus>> NatsBus::Connect(Clock& clock, const Na
 absl::Status NatsBus::Impl::OpenDirect() {
   const std::weak_ptr<Impl> weak = weak_from_this();
   ASSIGN_OR_RETURN(natsConnection * opened, Open(
-                                                connect_options, true,
+                                                connect_options, true, refusals,
                                                 [weak](bool up, bool again) {
                                                   auto self = weak.lock();
                                                   if (self == nullptr) return;
                                                   if (again) ++self->reconnect_count;
+                                                  self->refusals->OnChange(up);
                                                   self->SetUp(up);
                                                 },
                                                 [weak] {
@@ -1456,16 +1606,21 @@ absl::Status NatsBus::Impl::OpenDirect() {
     // Before anybody is told that it is up.
     const std::lock_guard<std::mutex> lock(subscriptions_mutex);
     direct = opened;
-    for (NatsSubscription* subscription : subscriptions) RETURN_IF_ERROR(subscription->SubscribeTo(opened));
+    for (NatsSubscription* subscription : subscriptions) {
+      if (const absl::Status status = subscription->SubscribeTo(opened); !IsLater(status)) return status;
+    }
   }
-  if (natsConnection_Status(opened) == NATS_CONN_STATUS_CONNECTED) SetUp(true);
+  if (natsConnection_Status(opened) == NATS_CONN_STATUS_CONNECTED) {
+    refusals->OnChange(true);
+    SetUp(true);
+  }
   return absl::OkStatus();
 }
 
 absl::Status NatsBus::Impl::OpenBuffered() {
   const std::weak_ptr<Impl> weak = weak_from_this();
   ASSIGN_OR_RETURN(natsConnection * opened, Open(
-                                                connect_options, false,
+                                                connect_options, false, refusals,
                                                 [weak](bool up, bool) {
                                                   if (auto self = weak.lock()) self->buffered_up = up;
                                                 },
@@ -1475,6 +1630,20 @@ absl::Status NatsBus::Impl::OpenBuffered() {
   buffered = opened;
   if (natsConnection_Status(opened) == NATS_CONN_STATUS_CONNECTED) buffered_up = true;
   return absl::OkStatus();
+}
+
+// repair_mutex is held.
+void NatsBus::Impl::Retire(natsConnection* connection) {
+  const absl::Time now = clock->Now();
+  const auto over = std::partition(retired.begin(), retired.end(), [&](const Retired& each) {
+    const bool in_use = each.connection == direct || each.connection == buffered;
+    return in_use || now - each.since < kRetiredLife;
+  });
+  for (auto it = over; it != retired.end(); ++it) natsConnection_Destroy(it->connection);
+  retired.erase(over, retired.end());
+  const bool known = std::any_of(retired.begin(), retired.end(),
+                                 [&](const Retired& each) { return each.connection == connection; });
+  if (!known) retired.push_back({connection, now});
 }
 
 // Opens anew what was closed for good, until the bus ends.
@@ -1487,13 +1656,30 @@ void NatsBus::Impl::Repair() {
       if (ending) return;
       of_direct = direct_closed;
       (of_direct ? direct_closed : buffered_closed) = false;
-      retired.push_back(of_direct ? direct : buffered);
-      Log(LogLevel::kWarning, "the NATS connection was closed for good; opening another",
-          {{"connection", of_direct ? "direct" : "bulk"}});
-      // As after any lost connection (kiosk specification, table 2.3).
+      Retire(of_direct ? direct : buffered);
+    }
+    // As after any lost connection (kiosk specification, table 2.3).
+    const auto wait = [this] {
+      std::unique_lock<std::mutex> lock(repair_mutex);
       clock->WaitUntil(lock, repair_due, clock->Now() + absl::Milliseconds(kReconnectWaitMs),
                        [this] { return ending; });
-      if (ending) return;
+      return !ending;
+    };
+    bool was_refused = false;
+    while (IsRefused(connect_options)) {
+      was_refused = true;
+      refusals->OfUser("Authorization Violation");
+      {
+        std::lock_guard<std::mutex> lock(mutex);
+        changed.notify_all();
+      }
+      if (!wait()) return;
+    }
+    refusals->OfUser("");
+    if (!was_refused) {
+      Log(LogLevel::kWarning, "the NATS connection was closed for good; opening another",
+          {{"connection", of_direct ? "direct" : "bulk"}});
+      if (!wait()) return;
     }
     const absl::Status status = of_direct ? OpenDirect() : OpenBuffered();
     if (status.ok()) {
@@ -1521,8 +1707,10 @@ NatsBus::~NatsBus() {
     natsConnection_Close(connection);
     natsConnection_Destroy(connection);
   }
-  for (natsConnection* connection : impl_->retired) {
-    if (connection != impl_->buffered && connection != impl_->direct) natsConnection_Destroy(connection);
+  for (const Impl::Retired& each : impl_->retired) {
+    if (each.connection != impl_->buffered && each.connection != impl_->direct) {
+      natsConnection_Destroy(each.connection);
+    }
   }
 }
 
@@ -1574,14 +1762,14 @@ std::unique_ptr<Consumer> NatsBus::Consume(const ConsumeOptions& options, Delive
   state->connected = [impl] { return impl->direct_up.load(); };
   state->options = options;
   state->callback = std::move(callback);
-  state->inbox = absl::StrCat("_INBOX.", NewUuid());
+  state->inbox = absl::StrCat(InboxPrefix(impl_->connect_options), ".", NewUuid());
   const std::weak_ptr<PullState> weak = state;
   absl::StatusOr<std::unique_ptr<NatsSubscription>> inbox =
       impl_->Subscribe(state->inbox, "", [weak](Message message) {
         if (auto self = weak.lock()) self->OnMessage(std::move(message));
       });
   if (!inbox.ok()) {
-    // Only a closed connection refuses an inbox; there will be nothing to deliver.
+    // There will be nothing to deliver.
     Log(LogLevel::kError, "no inbox for a consumer", {{"error", std::string(inbox.status().message())}});
     inbox = std::unique_ptr<NatsSubscription>();
   } else {
@@ -1646,6 +1834,7 @@ absl::StatusOr<std::unique_ptr<KeyValue>> NatsBus::OpenBucket(absl::string_view 
       [impl] {
         auto state = std::make_shared<WatchState>();
         state->clock = impl->clock;
+        state->inbox_prefix = absl::StrCat(InboxPrefix(impl->connect_options), ".");
         state->core_request = [impl](Message message, absl::Duration timeout, ReplyCallback done) {
           impl->CoreRequest(std::move(message), timeout, std::move(done));
         };
@@ -1692,8 +1881,21 @@ absl::Status NatsBus::Flush(absl::Duration timeout) {
 
 bool NatsBus::AwaitConnected(absl::Duration timeout) {
   std::unique_lock<std::mutex> lock(impl_->mutex);
-  return impl_->clock->WaitUntil(lock, impl_->changed, impl_->clock->Now() + timeout,
-                                 [this] { return impl_->direct_up.load(); });
+  impl_->clock->WaitUntil(lock, impl_->changed, impl_->clock->Now() + timeout,
+                          [this] { return impl_->direct_up || !impl_->refusals->user().empty(); });
+  return impl_->direct_up;
+}
+
+std::string NatsBus::refusal() const {
+  return impl_->refusals->user();
+}
+
+std::vector<std::string> NatsBus::refused_subscriptions() const {
+  return impl_->refusals->subscriptions();
+}
+
+std::string NatsBus::refused_publish() const {
+  return impl_->refusals->publish();
 }
 
 }  // namespace arc::bus

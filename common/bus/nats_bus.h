@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/bus/bus.h"
 
@@ -19,6 +20,10 @@ struct NatsOptions {
   std::string user;                           // empty: none
   std::string password;
 };
+
+// Where this user's replies come to: "_INBOX", and with a user "_INBOX.<user>", which nobody else may
+// subscribe to (docs/rights.md). No dot at its end.
+std::string InboxPrefix(const NatsOptions& options);
 
 class NatsBus : public Bus {
  public:
@@ -50,8 +55,16 @@ class NatsBus : public Bus {
   // Waits until everything published so far has reached the server, at most `timeout`.
   absl::Status Flush(absl::Duration timeout);
 
-  // Waits until connected, at most `timeout`.
+  // Waits until connected, at most `timeout`, or until the server refuses the user.
   bool AwaitConnected(absl::Duration timeout);
+
+  // Why the server lets this user in no more, in its words; empty while it does, or while it cannot be
+  // reached.
+  std::string refusal() const;
+
+  // What the server has refused on this connection, in its words: the subscriptions, and the latest publish.
+  std::vector<std::string> refused_subscriptions() const;
+  std::string refused_publish() const;
 
  private:
   NatsBus();

@@ -48,6 +48,7 @@ struct Touch {
   std::vector<std::string> customizations;  // customize: names from the item's list
   std::optional<std::string> note;          // customize
   std::optional<std::string> loyalty_card;  // checkout, confirm_payment
+  std::optional<int64_t> line_id;           // select_item, customize: of the cart, that is to be changed
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -61,6 +62,7 @@ struct Touch {
     v.Optional("customizations", s.customizations, json::Range(0, 50));
     v.Optional("note", s.note, json::Range(0, 500));
     v.Optional("loyalty_card", s.loyalty_card, json::Range(0, 64));
+    v.Optional("line_id", s.line_id, json::Range(1, json::kMaxId));
   }
 };
 
@@ -72,7 +74,7 @@ inline absl::Span<const absl::string_view> EnumNames(CartActionKind) {
 
 // kiosk.input.cart_action. A line of the cart is an item with its customisations: `customizations` and `note`
 // of an add belong to that line; of a remove or update_qty they choose it (none: the latest line of the
-// item).
+// item), unless `line_id` names it.
 struct CartAction {
   CartActionKind action = CartActionKind::kAdd;
   int64_t item_id = 0;
@@ -80,6 +82,7 @@ struct CartAction {
       quantity;  // add: 1 when missing; remove: all when missing; update_qty: required, 0 removes
   std::vector<std::string> customizations;
   std::optional<std::string> note;
+  std::optional<int64_t> line_id;  // remove, update_qty: the line itself, as the screen's components name it
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -89,6 +92,7 @@ struct CartAction {
     v.Optional("quantity", s.quantity, json::Range(0, 99));
     v.Optional("customizations", s.customizations, json::Range(0, 50));
     v.Optional("note", s.note, json::Range(0, 500));
+    v.Optional("line_id", s.line_id, json::Range(1, json::kMaxId));
   }
 };
 

@@ -18,12 +18,13 @@ struct Family {
   size_t tokens;  // of a subject without a kiosk
 };
 
-constexpr std::array<Family, 6> kFamiliesOfOneKiosk = {{
+constexpr std::array<Family, 7> kFamiliesOfOneKiosk = {{
     {"kiosk.vision.", 3},
     {"kiosk.voice.", 3},
     {"kiosk.input.", 3},
     {"kiosk.ui.", 3},
     {"kiosk.agent.hardware.", 4},
+    {"kiosk.agent.orchestrator.", 4},
     {"kiosk.hardware.", 3},
 }};
 

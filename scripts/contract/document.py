@@ -1,5 +1,6 @@
 """docs/asyncapi.yaml as a value: the headers' subjects and messages, channels.py's senders and receivers, messages.md's words."""
 
+import dataclasses
 import json
 import re
 
@@ -256,9 +257,13 @@ class Document:
         if channel.literal:
             subject += "." + channel.literal
             key += channel.literal.capitalize()
+        if channel.parameters == ("kiosk_id",):
+            key += "OfKiosk"
         address = ".".join([subject, *(f"{{{name}}}" for name in channel.parameters)])
         heading = ".".join([subject, *(f"<{name}>" for name in channel.parameters)])
         words = self._description(heading)
+        if channel.parameters == ("kiosk_id",):
+            words = f"{subject} of one kiosk with subjects of its own."
         yield key, address, words
         prefix, alias = table.ALIAS
         if subject.startswith(prefix):
@@ -280,7 +285,9 @@ class Document:
             forms = list(self._forms(channel))
             reply_key = f"{forms[0][0]}Reply"
             for key, address, description in forms:
-                self._channel(channel, key, address, reply_key, description)
+                # Agents of this fleet do not send by the alias.
+                alias = address.startswith(table.ALIAS[1])
+                self._channel(dataclasses.replace(channel, senders=("any client",)) if alias else channel, key, address, reply_key, description)
             if channel.replies:
                 where = "The requester's inbox: Kiosk-Reply-To, or the NATS reply subject." if channel.stream else "The NATS reply subject."
                 self.channels[reply_key] = {

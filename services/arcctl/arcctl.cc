@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/bus/nats_bus.h"
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
+#include "services/arcctl/login.h"
 
 namespace arc::arcctl {
 namespace {
@@ -23,8 +25,11 @@ const std::vector<FlagSpec>& CommonFlags() {
   static const auto* const flags = new std::vector<FlagSpec>{
       {"nats_url", "URL",
        "nats-server, several separated by commas (default: $ARC_NATS_URL or nats://localhost:4222)"},
-      {"nats_user", "NAME", "user of the bus (default: none)"},
-      {"nats_password_file", "FILE", "file that holds the user's password"},
+      {"nats_user", "NAME",
+       "user of the bus (default: $ARC_NATS_USER, or the operator of a fleet that you have started on this "
+       "machine)"},
+      {"nats_password_file", "FILE",
+       "file that holds the user's password (default: $ARC_NATS_PASSWORD_FILE)"},
       {"kiosk_id", "K", "which kiosk (default: the one without an id of its own)"},
       {"scoped", "", "the kiosk's subjects end in its id"},
       {"timeout", "T", "how long to wait for the server and for answers (default: 5s)"},
@@ -41,18 +46,29 @@ std::vector<VerbSpec> Specs(const std::vector<VerbEntry>& verbs) {
   return specs;
 }
 
+std::string Environment(const char* name, absl::string_view otherwise = "") {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : std::string(otherwise);
+}
+
 absl::StatusOr<bus::NatsOptions> ConnectionOptions(const Arguments& arguments) {
   bus::NatsOptions options;
-  const char* environment = std::getenv("ARC_NATS_URL");
-  options.url = arguments.Get("nats_url", environment != nullptr ? environment : kDefaultUrl);
+  options.url = arguments.Get("nats_url", Environment("ARC_NATS_URL", kDefaultUrl));
   options.name = "arcctl";
-  options.user = arguments.Get("nats_user");
-  if (const auto path = arguments.GetOptional("nats_password_file")) {
-    std::ifstream file(*path);
+  options.user = arguments.Get("nats_user", Environment("ARC_NATS_USER"));
+  const std::string path = arguments.Get("nats_password_file", Environment("ARC_NATS_PASSWORD_FILE"));
+  if (!path.empty()) {
+    std::ifstream file(path);
     std::stringstream text;
     text << file.rdbuf();
-    if (!file) return absl::NotFoundError(absl::StrCat("cannot read --nats_password_file ", *path));
+    if (!file) return absl::NotFoundError(absl::StrCat("cannot read --nats_password_file ", path));
     options.password = std::string(absl::StripAsciiWhitespace(text.str()));
+  }
+  if (options.user.empty()) {
+    if (const std::optional<Login> login = FindLogin(options.url)) {
+      options.user = login->user;
+      options.password = login->password;
+    }
   }
   return options;
 }
@@ -70,11 +86,22 @@ absl::Status RunVerb(const VerbEntry& verb, const Arguments& arguments, std::ost
                    bus::NatsBus::Connect(SystemClock::Get(), options));
   // What stays for good waits for the server, as the agents do.
   if (!arguments.Has("keep") && !bus->AwaitConnected(timeout)) {
+    if (const std::string refusal = bus->refusal(); !refusal.empty()) {
+      return absl::PermissionDeniedError(absl::StrCat(
+          "nats-server at ", options.url, " refuses ",
+          options.user.empty() ? "a connection without a user" : absl::StrCat("the user ", options.user),
+          " (", refusal,
+          "): give --nats_user and --nats_password_file; those of a fleet are in its folder credentials/"));
+    }
     return absl::UnavailableError(
         absl::StrCat("no nats-server at ", options.url, " within ", absl::FormatDuration(timeout)));
   }
   Session session{*bus, arguments, out, err, stop, timeout, kiosk_id, arguments.Has("scoped")};
-  return verb.run(session);
+  const absl::Status status = verb.run(session);
+  // What is not permitted gets no answer, only a word of the server.
+  const std::string refused = bus->refused_publish();
+  if (status.ok() || refused.empty() || absl::StrContains(status.message(), refused)) return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), " (nats-server: ", refused, ")"));
 }
 
 }  // namespace

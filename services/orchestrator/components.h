@@ -20,7 +20,6 @@
 #include <vector>
 
 #include "common/json/json.h"
-#include "common/messages/recsys.h"
 
 namespace arc::orchestrator::ui {
 
@@ -157,7 +156,8 @@ struct ItemDetails {
   std::vector<CustomizationChoice> customizations;
   std::string note;
   bool available = true;
-  bool loading = false;  // another update follows
+  bool loading = false;            // another update follows
+  std::optional<int64_t> line_id;  // of the cart, that is to be changed
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -176,6 +176,7 @@ struct ItemDetails {
     v.Required("note", s.note);
     v.Required("available", s.available);
     v.Required("loading", s.loading);
+    v.Nullable("line_id", s.line_id);
   }
 };
 
@@ -234,9 +235,28 @@ struct TotalsBox {
   }
 };
 
+struct Offer {
+  int64_t item_id = 0;
+  std::string name;
+  std::string pitch;
+  std::string reason;
+  std::optional<Decimal> price;  // the menu's; recsys's for an item that it does not know
+  std::string image;             // empty where the menu does not know the item
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("item_id", s.item_id);
+    v.Required("name", s.name);
+    v.Required("pitch", s.pitch);
+    v.Required("reason", s.reason);
+    v.Optional("price", s.price);
+    v.Required("image", s.image);
+  }
+};
+
 struct Upsell {
   static constexpr absl::string_view kType = "Upsell";
-  std::vector<messages::Suggestion> suggestions;
+  std::vector<Offer> suggestions;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {

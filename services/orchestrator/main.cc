@@ -1,5 +1,6 @@
 // arc-orchestrator: reads kiosk.input.>, kiosk.vision.> and kiosk.voice.>, calls the command agents, writes
-// kiosk.ui.update and kiosk.session.*; keeps every kiosk's session in the bucket KIOSK_SESSIONS.
+// kiosk.ui.update and kiosk.session.*; keeps every kiosk's session in the bucket KIOSK_SESSIONS, and follows
+// KIOSK_MENU.
 #include <cmath>
 #include <iostream>
 #include <memory>
@@ -60,6 +61,8 @@ int main(int argc, char** argv) {
   arc::orchestrator::Orchestrator orchestrator(agent.bus(), options);
   agent.UseBucket(arc::subjects::kSessionsBucket,
                   [&](arc::bus::KeyValue& bucket) { return orchestrator.Start(bucket); });
+  agent.UseBucket(arc::subjects::kMenuBucket,
+                  [&](arc::bus::KeyValue& bucket) { return orchestrator.WatchMenu(bucket); });
   std::unique_ptr<arc::orchestrator::EventGuard> guard;
   agent.OnStart([&] {
     absl::StatusOr<std::unique_ptr<arc::orchestrator::EventGuard>> started =

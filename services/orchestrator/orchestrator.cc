@@ -33,6 +33,8 @@ constexpr char kAgent[] = "arc-orchestrator";
 constexpr char kLeaderKey[] = "leader";
 constexpr char kKioskPrefix[] = "kiosk.";
 constexpr absl::Duration kStoreRetry = absl::Milliseconds(200);
+constexpr absl::Duration kMenuNews = absl::Milliseconds(50);
+constexpr absl::Duration kMenuNewsAgain = absl::Seconds(1);
 constexpr absl::Duration kPublishRetry = absl::Milliseconds(200);
 constexpr absl::Duration kDeadLetterRetry = absl::Seconds(1);
 constexpr int kReadAttempts = 2;  // of a command that only reads
@@ -227,11 +229,26 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     Run([self = shared_from_this()] { self->LeaseTick(); });
   }
 
+  absl::Status WatchMenu(bus::KeyValue& bucket) {
+    absl::StatusOr<std::unique_ptr<bus::Subscription>> watch = bucket.Watch(
+        ">",
+        [weak = weak_from_this()](const bus::KeyValue::Entry&) {
+          if (auto self = weak.lock()) self->HearOfMenu();
+        },
+        [] {});
+    if (!watch.ok()) return watch.status();
+    std::lock_guard<std::mutex> lock(mutex_);
+    menu_watch_ = *std::move(watch);
+    return absl::OkStatus();
+  }
+
   void Stop(bool release) {
     std::vector<std::unique_ptr<bus::OrderedConsumer>> consumers;
+    std::unique_ptr<bus::Subscription> menu_watch;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       if (stopped_) return;
+      menu_watch = std::move(menu_watch_);
       consumers = std::move(consumers_);
       consumers_.clear();
     }
@@ -295,7 +312,8 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
 
   absl::StatusOr<messages::SnapshotResponse> Snapshot(const messages::SnapshotRequest& request,
                                                       const bus::RequestContext& context) const {
-    std::string kiosk_id = request.kiosk_id.value_or(context.kiosk_id);
+    std::string kiosk_id =
+        context.kiosk_in_subject ? context.kiosk_id : request.kiosk_id.value_or(context.kiosk_id);
     if (kiosk_id.empty()) kiosk_id = options_.default_kiosk_id;
     if (!subjects::IsValidKioskId(kiosk_id)) {
       return MakeError(ErrorCode::kInvalidRequest,
@@ -1106,6 +1124,42 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     });
   }
 
+  // The bucket brings many changes at once when a menu is imported, and all of it at each reconnect. The
+  // menu's agents hear of a change when this one does; one that is slower is asked once more.
+  void HearOfMenu() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (menu_news_) return;
+      menu_news_ = true;
+    }
+    RunLater(kMenuNews, [](Core& self) {
+      {
+        std::lock_guard<std::mutex> lock(self.mutex_);
+        self.menu_news_ = false;
+      }
+      self.ShowMenu();
+      self.RunLater(kMenuNewsAgain, [](Core& later) { later.ShowMenu(); });
+    });
+  }
+
+  // Asks for the menu, and has every screen that somebody looks at follow it.
+  void ShowMenu() {
+    CallMenuList([](Core& self) {
+      std::vector<KioskPtr> seen;
+      {
+        std::lock_guard<std::mutex> lock(self.mutex_);
+        for (const auto& [id, kiosk] : self.kiosks_) {
+          if (!kiosk->state->session_id.empty()) seen.push_back(kiosk);
+        }
+      }
+      for (const KioskPtr& kiosk : seen) {
+        Work work;
+        work.input = Input{MenuNews{}, std::nullopt, {}};
+        self.Push(kiosk, std::move(work));
+      }
+    });
+  }
+
   void CallMenuList(std::function<void(Core&)> then) {
     bus::CallContext context;
     bus::Call<messages::ListResponse>(
@@ -1153,6 +1207,8 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
   std::vector<std::unique_ptr<bus::OrderedConsumer>> consumers_;
   std::shared_ptr<const MenuView> menu_;
   bool menu_asked_ = false;
+  bool menu_news_ = false;  // the menu has changed; it will be asked for
+  std::unique_ptr<bus::Subscription> menu_watch_;
   std::vector<std::pair<KioskPtr, int64_t>> menu_waiters_;
 
   // Written by LeaseTick(), which never runs twice at once; epoch_ changes only while nothing is led.
@@ -1179,6 +1235,10 @@ Orchestrator::~Orchestrator() {
 absl::Status Orchestrator::Start(bus::KeyValue& bucket) {
   core_->Start(bucket);
   return absl::OkStatus();
+}
+
+absl::Status Orchestrator::WatchMenu(bus::KeyValue& bucket) {
+  return core_->WatchMenu(bucket);
 }
 
 void Orchestrator::Stop() {

@@ -59,6 +59,10 @@ class Orchestrator {
   // Begins to stand by or to lead. `bucket` is KIOSK_SESSIONS and must outlive this object. Once.
   absl::Status Start(bus::KeyValue& bucket);
 
+  // Follows KIOSK_MENU: what changes in it, such as a dish that is sold out, shows on the screens that are
+  // being looked at. `bucket` must outlive this object.
+  absl::Status WatchMenu(bus::KeyValue& bucket);
+
   // Ends what is being applied, gives up the lease, reads no more.
   void Stop();
 

@@ -215,10 +215,12 @@ class Restaurant {
  public:
   Restaurant() {
     bus_.ProvisionDefault();
-    On("kiosk.agent.menu.list", [](const ParsedMessage&, const bus::Message&) -> std::string {
-      return R"({"status":"success","currency":"USD","categories":[{"id":"burgers","name":"Burgers","items":[
-        {"id":101,"name":"Volcano Burger","price":12.99,"image":"/img/volcano.png","tags":["popular"],"available":true}]},
-        {"id":"drinks","name":"Drinks","items":[{"id":201,"name":"Iced Cola","price":5.99,"image":"","tags":[],"available":true}]}]})";
+    On("kiosk.agent.menu.list", [this](const ParsedMessage&, const bus::Message&) -> std::string {
+      return absl::StrCat(
+          R"({"status":"success","currency":"USD","categories":[{"id":"burgers","name":"Burgers","items":[
+        {"id":101,"name":"Volcano Burger","price":12.99,"image":"/img/volcano.png","tags":["popular"],"available":)",
+          sold_out_ ? "false" : "true", R"(}]},
+        {"id":"drinks","name":"Drinks","items":[{"id":201,"name":"Iced Cola","price":5.99,"image":"","tags":[],"available":true}]}]})");
     });
     On("kiosk.agent.menu.details", [](const ParsedMessage& request, const bus::Message&) -> std::string {
       const auto decoded = DecodePayload<messages::DetailsRequest>(request);
@@ -374,6 +376,7 @@ class Restaurant {
   std::vector<std::unique_ptr<bus::Subscription>> subscriptions_;
   std::vector<std::unique_ptr<Copy>> copies_;
   int successors_ = 0;
+  bool sold_out_ = false;       // the burger
   std::deque<int> deaths_;      // at which write the next successors die
   std::set<std::string> deaf_;  // subjects that are not answered
   std::map<std::string, int> requests_;
@@ -716,6 +719,37 @@ TEST(Orchestrator, NoMenuAgentIsSaidOnTheScreen) {
     return state.steps.empty() && !state.messages.empty();
   }));
   EXPECT_TRUE(restaurant.State().cart.empty());
+}
+
+TEST(Orchestrator, WhatSellsOutDoesSoOnTheScreenThatShowsIt) {
+  Restaurant restaurant;
+  Copy& copy = restaurant.AddCopy("a");
+  auto menu = restaurant.bus_.OpenBucket(subjects::kMenuBucket);
+  ASSERT_THAT(menu, IsOk());
+  ASSERT_THAT(copy.orchestrator->WatchMenu(**menu), IsOk());
+  restaurant.Settle();
+  restaurant.Touch("select_item", R"(,"item_id":101)");
+  const auto shows = [&](absl::string_view words) {
+    const auto screens = restaurant.StoredPayloads(subjects::kUiUpdate);
+    return !screens.empty() && absl::StrContains(screens.back(), words);
+  };
+  ASSERT_TRUE(restaurant.Await([&] { return shows(R"("available":true,"loading":false)"); }));
+
+  restaurant.sold_out_ = true;
+  ASSERT_THAT((*menu)->Put("availability.101", "{}"), IsOk());
+  EXPECT_TRUE(
+      restaurant.Await([&] { return shows(R"("available":false,"loading":false)"); }, absl::Seconds(2)));
+  EXPECT_FALSE(shows("Add to cart"));
+  restaurant.sold_out_ = false;
+  ASSERT_THAT((*menu)->Put("availability.101", "{}"), IsOk());
+  EXPECT_TRUE(restaurant.Await([&] { return shows("Add to cart"); }, absl::Seconds(2)));
+
+  // News that change nothing on the screen are not said.
+  const size_t said = restaurant.StoredPayloads(subjects::kUiUpdate).size();
+  ASSERT_THAT((*menu)->Put("availability.201", "{}"), IsOk());
+  restaurant.Pass(absl::Seconds(3));
+  EXPECT_THAT(restaurant.StoredPayloads(subjects::kUiUpdate), SizeIs(said));
+  copy.orchestrator.reset();  // before the bucket that it follows
 }
 
 // The process dies at a write of a state, before or after it, and so may its successor: whoever comes next

@@ -72,8 +72,15 @@ class Renderer {
   }
   Decimal Money(int64_t minor) const { return Decimal::FromMinor(minor, static_cast<int>(state_.exponent)); }
 
+  // False: the menu as it is now has the item, sold out. What a search or a look at the details found may be
+  // older than that.
+  bool OnOffer(int64_t item_id) const {
+    const auto found = menu_.items.find(item_id);
+    return found == menu_.items.end() || found->second.available;
+  }
   ui::HeroItem Card(const messages::SearchItem& item) const {
-    return {item.id, item.name, item.price, item.image, item.tags, item.available, menu_.currency};
+    return {item.id,       item.name, item.price, item.image, item.tags, item.available && OnOffer(item.id),
+            menu_.currency};
   }
 
   ui::Line LineOf(const CartLine& line) const {
@@ -104,11 +111,17 @@ class Renderer {
   }
   void AddUpsell() {
     if (state_.suggestions.empty() || state_.suggestions_for != state_.cart_version) return;
-    ui::Upsell upsell{state_.suggestions};
-    for (messages::Suggestion& suggestion : upsell.suggestions) {
+    ui::Upsell upsell;
+    for (const messages::Suggestion& suggestion : state_.suggestions) {
+      ui::Offer offer{suggestion.item_id, suggestion.name,  suggestion.pitch,
+                      suggestion.reason,  suggestion.price, ""};
       // The menu's word counts; a recommendation agent need not name a price.
       const auto item = menu_.items.find(suggestion.item_id);
-      if (item != menu_.items.end()) suggestion.price = item->second.price;
+      if (item != menu_.items.end()) {
+        offer.price = item->second.price;
+        offer.image = item->second.image;
+      }
+      upsell.suggestions.push_back(std::move(offer));
       screen_.actions.push_back({absl::StrCat("Add ", suggestion.name), TouchAction::kSuggestedAction,
                                  suggestion.item_id, false, suggestion.reason == messages::kReasonCombo});
     }
@@ -215,6 +228,7 @@ class Renderer {
     details.id = focus.item_id;
     details.currency = menu_.currency;
     details.loading = focus.loading;
+    if (focus.line_id != 0) details.line_id = focus.line_id;
     details.note = focus.note;
     if (focus.has_item) {
       const Item& item = focus.item;
@@ -226,7 +240,7 @@ class Renderer {
       details.tags = item.tags;
       details.dietary = item.dietary;
       details.allergens = item.allergens;
-      details.available = item.available;
+      details.available = item.available && OnOffer(item.id);
       const int exponent = static_cast<int>(state_.exponent);
       int64_t unit = item.price.ToMinor(exponent).value_or(0);
       for (const messages::Customization& customization : item.customizations) {
@@ -247,7 +261,7 @@ class Renderer {
     }
     Add(details);
     AddCartSummary();
-    if (details.available) {
+    if (details.available && focus.line_id == 0) {
       screen_.actions.push_back({"Add to cart", TouchAction::kSuggestedAction, 0, true});
     }
     Suggest("Back", TouchAction::kBack);

@@ -474,6 +474,7 @@ class Stepper {
       s_.focus.item_id = item_id;
     }
     s_.focus.loading = true;
+    s_.focus.line_id = 0;
     s_.focus.customizations = std::move(customizations);
     s_.focus.note = std::move(note);
     Enter(SessionState::kDetails);
@@ -481,6 +482,17 @@ class Stepper {
     Effect& effect = Emit(EffectKind::kMenuDetails, json::Encode(messages::DetailsRequest{item_id}));
     effect.generation = s_.generation;
     effect.item_id = item_id;
+  }
+
+  // The dish of a line of the cart as it was ordered, to be changed.
+  void GoLine(int64_t item_id, int64_t line_id) {
+    const auto line = FindLine(item_id, line_id);
+    if (line == s_.cart.end()) {
+      SayNotInCart();
+      return;
+    }
+    GoItem(item_id, line->customizations, line->note);
+    s_.focus.line_id = line_id;
   }
 
   // Back from details or cart to the grid as it was.
@@ -783,6 +795,16 @@ class Stepper {
     }
   }
 
+  // The line that a remove or update_qty means.
+  std::vector<CartLine>::iterator FindLine(const PendingStep& step) {
+    if (!step.line_id.has_value()) return FindLine(step.item_id, step.customizations, step.note);
+    return FindLine(step.item_id, *step.line_id);
+  }
+  std::vector<CartLine>::iterator FindLine(int64_t item_id, int64_t line_id) {
+    return absl::c_find_if(
+        s_.cart, [&](const CartLine& line) { return line.line_id == line_id && line.item_id == item_id; });
+  }
+
   // The latest line of the item, or the one with these customisations when there are any.
   std::vector<CartLine>::iterator FindLine(int64_t item_id, const std::vector<std::string>& customizations,
                                            const std::optional<std::string>& note) {
@@ -802,7 +824,7 @@ class Stepper {
   void SayNotInCart() { Say("NOT_IN_CART", "This item is not in your cart.", "warning"); }
 
   void ApplyRemove(const PendingStep& step) {
-    const auto line = FindLine(step.item_id, step.customizations, step.note);
+    const auto line = FindLine(step);
     if (line == s_.cart.end()) {
       SayNotInCart();
       return;
@@ -818,7 +840,7 @@ class Stepper {
   }
 
   void ApplyUpdate(const PendingStep& step) {
-    const auto line = FindLine(step.item_id, step.customizations, step.note);
+    const auto line = FindLine(step);
     if (line == s_.cart.end()) {
       SayNotInCart();
       return;
@@ -842,7 +864,8 @@ class Stepper {
 
   void ApplyModify(const PendingStep& step) {
     const Check& check = step.checks.front();
-    const auto line = FindLine(step.item_id, {}, std::nullopt);
+    const auto line = step.line_id.has_value() ? FindLine(step.item_id, *step.line_id)
+                                               : FindLine(step.item_id, {}, std::nullopt);
     if (line == s_.cart.end()) {
       SayNotInCart();
       return;
@@ -870,6 +893,11 @@ class Stepper {
     }
     Say("CHANGED", absl::StrCat(check.item.name, " changed."));
     CartChanged();
+    if (s_.state == SessionState::kDetails && step.line_id.has_value() && s_.focus.line_id == *step.line_id) {
+      ++s_.generation;
+      s_.focus = ItemFocus{};
+      GoCart();
+    }
   }
 
   void DropConfirms() {
@@ -1328,7 +1356,11 @@ class Stepper {
         if (!touch.item_id.has_value()) {
           Say("INVALID_REQUEST", "Please choose an item.", "warning");
         } else if (Ready()) {
-          GoItem(*touch.item_id, touch.customizations, touch.note.value_or(""));
+          if (touch.line_id.has_value()) {
+            GoLine(*touch.item_id, *touch.line_id);
+          } else {
+            GoItem(*touch.item_id, touch.customizations, touch.note.value_or(""));
+          }
         }
         break;
       case TouchAction::kBrowseCategory:
@@ -1390,6 +1422,14 @@ class Stepper {
         if (s_.view.kind != ViewKind::kHome) GoHome();
         break;
       case SessionState::kDetails:
+        if (s_.focus.line_id != 0) {
+          ++s_.generation;
+          s_.focus = ItemFocus{};
+          GoCart();
+        } else {
+          GoBrowse();
+        }
+        break;
       case SessionState::kCart:
         GoBrowse();
         break;
@@ -1411,7 +1451,8 @@ class Stepper {
 
   void Customize(const messages::Touch& touch) {
     const int64_t item_id = *touch.item_id;
-    if (s_.state == SessionState::kDetails && s_.focus.item_id == item_id) {
+    const bool details = s_.state == SessionState::kDetails && s_.focus.item_id == item_id;
+    if (details && !touch.line_id.has_value()) {
       if (s_.focus.has_item) {
         // Names that the item does not have would only fail when it is added.
         std::optional<CartLine> line = MakeLine(s_.focus.item, touch.customizations, "");
@@ -1426,9 +1467,10 @@ class Stepper {
     const bool coming = absl::c_any_of(s_.steps, [&](const PendingStep& step) {
       return step.kind == StepKind::kAdd && step.item_id == item_id;
     });
-    if (coming || FindLine(item_id, {}, std::nullopt) != s_.cart.end()) {
+    if (touch.line_id.has_value() || coming || FindLine(item_id, {}, std::nullopt) != s_.cart.end()) {
       PendingStep step;
       step.kind = StepKind::kModify;
+      step.line_id = touch.line_id;
       step.item_id = item_id;
       step.customizations = touch.customizations;
       step.note = touch.note;
@@ -1496,6 +1538,7 @@ class Stepper {
         step.quantity = action.quantity;
         step.customizations = action.customizations;
         step.note = action.note;
+        step.line_id = action.line_id;
         Enqueue(std::move(step));
         return;
       }
@@ -1787,6 +1830,8 @@ class Stepper {
     }
     DropSettled();
   }
+
+  void On(const MenuNews&) { quiet_ = SameScreen(Render(s_, menu_, config_, now_).update, s_.ui); }
 
   bool Due(int64_t at_ms) const { return at_ms != 0 && now_ms_ >= at_ms; }
 

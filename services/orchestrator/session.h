@@ -69,6 +69,10 @@ struct MenuView {
 // Time has come for something: which, the state knows.
 struct Tick {};
 
+// The menu is another one than before, such as by a dish that has sold out: the screen may look otherwise
+// now.
+struct MenuNews {};
+
 // Somebody took over this kiosk: what may have been lost with the predecessor is done again.
 struct Recover {
   int64_t epoch = 0;
@@ -85,10 +89,10 @@ struct CommandResult {
   std::optional<messages::PaymentOutcome> payment;
 };
 
-using InputBody =
-    std::variant<messages::Touch, messages::CartAction, messages::TextInput, messages::CardInput,
-                 messages::PersonDetected, messages::PersonLeft, messages::GazeDetected,
-                 messages::SpeechStart, messages::Transcript, messages::Intent, Tick, Recover, CommandResult>;
+using InputBody = std::variant<messages::Touch, messages::CartAction, messages::TextInput,
+                               messages::CardInput, messages::PersonDetected, messages::PersonLeft,
+                               messages::GazeDetected, messages::SpeechStart, messages::Transcript,
+                               messages::Intent, Tick, MenuNews, Recover, CommandResult>;
 
 // The durables that events come from, as indices of KioskState::progress.
 enum class Source { kInput = 0, kVision = 1, kVoice = 2 };

@@ -458,6 +458,96 @@ TEST(Session, ActionsOnTheCartKeepTheirOrderThoughTheMenuIsSlow) {
   EXPECT_EQ(kiosk.state_.order.total, 3 * 1299 + 599);
 }
 
+TEST(Session, ALineNamedByItsIdIsMeantThoughALaterOneHasTheSameItem) {
+  Kiosk kiosk;
+  kiosk.Cart(CartActionKind::kAdd, 101, 3);
+  kiosk.Cart(CartActionKind::kAdd, 101, 1, {"Extra Cheese"});
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.cart.size(), 2);
+  const int64_t plain = kiosk.state_.cart[0].line_id;
+  messages::CartAction action;
+  action.action = CartActionKind::kUpdateQty;
+  action.item_id = 101;
+  action.quantity = 2;
+  action.line_id = plain;
+  kiosk.Send(action);
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.cart[0].quantity, 2);
+  EXPECT_EQ(kiosk.state_.cart[1].quantity, 1);
+  action.action = CartActionKind::kRemove;
+  action.quantity.reset();
+  kiosk.Send(action);
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.cart.size(), 1);
+  EXPECT_THAT(kiosk.state_.cart[0].customizations, ElementsAre("Extra Cheese"));
+  // It is gone: not the other line of that item, which nobody meant.
+  kiosk.Send(action);
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.cart.size(), 1);
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("NOT_IN_CART"));
+}
+
+TEST(Session, ALineOfTheCartIsLookedAtAgainAndChanged) {
+  Kiosk kiosk;
+  kiosk.Cart(CartActionKind::kAdd, 101, 2, {"Extra Cheese"});
+  kiosk.Cart(CartActionKind::kAdd, 101, 1);
+  kiosk.Settle();
+  ASSERT_EQ(kiosk.state_.cart.size(), 2);
+  const int64_t cheese = kiosk.state_.cart[0].line_id;
+  kiosk.Touch(TouchAction::kSelectItem, [&](auto& t) {
+    t.item_id = 101;
+    t.line_id = cheese;
+  });
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.state, SessionState::kDetails);
+  EXPECT_THAT(kiosk.state_.focus.customizations, ElementsAre("Extra Cheese"));
+  EXPECT_THAT(kiosk.state_.ui.suggested_actions, Not(Contains("Add to cart")));
+  kiosk.Touch(TouchAction::kBack);
+  EXPECT_EQ(kiosk.state_.state, SessionState::kCart) << "from where it was looked at";
+  kiosk.Touch(TouchAction::kSelectItem, [&](auto& t) {
+    t.item_id = 101;
+    t.line_id = cheese;
+  });
+  kiosk.Settle();
+  // Choices are the screen's until they are said to be the line's.
+  kiosk.Touch(TouchAction::kCustomize, [](auto& t) {
+    t.item_id = 101;
+    t.customizations = {"No Onions"};
+  });
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.state_.cart[0].customizations, ElementsAre("Extra Cheese"));
+  kiosk.Touch(TouchAction::kCustomize, [&](auto& t) {
+    t.item_id = 101;
+    t.customizations = {"No Onions"};
+    t.note = "well done";
+    t.line_id = cheese;
+  });
+  kiosk.Settle();
+  EXPECT_EQ(kiosk.state_.state, SessionState::kCart);
+  ASSERT_EQ(kiosk.state_.cart.size(), 2);
+  EXPECT_EQ(kiosk.state_.cart[0].line_id, cheese);
+  EXPECT_EQ(kiosk.state_.cart[0].quantity, 2);
+  EXPECT_THAT(kiosk.state_.cart[0].customizations, ElementsAre("No Onions"));
+  EXPECT_EQ(kiosk.state_.cart[0].note, "well done");
+  EXPECT_THAT(kiosk.state_.cart[1].customizations, IsEmpty());
+
+  // A line that is not there: nothing is shown, changed or added.
+  for (const TouchAction action : {TouchAction::kSelectItem, TouchAction::kCustomize}) {
+    kiosk.Touch(action, [](auto& t) {
+      t.item_id = 101;
+      t.line_id = 77;
+    });
+    kiosk.Settle();
+    EXPECT_THAT(kiosk.Notices(), ElementsAre("NOT_IN_CART"));
+    EXPECT_EQ(kiosk.state_.state, SessionState::kCart);
+    EXPECT_EQ(kiosk.state_.cart.size(), 2);
+  }
+  // Looked at as a dish again, it is added again.
+  kiosk.Touch(TouchAction::kSelectItem, [](auto& t) { t.item_id = 101; });
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.state_.ui.suggested_actions, Contains("Add to cart"));
+}
+
 TEST(Session, EqualLinesAreOneAndLimitsHold) {
   Kiosk kiosk;
   kiosk.Cart(CartActionKind::kAdd, 101, 60);
@@ -984,8 +1074,9 @@ TEST(Screen, UpsellAndSuggestedActionsCanBeTapped) {
 }
 
 // A recommendation agent answers as in the kiosk specification, section 7.2: without prices.
-TEST(Screen, AnUpsellHasTheMenusPriceOrNone) {
+TEST(Screen, AnUpsellHasTheMenusPriceAndPictureOrNone) {
   Kiosk kiosk;
+  kiosk.menu_.items[201].image = "/img/cola.png";
   kiosk.suggestions_ = {{201, "Iced Cola", "Perfect to cool down with your burger!", "weather_hot", {}},
                         {999, "Secret Shake", "Psst!", "menu_pick", {}}};
   kiosk.Cart(CartActionKind::kAdd, 101);
@@ -996,8 +1087,8 @@ TEST(Screen, AnUpsellHasTheMenusPriceOrNone) {
   ASSERT_NE(upsell, kiosk.state_.ui.components.end());
   EXPECT_EQ(upsell->data.text,
             R"({"suggestions":[{"item_id":201,"name":"Iced Cola","pitch":"Perfect to cool down with your )"
-            R"(burger!","reason":"weather_hot","price":5.99},{"item_id":999,"name":"Secret Shake",)"
-            R"("pitch":"Psst!","reason":"menu_pick"}]})");
+            R"(burger!","reason":"weather_hot","price":5.99,"image":"/img/cola.png"},{"item_id":999,)"
+            R"("name":"Secret Shake","pitch":"Psst!","reason":"menu_pick","image":""}]})");
 }
 
 TEST(Screen, AnEmptySearchIsNothingFound) {

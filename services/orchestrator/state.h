@@ -157,10 +157,12 @@ struct ItemFocus {
   Item item;  // valid when has_item
   std::vector<std::string> customizations;
   std::string note;
+  int64_t line_id = 0;  // of the cart, that is to be changed; 0: none
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
     v.Required("item_id", s.item_id);
+    v.Optional("line_id", s.line_id);
     v.Optional("loading", s.loading);
     v.Optional("has_item", s.has_item);
     if (!V::kDecoding) {
@@ -209,6 +211,7 @@ struct PendingStep {
   std::optional<int64_t> quantity;
   std::vector<std::string> customizations;
   std::optional<std::string> note;
+  std::optional<int64_t> line_id;  // kRemove, kUpdateQty, kModify: the line itself
   bool in_place_of_parts = false;  // kAdd: a combo takes the place of its parts in the cart
   std::vector<Check> checks;
   bool started = false;  // the checks have been asked for, at
@@ -222,6 +225,7 @@ struct PendingStep {
     v.Optional("quantity", s.quantity);
     v.Optional("customizations", s.customizations);
     v.Optional("note", s.note);
+    v.Optional("line_id", s.line_id);
     v.Optional("in_place_of_parts", s.in_place_of_parts);
     v.Optional("checks", s.checks);
     v.Optional("started", s.started);

@@ -226,6 +226,15 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     }
   }
 
+  // Once more, of a kiosk with subjects of its own, for its screen: that may hear this kiosk alone
+  // (docs/rights.md).
+  template <class T>
+  void PublishToScreen(const RoomPtr& room, absl::string_view subject, const T& message) {
+    if (!room->scoped) return;
+    const std::string& kiosk_id = room->conversation.kiosk_id();
+    Publish(subjects::Scope(subject, kiosk_id), message, kiosk_id);
+  }
+
   template <class T>
   std::optional<T> Read(const bus::Message& message) {
     absl::StatusOr<T> decoded = json::Decode<T>(message.body);
@@ -487,12 +496,14 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
             Apply(r, r->conversation.OnTtsUnreachable(clock.Now(), id));
           }
         });
+    PublishToScreen(room, subjects::kTtsRequest, e.request);
   }
   void Carry(const RoomPtr& room, CancelSpeech& e) {
     Publish(subjects::kTtsCancel, e.cancel, room->conversation.kiosk_id());
   }
   void Carry(const RoomPtr& room, PublishState& e) {
     Publish(subjects::kVoiceState, e.state, room->conversation.kiosk_id());
+    PublishToScreen(room, subjects::kVoiceState, e.state);
   }
   void Carry(const RoomPtr& room, PublishSessionStarted& e) {
     Publish(subjects::kVoiceSessionStarted, e.started, room->conversation.kiosk_id());

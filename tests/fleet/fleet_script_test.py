@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -18,6 +19,11 @@ import urllib.request
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "scripts"))
+sys.dont_write_bytecode = True
+
+from contract import rights  # noqa: E402
+
 BUILD = Path(os.environ.get("ARC_BUILD_DIR", REPO / "build" / "release"))
 AGENTS = {"menu", "recsys", "payment", "hardware", "orchestrator", "stt", "brain", "tts", "voice"}
 # What scripts/run starts besides.
@@ -59,13 +65,14 @@ def processes_of(*words):
     return found
 
 
-def nats_request(url, subject, body):
-    """One plain request over the NATS protocol, and its reply as JSON."""
-    address = urllib.parse.urlsplit(url)
+def nats_request(fleet, subject, body):
+    """One plain request over the NATS protocol, as the operator, and its reply as JSON."""
+    address = urllib.parse.urlsplit(fleet["nats_url"])
     data = json.dumps(body).encode()
+    options = {"verbose": False, "headers": True, "user": fleet["nats_user"], "pass": fleet["nats_password"]}
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection, connection.makefile("rb") as stream:
         connection.sendall(
-            b'CONNECT {"verbose":false,"headers":true}\r\nSUB _INBOX.test 1\r\n'
+            b"CONNECT " + json.dumps(options).encode() + b"\r\nSUB _INBOX.test 1\r\n"
             + f"PUB {subject} _INBOX.test {len(data)}\r\n".encode() + data + b"\r\n"
         )
         for line in stream:
@@ -121,8 +128,21 @@ class ScriptTest(unittest.TestCase):
             self.assertEqual(get(agent["http_url"] + "/healthz")[0], 200, name)
         self.assertEqual(get(fleet["nats_http_url"] + "/healthz")[0], 200)
 
+    def assert_secrets(self, folder, fleet):
+        """What only the owner may read: the logins, and every file that has a password in it."""
+        self.assertEqual((folder / "credentials").stat().st_mode & 0o777, 0o700)
+        logins = {path.stem: json.loads(path.read_text()) for path in (folder / "credentials").glob("*.json")}
+        self.assertEqual(set(logins), {"operator", "staff", "kiosk"})
+        self.assertEqual(logins["operator"]["nats_password"], fleet["nats_password"])
+        passwords = [path.read_text().strip() for path in (folder / "credentials").glob("*.password")]
+        for path in folder.rglob("*"):
+            if path.is_file() and any(password.encode() in path.read_bytes() for password in passwords):
+                self.assertEqual(path.stat().st_mode & 0o777, 0o600, path)
+        for line in processes_of(f"{folder}/"):
+            self.assertFalse(any(password in line for password in passwords), line)
+
     def stream_states(self, fleet):
-        status, body = get(fleet["nats_http_url"] + "/jsz?acc=$G&streams=1")
+        status, body = get(fleet["nats_http_url"] + "/jsz?acc=ARC&streams=1")
         accounts = json.loads(body).get("account_details", []) if status == 200 else []
         return {stream["name"]: stream["state"] for account in accounts for stream in account.get("stream_detail", [])}
 
@@ -152,7 +172,14 @@ class TwoFleets(ScriptTest):
         self.assertEqual(len(addresses(first) | addresses(second)), 2 * (3 + 2 * len(AGENTS)))
         self.assertRegex(first["nats_url"], r"^nats://127\.0\.0\.1:\d+$")
         self.assertRegex(first["nats_ws_url"], r"^ws://127\.0\.0\.1:\d+$")
-        self.assertEqual(set(first["companions"]), {"terminal_sim", "provision"})
+        for folder, fleet in ((one, first), (two, second)):
+            self.assert_secrets(folder, fleet)
+        self.assertNotEqual(first["nats_password"], second["nats_password"])
+        self.assertEqual(set(first["companions"]), {"terminal_sim", "provision", "screen"})
+        for fleet in (first, second):
+            status, body = get(fleet["screen_url"] + "/config.json")
+            self.assertEqual((status, json.loads(body)["nats_ws_url"]), (200, fleet["nats_ws_url"]))
+            self.assertEqual(get(fleet["screen_url"] + "/../serve")[0], 404)
         for fleet in (first, second):
             self.assertIn("KIOSK_COMMANDS", self.stream_states(fleet))
             for bucket in ("KV_KIOSK_MENU", "KV_KIOSK_RECSYS"):
@@ -194,11 +221,17 @@ class TwoFleets(ScriptTest):
 
         menu_sequence = self.stream_state(again, "KV_KIOSK_MENU")["last_seq"]
         self.assertGreater(menu_sequence, 0)
+        # A restart changes no password, and `arcctl` finds the operator's by the address alone, while the fleet is there.
+        self.assertEqual(again["nats_password"], first["nats_password"])
+        arcctl = [BUILD / "bin" / "arcctl", "--nats_url", first["nats_url"], "status"]
+        done = subprocess.run(arcctl, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
         # None of that touched the other fleet; nor does the end of this one.
         self.assertIn("stopped", self.assert_done(self.fleet("down", one)))
         self.assertEqual(processes_of(f"{one}/", again["nats_url"] + " "), [])
         self.assertFalse((one / "fleet.json").exists())
         self.assertFalse((one / "pids").exists())
+        self.assertFalse(rights.login_file(first["nats_url"]).exists())
         self.assertEqual(self.read(two), second)
         self.assert_serving(second)
         self.assert_done(self.fleet("status", two))
@@ -410,7 +443,7 @@ class NewAgent(ScriptTest):
         fleet = self.read(folder)
         self.assertEqual(set(fleet["agents"]), {"table_service"})
         reply = nats_request(
-            fleet["nats_url"], "kiosk.agent.table_service.echo", {"payload": {"command": "echo", "text": "two coffees"}}
+            fleet, "kiosk.agent.table_service.echo", {"payload": {"command": "echo", "text": "two coffees"}}
         )
         self.assertEqual(reply["payload"], {"status": "success", "text": "two coffees", "count": 1})
 
@@ -471,6 +504,7 @@ class Run(ScriptTest):
             fleet = self.read(folder)
             self.assert_serving(fleet, WATCHED)
             self.assertIn(f"arcctl --nats_url {fleet['nats_url']} cart add 101", text)
+            self.assertIn(f" {fleet['screen_url']} ", text)
             second = subprocess.run(
                 [REPO / "scripts" / "run", folder], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
             )

@@ -79,6 +79,11 @@ export class Fleet {
   get facts() {
     return JSON.parse(fs.readFileSync(path.join(this.dir, "fleet.json"), "utf8"));
   }
+  // Where the bus is and as whom, for the client's connect(): the operator, or `staff` or `kiosk`.
+  login(who = "operator") {
+    const { nats_user: user, nats_password: pass, inbox_prefix: inboxPrefix } = JSON.parse(fs.readFileSync(path.join(this.dir, "credentials", `${who}.json`), "utf8"));
+    return { servers: this.facts.nats_url, user, pass, ...(who === "operator" ? {} : { inboxPrefix }) };
+  }
   arcctl(...words) {
     return run(path.join(BUILD, "bin/arcctl"), "--nats_url", this.facts.nats_url, ...words);
   }
@@ -141,9 +146,7 @@ const bytesOf = (body) => (body instanceof Uint8Array ? body : text.encode(typeo
 export class Client {
   static async connect(fleet, options = {}) {
     const client = new Client();
-    const { nats_url, nats_user, nats_password } = fleet.facts;
-    const rights = nats_user ? { user: nats_user, pass: nats_password } : {};
-    client.nc = await nats.connect({ servers: nats_url, ...rights, reconnectTimeWait: 100, maxReconnectAttempts: -1, ...options });
+    client.nc = await nats.connect({ ...fleet.login(), reconnectTimeWait: 100, maxReconnectAttempts: -1, ...options });
     client.js = client.nc.jetstream();
     client.jsm = await client.nc.jetstreamManager();
     return client;

@@ -306,13 +306,13 @@ describe("deadlines and the queue", () => {
 
 // Section 10.1's interface, with the specification's own method names.
 class NATSAgentBase {
-  constructor(url) {
-    this.natsUrl = url;
+  constructor(login) {
+    this.login = login;
     this.sessionId = randomUUID();
     this.received = [];
   }
   async connect() {
-    this.nc = await nats.connect({ servers: this.natsUrl });
+    this.nc = await nats.connect(this.login);
     this.js = this.nc.jetstream();
     await this.setupSubscriptions();
   }
@@ -339,7 +339,7 @@ class NATSAgentBase {
 
 describe("section 10: integration", () => {
   test("10.1: an agent written to the specification's interface publishes, subscribes and requests", async () => {
-    const agent = new NATSAgentBase(fleet.facts.nats_url);
+    const agent = new NATSAgentBase(fleet.login());
     await agent.connect();
     const { payload, session_id } = await agent.request("kiosk.agent.menu.search", { command: "search", query: "burger" });
     assert.equal(payload.status, "success");

@@ -1,0 +1,181 @@
+// Who runs and how well: $SRV.STATS, heartbeats, what waits in the streams, service errors.
+import { signal } from "@preact/signals";
+import { type Bus } from "../lib/bus";
+import { decode, isObject } from "../lib/message";
+import { Poll } from "./poll";
+import { consumers } from "./stream";
+
+// answers: it is there, and its heartbeat, which says whether it serves, is still to come.
+export type Health = "serving" | "answers" | "not_serving" | "draining" | "silent";
+
+export interface Copy {
+  id: string;
+  name: string;
+  version: string;
+  seen: number;
+  status: string;
+  requests: number;
+  errors: number;
+  spent: number;
+  lastError: string;
+  memory: number;
+  cpu: number;
+}
+
+export interface Agent {
+  name: string;
+  health: Health;
+  copies: Copy[];
+  requests: number;
+  errors: number;
+  // Mean of all requests, ms; undefined: none yet.
+  work: number | undefined;
+  lastError: string;
+  // How long it took to answer, of the last minutes.
+  p50: number;
+  p99: number;
+  history: { p50: number; p99: number }[];
+  // Of its durable consumers; undefined: it has none.
+  lag: number | undefined;
+  inWork: number;
+}
+
+export interface ServiceError {
+  at: number;
+  service: string;
+  type: string;
+  message: string;
+  severity: string;
+  action: string;
+}
+
+const POLL_MS = 2_000;
+const ANSWER_MS = 1_000;
+const SILENT_MS = 7_000;
+// One that has said that it goes is not missed; one that went without a word is for this long.
+const GONE_MS = 15_000;
+const MISSED_MS = 600_000;
+const SAMPLES = 150;
+const POINTS = 60;
+const ERRORS = 30;
+const COPIES = 1000;
+const STREAMS = ["KIOSK_COMMANDS", "KIOSK_EVENTS"];
+
+const text = (value: unknown): string => (typeof value === "string" ? value.slice(0, 500) : "");
+const count = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
+
+export function percentile(sorted: readonly number[], share: number): number {
+  return sorted.length === 0 ? 0 : sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)]!;
+}
+
+export class Agents {
+  readonly list = signal<Agent[]>([]);
+  readonly errors = signal<ServiceError[]>([]);
+  readonly #bus: Bus;
+  readonly #poll = new Poll(POLL_MS, () => this.#look());
+  readonly #copies = new Map<string, Copy>();
+  readonly #statuses = new Map<string, { status: string; memory: number; cpu: number }>();
+  readonly #samples = new Map<string, number[]>();
+  readonly #history = new Map<string, { p50: number; p99: number }[]>();
+  readonly #lags = new Map<string, { lag: number; inWork: number }>();
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+    bus.subscribe("system.health.heartbeat", (message) => {
+      const beat = decode(message.data);
+      if (!beat) return;
+      const metrics = isObject(beat["metrics"]) ? beat["metrics"] : {};
+      this.#statuses.set(text(beat["instance_id"]), { status: text(beat["status"]), memory: count(metrics["memory_mb"]), cpu: count(metrics["cpu_percent"]) });
+      if (this.#statuses.size > COPIES) this.#statuses.delete(this.#statuses.keys().next().value!);
+      this.#show();
+    });
+    bus.subscribe("system.service.error", (message) => {
+      const error = decode(message.data);
+      if (!error) return;
+      const made = { at: Date.now(), service: text(error["service"]), type: text(error["error_type"]), message: text(error["error_message"]), severity: text(error["severity"]), action: text(error["action_required"]) };
+      this.errors.value = [made, ...this.errors.peek()].slice(0, ERRORS);
+    });
+  }
+  start(): void {
+    this.#poll.start();
+  }
+  stop(): void {
+    this.#poll.stop();
+  }
+
+  async #look(): Promise<void> {
+    if (this.#bus.link.peek() !== "online") return this.#show();
+    const since = performance.now();
+    const met = new Set<string>();
+    const gathered = this.#bus.gather("$SRV.STATS", ANSWER_MS, (message) => {
+      const stats = decode(message.data);
+      if (!stats || !text(stats["name"]) || !text(stats["id"])) return;
+      const id = text(stats["id"]);
+      if (this.#copies.size >= COPIES && !this.#copies.has(id)) return;
+      const name = text(stats["name"]);
+      const copy: Copy = { id, name, version: text(stats["version"]), seen: Date.now(), status: "", requests: 0, errors: 0, spent: 0, lastError: "", memory: 0, cpu: 0 };
+      for (const endpoint of Array.isArray(stats["endpoints"]) ? (stats["endpoints"] as unknown[]).filter(isObject) : []) {
+        copy.requests += count(endpoint["num_requests"]);
+        copy.errors += count(endpoint["num_errors"]);
+        copy.spent += count(endpoint["processing_time"]);
+        copy.lastError ||= text(endpoint["last_error"]);
+      }
+      this.#copies.set(id, copy);
+      const samples = this.#samples.get(name) ?? [];
+      samples.push(performance.now() - since);
+      this.#samples.set(name, samples.slice(-SAMPLES));
+      met.add(name);
+    });
+    const [, ...waiting] = await Promise.all([gathered, ...STREAMS.map((stream) => consumers(this.#bus, stream))]);
+    for (const some of waiting) {
+      for (const consumer of some) this.#lags.set(text(consumer["name"]), { lag: count(consumer["num_pending"]), inWork: count(consumer["num_ack_pending"]) });
+    }
+    for (const name of met) {
+      const sorted = [...this.#samples.get(name)!].sort((a, b) => a - b);
+      const history = this.#history.get(name) ?? [];
+      history.push({ p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) });
+      this.#history.set(name, history.slice(-POINTS));
+    }
+    this.#show();
+  }
+
+  #show(): void {
+    const now = Date.now();
+    const agents = new Map<string, Copy[]>();
+    for (const copy of this.#copies.values()) {
+      const beat = this.#statuses.get(copy.id);
+      const away = now - copy.seen;
+      if (away > MISSED_MS || (away > GONE_MS && beat?.status === "draining")) {
+        this.#copies.delete(copy.id);
+        continue;
+      }
+      const silent = away > SILENT_MS;
+      const shown = { ...copy, status: silent ? "silent" : (beat?.status ?? ""), memory: beat?.memory ?? 0, cpu: beat?.cpu ?? 0 };
+      agents.set(copy.name, [...(agents.get(copy.name) ?? []), shown]);
+    }
+    this.list.value = [...agents].sort(([a], [b]) => a.localeCompare(b)).map(([name, copies]) => this.#sum(name, copies));
+  }
+
+  #sum(name: string, copies: Copy[]): Agent {
+    const sum = (of: (copy: Copy) => number) => copies.reduce((total, copy) => total + of(copy), 0);
+    const requests = sum((copy) => copy.requests);
+    const history = this.#history.get(name) ?? [];
+    const lags = [...this.#lags].filter(([consumer]) => consumer.startsWith(`${name}-`)).map(([, value]) => value);
+    const all = (status: string) => copies.every((copy) => copy.status === status);
+    const some = (status: string) => copies.some((copy) => copy.status === status);
+    return {
+      name,
+      copies,
+      health: all("silent") ? "silent" : some("degraded") ? "not_serving" : some("silent") ? "silent" : some("draining") ? "draining" : some("") ? "answers" : "serving",
+      requests,
+      errors: sum((copy) => copy.errors),
+      work: requests === 0 ? undefined : sum((copy) => copy.spent) / requests / 1e6,
+      lastError: copies.find((copy) => copy.lastError)?.lastError ?? "",
+      p50: history.at(-1)?.p50 ?? 0,
+      p99: history.at(-1)?.p99 ?? 0,
+      history,
+      lag: lags.length === 0 ? undefined : lags.reduce((total, value) => total + value.lag, 0),
+      inWork: lags.reduce((total, value) => total + value.inWork, 0),
+    };
+  }
+}

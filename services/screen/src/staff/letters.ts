@@ -1,0 +1,165 @@
+// Dead letters: what could not be handled, and sending it again as `arcctl deadletter replay` does.
+import { signal } from "@preact/signals";
+import { type Bus } from "../lib/bus";
+import { decode, encode, isObject, uuid, type Fields } from "../lib/message";
+import { Poll } from "./poll";
+import { bytesOf, isForbidden, next, remove, span, type Stored } from "./stream";
+
+export interface Letter {
+  seq: number;
+  time: number;
+  subject: string;
+  agent: string;
+  code: string;
+  error: string;
+  deliveries: number;
+  headers: { name: string; value: string }[];
+  body: string;
+  // Why it cannot be sent again; empty: it can.
+  unsendable: "" | "unreadable" | "cut";
+  bytes: Uint8Array;
+}
+
+export type Outcome = { seq: number; subject: string; done: boolean; why: "" | "forbidden" | "nobody" | "refused" | "kept" | "cut" | "unreadable"; text: string };
+
+const STREAM = "KIOSK_DEADLETTER";
+const EVENTS = /^kiosk\.(vision|voice|input|session|ui)\./;
+const COMMANDS = /^kiosk\.(agent|hardware)\./;
+const POLL_MS = 5_000;
+// The newest of them; older ones come into sight as these go.
+const SHOWN = 200;
+// A printer may take its time.
+const COMMAND_MS = 30_000;
+
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+function read(stored: Stored): Letter {
+  const letter = decode(stored.data);
+  const common = { seq: stored.seq, time: stored.time };
+  if (!letter || !text(letter["subject"])) {
+    return { ...common, subject: stored.subject, agent: "", code: "", error: "", deliveries: 0, headers: [], body: new TextDecoder().decode(stored.data), unsendable: "unreadable", bytes: new Uint8Array() };
+  }
+  let bytes = new TextEncoder().encode(text(letter["body"]));
+  let unsendable: Letter["unsendable"] = letter["headers_truncated"] === true || letter["body_truncated"] === true ? "cut" : "";
+  if (typeof letter["body_base64"] === "string") {
+    try {
+      bytes = new Uint8Array(bytesOf(letter["body_base64"]));
+    } catch {
+      unsendable = "unreadable";
+    }
+  }
+  return {
+    ...common,
+    subject: text(letter["subject"]),
+    agent: text(letter["agent"]),
+    code: text(letter["error_code"]),
+    error: text(letter["error"]),
+    deliveries: Number(letter["deliveries"]) || 0,
+    headers: (Array.isArray(letter["headers"]) ? (letter["headers"] as unknown[]).filter(isObject) : []).map((header) => ({ name: text(header["name"]), value: text(header["value"]) })),
+    // A card's token is nobody's business here.
+    body: text(letter["subject"]).startsWith("kiosk.input.card") ? "…" : new TextDecoder().decode(bytes),
+    unsendable,
+    bytes,
+  };
+}
+
+export class Letters {
+  // Newest first.
+  readonly list = signal<Letter[] | undefined>(undefined);
+  readonly busy = signal<number | undefined>(undefined);
+  readonly outcome = signal<Outcome | undefined>(undefined);
+  readonly #bus: Bus;
+  readonly #poll = new Poll(POLL_MS, () => this.#look());
+  readonly #letters = new Map<number, Letter>();
+  #last = 0;
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+    bus.subscribe("system.deadletter.>", () => void this.#poll.now());
+  }
+  start(): void {
+    this.#poll.start();
+  }
+  stop(): void {
+    this.#poll.stop();
+  }
+
+  async #look(): Promise<void> {
+    if (this.#bus.link.peek() !== "online") return;
+    const { first, last, messages } = await span(this.#bus, STREAM);
+    if (last < this.#last) {
+      this.#letters.clear();
+      this.#last = 0;
+    }
+    let from = Math.max(1, first, this.#last + 1, last - SHOWN + 1);
+    while (from <= last) {
+      const stored = await next(this.#bus, STREAM, from, "system.deadletter.>");
+      if (!stored) break;
+      this.#letters.set(stored.seq, read(stored));
+      from = stored.seq + 1;
+    }
+    this.#last = last;
+    // What others have replayed or purged is gone.
+    for (const seq of messages === this.#letters.size ? [] : [...this.#letters.keys()]) {
+      const gone = seq < first || seq <= last - SHOWN || (await next(this.#bus, STREAM, seq, "system.deadletter.>"))?.seq !== seq;
+      if (gone) this.#letters.delete(seq);
+    }
+    this.list.value = [...this.#letters.values()].sort((a, b) => b.seq - a.seq);
+  }
+
+  async replay(letter: Letter): Promise<void> {
+    if (this.busy.peek() !== undefined) return;
+    this.busy.value = letter.seq;
+    this.outcome.value = undefined;
+    const { seq, subject } = letter;
+    let sent = false;
+    try {
+      if (letter.unsendable) {
+        this.outcome.value = { seq, subject, done: false, why: letter.unsendable, text: "" };
+        return;
+      }
+      const answer = await this.#send(letter);
+      sent = true;
+      await remove(this.#bus, STREAM, seq);
+      this.#letters.delete(seq);
+      this.outcome.value = { seq, subject, done: true, why: "", text: answer };
+    } catch (error) {
+      const { message } = error as Error;
+      const why = sent ? "kept" : isForbidden(error) ? "forbidden" : error instanceof Nobody ? "nobody" : "refused";
+      this.outcome.value = { seq, subject, done: false, why, text: message };
+    } finally {
+      this.busy.value = undefined;
+      void this.#poll.now();
+    }
+  }
+
+  // What it was answered with; fails when it was not taken.
+  async #send(letter: Letter): Promise<string> {
+    const headers: Record<string, string> = {};
+    for (const { name, value } of letter.headers) {
+      if (!/^(kiosk-reply-to|kiosk-deadline|nats-.*)$/i.test(name)) headers[name] = value;
+    }
+    if (EVENTS.test(letter.subject)) {
+      // An id of its own: under the old one the stream would take it for a repetition.
+      const ack = decode((await this.#bus.ask(letter.subject, letter.bytes, { ...headers, "Nats-Msg-Id": uuid() })).data);
+      if (typeof ack?.["stream"] === "string") return `${ack["stream"]} ${String(ack["seq"])}`;
+      throw new Error(isObject(ack?.["error"]) ? text(ack["error"]["description"]) : "the bus did not take it");
+    }
+    if (!COMMANDS.test(letter.subject)) throw new Error("permission: only the operator may send this again");
+    const service = letter.subject.startsWith("kiosk.hardware.") ? "hardware" : letter.subject.split(".")[2]!;
+    // The stream listens on every command's subject, so the server does not say that nobody else does.
+    try {
+      await this.#bus.ask(`$SRV.PING.${service}`, new Uint8Array());
+    } catch (error) {
+      if (isForbidden(error)) throw error;
+      throw new Nobody(service);
+    }
+    const answer: Fields | undefined = decode((await this.#bus.ask(letter.subject, letter.bytes, headers, COMMAND_MS)).data);
+    const payload = answer?.["payload"];
+    if (!isObject(payload)) throw new Error("it was answered with something that is no message");
+    if (payload["status"] === "error") throw new Error(`${text(payload["error_code"])}: ${text(payload["error_message"])}`);
+    return new TextDecoder().decode(encode(payload)).slice(0, 300);
+  }
+}
+
+class Nobody extends Error {}

@@ -1,0 +1,131 @@
+// Users of a nats-server that has some: who is refused, what is refused, and who the server says that a
+// screen is.
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/bus/bus_fixture.h"
+
+namespace arc::bus {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing_support::Signal;
+using testing_support::TempDir;
+
+std::unique_ptr<NatsBus> ConnectAs(const NatsServer& server, const std::string& user,
+                                   const std::string& password) {
+  return NatsBus::Connect(SystemClock::Get(), {server.url(), "users_test", user, password}).value();
+}
+
+// Keeps what arrives on `subject`.
+class Listener {
+ public:
+  Listener(Bus& bus, absl::string_view subject) {
+    subscription_ = bus.Subscribe(subject, "",
+                                  [this](Message message) {
+                                    signal_.Set([&] { messages_.push_back(std::move(message)); });
+                                  })
+                        .value();
+  }
+  bool AwaitCount(size_t count) {
+    return signal_.Await(absl::StrCat(count, " messages"), kSoon, [&] { return messages_.size() >= count; });
+  }
+  Message at(size_t index) {
+    Message message;
+    signal_.Read([&] { message = messages_.at(index); });
+    return message;
+  }
+
+ private:
+  Signal signal_;
+  std::vector<Message> messages_;
+  std::unique_ptr<Subscription> subscription_;
+};
+
+class Users : public ::testing::Test {
+ protected:
+  void Write(absl::string_view text) const { std::ofstream(dir_.File("users.conf")) << text; }
+  // nats-server reads the file's name as one beside its own configuration, also when it begins with a slash.
+  std::string Include() const {
+    return absl::StrCat("include \"../", std::filesystem::path(dir_.path()).filename().string(),
+                        "/users.conf\"");
+  }
+  TempDir dir_;
+};
+
+TEST_F(Users, ARefusedUserWaitsUntilItIsLetIn) {
+  Write(R"(authorization { users: [{user: menu, password: old}] })");
+  const NatsServer server(Include());
+  const auto bus = ConnectAs(server, "menu", "new");
+  EXPECT_FALSE(bus->AwaitConnected(absl::Hours(1))) << "it waited although the server has answered";
+  EXPECT_THAT(bus->refusal(), HasSubstr("Authorization Violation"));
+  // What is asked of it meanwhile fails, or waits; nothing ends.
+  Message message;
+  message.subject = "a";
+  EXPECT_FALSE(bus->Publish(message).ok());
+  Listener listener(*bus, "a");
+
+  Write(R"(authorization { users: [{user: menu, password: new}] })");
+  ASSERT_EQ(kill(server.pid(), SIGHUP), 0);
+  ASSERT_TRUE(Await("the user to be let in", kSoon, [&] { return bus->connected(); }));
+  EXPECT_THAT(bus->refusal(), IsEmpty());
+  ASSERT_TRUE(Await("both connections to be up", kSoon, [&] { return bus->Flush(kSoon).ok(); }));
+  ASSERT_THAT(bus->Publish(message), IsOk());
+  EXPECT_TRUE(listener.AwaitCount(1)) << "what was subscribed to before is heard";
+}
+
+TEST_F(Users, WhoLosesItsRightToConnectSaysSo) {
+  Write(R"(authorization { users: [{user: menu, password: a}] })");
+  const NatsServer server(Include());
+  const auto bus = ConnectAs(server, "menu", "a");
+  ASSERT_TRUE(bus->AwaitConnected(kSoon));
+  Write(R"(authorization { users: [{user: menu, password: b}] })");
+  ASSERT_EQ(kill(server.pid(), SIGHUP), 0);
+  EXPECT_TRUE(
+      Await("the refusal", absl::Seconds(30), [&] { return !bus->connected() && !bus->refusal().empty(); }));
+}
+
+TEST_F(Users, WhatIsRefusedIsSaidAtOnce) {
+  const NatsServer server(R"(authorization { users: [
+    {user: menu, password: x, permissions: {publish: ["$JS.API.INFO"], subscribe: ["_INBOX.menu.>"]}}]})");
+  const auto bus = ConnectAs(server, "menu", "x");
+  ASSERT_TRUE(bus->AwaitConnected(kSoon));
+
+  // In its own inbox; a JetStream request and an event, each of which would wait for long.
+  EXPECT_THAT(CoreRequestAndWait(*bus, {"$JS.API.INFO", "", {}, ""}, absl::Hours(1)), IsOk());
+  EXPECT_THAT(CoreRequestAndWait(*bus, {"$JS.API.STREAM.LIST", "", {}, ""}, absl::Hours(1)),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("$JS.API.STREAM.LIST")));
+  Signal signal;
+  std::optional<absl::Status> stored;
+  bus->PublishEvent({"kiosk.input.touch", "", {}, "{}"}, absl::Hours(1),
+                    [&](absl::Status status) { signal.Set([&] { stored = std::move(status); }); });
+  ASSERT_TRUE(signal.Await("the event's refusal", kSoon, [&] { return stored.has_value(); }));
+  EXPECT_THAT(*stored, StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("kiosk.input.touch")));
+  EXPECT_THAT(bus->refused_publish(), HasSubstr("kiosk.input.touch"));
+
+  EXPECT_THAT(bus->refused_subscriptions(), IsEmpty());
+  const auto subscription = bus->Subscribe("kiosk.>", "", [](const Message&) {});
+  ASSERT_TRUE(Await("the refusal", kSoon, [&] { return !bus->refused_subscriptions().empty(); }));
+  EXPECT_THAT(bus->refused_subscriptions(), ElementsAre(HasSubstr("kiosk.>")));
+  EXPECT_TRUE(bus->connected());
+}
+
+TEST(InboxPrefixTest, IsTheUsersOwn) {
+  const auto prefix = [](const std::string& url, const std::string& user) {
+    return InboxPrefix({url, "", user, ""});
+  };
+  EXPECT_EQ(prefix("nats://localhost:4222", ""), "_INBOX");
+  EXPECT_EQ(prefix("localhost", ""), "_INBOX");
+  EXPECT_EQ(prefix("nats://localhost:4222", "menu"), "_INBOX.menu");
+  EXPECT_EQ(prefix("nats://localhost:4222", "hardware_kiosk-007"), "_INBOX.hardware_kiosk-007");
+  EXPECT_EQ(prefix("nats://localhost:4222", "a.b >*"), "_INBOX.a_b___");
+  EXPECT_EQ(prefix("nats://menu:secret@localhost:4222", ""), "_INBOX.menu");
+  EXPECT_EQ(prefix("nats://token@localhost:4222", ""), "_INBOX.token");
+}
+
+}  // namespace
+}  // namespace arc::bus
