@@ -7,7 +7,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent.parent
 MESSAGES = REPO / "common" / "messages"
 SUBJECTS = REPO / "common" / "subjects" / "subjects.h"
-COMPONENTS = REPO / "services" / "orchestrator" / "components.h"
+COMPONENTS = MESSAGES / "components.h"
 
 MAX_ID = 2**53 - 1
 _NUMBERS = {"json::kMaxId": MAX_ID, "86400 * 365": 86400 * 365, "int64_t{86400} * 365": 86400 * 365}
@@ -43,7 +43,7 @@ def constants(path):
 
 
 def headers():
-    return sorted(MESSAGES.glob("*.h")) + [COMPONENTS]
+    return sorted(set(MESSAGES.glob("*.h")) - {COMPONENTS}) + [COMPONENTS]
 
 
 def _number(text):

@@ -22,6 +22,7 @@
 #include "services/menu/menu_file.h"
 #include "services/menu/menu_store.h"
 #include "tests/support/await.h"
+#include "tests/support/bus_test.h"
 #include "tests/support/nats_server.h"
 #include "tests/support/process.h"
 
@@ -35,20 +36,14 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using testing_support::Await;
-using testing_support::NatsServer;
 using testing_support::Process;
 using testing_support::Signal;
-using testing_support::TempDir;
 
-class BrainBusTest : public ::testing::Test {
+class BrainBusTest : public testing_support::BusTest {
  protected:
   void SetUp() override {
-    server_.Provision();
-    bus::NatsOptions options;
-    options.url = server_.url();
-    options.name = "brain_bus_test";
-    bus_ = bus::NatsBus::Connect(SystemClock::Get(), options).value();
-    ASSERT_TRUE(bus_->AwaitConnected(absl::Seconds(10)));
+    BusTest::SetUp();
+    if (HasFatalFailure()) return;
     for (const auto& [subject, kept] : {std::make_pair(subjects::kBrainResponse, &responses_),
                                         std::make_pair(subjects::kBrainError, &errors_)}) {
       subscriptions_.push_back(bus_->Subscribe(subject, "",
@@ -60,7 +55,7 @@ class BrainBusTest : public ::testing::Test {
   }
 
   std::unique_ptr<Process> Start(const std::string& binary, const std::vector<std::string>& more = {}) {
-    const std::string ready = dir_.File(absl::StrCat("ready-", copies_++));
+    const std::string ready = folder_.File(absl::StrCat("ready-", copies_++));
     std::vector<std::string> argv = {absl::StrCat(ARC_BIN_DIR "/", binary),
                                      absl::StrCat("--nats_url=", server_.url()), "--http_port=0",
                                      "--grpc_port=0", absl::StrCat("--ready_file=", ready)};
@@ -129,15 +124,12 @@ class BrainBusTest : public ::testing::Test {
     return snapshot.ok() ? *snapshot : messages::SnapshotResponse{};
   }
 
-  NatsServer server_;
-  TempDir dir_;
   Signal signal_;
   std::vector<bus::Message> responses_;
   std::vector<bus::Message> errors_;
   std::optional<json::Raw> dialogue_;
   int requests_ = 0;
   int copies_ = 0;
-  std::unique_ptr<bus::NatsBus> bus_;
   std::vector<std::unique_ptr<bus::Subscription>> subscriptions_;
 };
 
@@ -277,7 +269,7 @@ TEST_F(BrainBusTest, PrintsItsGraph) {
 }
 
 TEST_F(BrainBusTest, AModelThatCannotBeReachedKeepsItFromServing) {
-  const std::string ready = dir_.File("never");
+  const std::string ready = folder_.File("never");
   const auto process =
       Process::Start({absl::StrCat(ARC_BIN_DIR, "/arc-brain"), absl::StrCat("--nats_url=", server_.url()),
                       "--http_port=0", "--grpc_port=0", absl::StrCat("--ready_file=", ready),

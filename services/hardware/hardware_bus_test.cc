@@ -20,7 +20,7 @@
 #include "services/hardware/receipt_reader.h"
 #include "services/hardware/test_support.h"
 #include "tests/support/await.h"
-#include "tests/support/nats_server.h"
+#include "tests/support/bus_test.h"
 #include "tests/support/process.h"
 
 namespace arc::hardware {
@@ -52,17 +52,8 @@ int CountOf(const std::string& text, const std::string& word) {
   return count;
 }
 
-class HardwareBusTest : public testing::Test {
+class HardwareBusTest : public testing_support::BusTest {
  protected:
-  void SetUp() override {
-    server_.Provision();
-    bus::NatsOptions options;
-    options.url = server_.url();
-    auto bus = bus::NatsBus::Connect(SystemClock::Get(), options);
-    ASSERT_THAT(bus, IsOk());
-    bus_ = *std::move(bus);
-    ASSERT_TRUE(bus_->AwaitConnected(kPatience));
-  }
   void TearDown() override { agent_.reset(); }
 
   void StartAgent() {
@@ -112,10 +103,7 @@ class HardwareBusTest : public testing::Test {
     return text.value_or("");
   }
 
-  testing_support::NatsServer server_;
-  testing_support::TempDir folder_;
   std::string printer_ = "file:" + folder_.File("paper");
-  std::unique_ptr<bus::NatsBus> bus_;
   std::unique_ptr<Process> agent_;
   int starts_ = 0;
 };

@@ -24,6 +24,7 @@
 #include "common/subjects/subjects.h"
 #include "services/orchestrator/state.h"
 #include "tests/support/await.h"
+#include "tests/support/bus_test.h"
 #include "tests/support/nats_server.h"
 #include "tests/support/process.h"
 
@@ -38,16 +39,11 @@ using testing_support::Process;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
-class OrchestratorBusTest : public ::testing::Test {
+class OrchestratorBusTest : public testing_support::BusTest {
  protected:
   void SetUp() override {
-    server_.Provision();
-    bus::NatsOptions options;
-    options.url = server_.url();
-    auto bus = bus::NatsBus::Connect(SystemClock::Get(), options);
-    ASSERT_THAT(bus, IsOk());
-    bus_ = *std::move(bus);
-    ASSERT_TRUE(bus_->AwaitConnected(kPatience));
+    BusTest::SetUp();
+    if (HasFatalFailure()) return;
     Serve("kiosk.agent.menu.list", [](const ParsedMessage&) -> std::string {
       return R"({"status":"success","currency":"USD","categories":[{"id":"burgers","name":"Burgers","items":[
         {"id":101,"name":"Volcano Burger","price":12.99,"image":"","tags":["popular"],"available":true}]}]})";
@@ -157,9 +153,6 @@ class OrchestratorBusTest : public ::testing::Test {
     return payloads;
   }
 
-  testing_support::TempDir folder_;
-  testing_support::NatsServer server_;
-  std::unique_ptr<bus::NatsBus> bus_;
   std::vector<std::unique_ptr<bus::Subscription>> subscriptions_;
   std::vector<std::unique_ptr<Process>> processes_;
   int starts_ = 0;

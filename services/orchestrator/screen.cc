@@ -7,9 +7,12 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "common/clock/clock.h"
-#include "services/orchestrator/components.h"
+#include "common/messages/components.h"
 
 namespace arc::orchestrator {
+
+namespace ui = messages::ui;
+
 namespace {
 
 using messages::TouchAction;

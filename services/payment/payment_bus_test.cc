@@ -18,7 +18,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/await.h"
-#include "tests/support/nats_server.h"
+#include "tests/support/bus_test.h"
 #include "tests/support/process.h"
 
 namespace arc::payment {
@@ -48,22 +48,12 @@ struct ReadyFile {
   }
 };
 
-class PaymentBusTest : public ::testing::Test {
+class PaymentBusTest : public testing_support::BusTest {
  protected:
   struct Running {
     std::unique_ptr<Process> process;
     std::string http_url;
   };
-
-  void SetUp() override {
-    server_.Provision();
-    bus::NatsOptions options;
-    options.url = server_.url();
-    auto bus = bus::NatsBus::Connect(SystemClock::Get(), options);
-    ASSERT_THAT(bus, IsOk());
-    bus_ = *std::move(bus);
-    ASSERT_TRUE(bus_->AwaitConnected(kPatience));
-  }
 
   Running Start(std::vector<std::string> argv) {
     Running running;
@@ -154,9 +144,6 @@ class PaymentBusTest : public ::testing::Test {
     return count;
   }
 
-  testing_support::NatsServer server_;
-  testing_support::TempDir folder_;
-  std::unique_ptr<bus::NatsBus> bus_;
   int starts_ = 0;
   int terminal_port_ = 0;
   Running terminal_;

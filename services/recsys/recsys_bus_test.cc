@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/bus/call.h"
 #include "common/bus/nats_bus.h"
-#include "common/clock/clock.h"
 #include "common/messages/recsys.h"
 #include "common/messages/session.h"
 #include "common/status/status.h"
@@ -21,6 +20,7 @@
 #include "services/recsys/recsys.h"
 #include "services/recsys/store.h"
 #include "tests/support/await.h"
+#include "tests/support/bus_test.h"
 #include "tests/support/nats_server.h"
 #include "tests/support/process.h"
 
@@ -33,9 +33,7 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using testing_support::Await;
-using testing_support::NatsServer;
 using testing_support::Process;
-using testing_support::TempDir;
 
 auto Id(int64_t id) {
   return Field("item_id", &messages::Suggestion::item_id, id);
@@ -47,15 +45,11 @@ auto Pitch(const std::string& text) {
   return Field("pitch", &messages::Suggestion::pitch, HasSubstr(text));
 }
 
-class RecsysBusTest : public ::testing::Test {
+class RecsysBusTest : public testing_support::BusTest {
  protected:
   void SetUp() override {
-    server_.Provision();
-    bus::NatsOptions options;
-    options.url = server_.url();
-    options.name = "recsys_bus_test";
-    bus_ = bus::NatsBus::Connect(SystemClock::Get(), options).value();
-    ASSERT_TRUE(bus_->AwaitConnected(absl::Seconds(10)));
+    BusTest::SetUp();
+    if (HasFatalFailure()) return;
     menu_ = bus_->OpenBucket(subjects::kMenuBucket).value();
     model_ = bus_->OpenBucket(subjects::kRecsysBucket).value();
     std::ifstream file(ARC_SOURCE_DIR "/deploy/demo/menu.json");
@@ -65,7 +59,7 @@ class RecsysBusTest : public ::testing::Test {
   }
 
   std::unique_ptr<Process> StartCopy() {
-    const std::string ready = dir_.File(absl::StrCat("ready-", copies_++));
+    const std::string ready = folder_.File(absl::StrCat("ready-", copies_++));
     auto process =
         Process::Start({absl::StrCat(ARC_BIN_DIR, "/arc-recsys"), absl::StrCat("--nats_url=", server_.url()),
                         "--http_port=0", "--grpc_port=0", absl::StrCat("--ready_file=", ready)});
@@ -117,10 +111,7 @@ class RecsysBusTest : public ::testing::Test {
     return reader.model().orders();
   }
 
-  NatsServer server_;
-  TempDir dir_;
   int copies_ = 0;
-  std::unique_ptr<bus::NatsBus> bus_;
   std::unique_ptr<bus::KeyValue> menu_;
   std::unique_ptr<bus::KeyValue> model_;
 };

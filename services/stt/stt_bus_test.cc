@@ -11,7 +11,6 @@
 #include "common/audio/audio.h"
 #include "common/bus/call.h"
 #include "common/bus/nats_bus.h"
-#include "common/clock/clock.h"
 #include "common/health/health.h"
 #include "common/json/json.h"
 #include "common/messages/stt.h"
@@ -23,6 +22,7 @@
 #include "services/menu/menu_file.h"
 #include "services/menu/menu_store.h"
 #include "tests/support/await.h"
+#include "tests/support/bus_test.h"
 #include "tests/support/nats_server.h"
 #include "tests/support/process.h"
 
@@ -31,11 +31,9 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing_support::Await;
-using testing_support::NatsServer;
 using testing_support::Process;
 using testing_support::RunProgram;
 using testing_support::Signal;
-using testing_support::TempDir;
 
 constexpr absl::Duration kLimit = absl::Seconds(120);
 
@@ -47,7 +45,7 @@ struct Ready {
   }
 };
 
-class SttBusTest : public ::testing::Test {
+class SttBusTest : public testing_support::BusTest {
  protected:
   struct Worker {
     std::unique_ptr<Process> process;
@@ -55,12 +53,8 @@ class SttBusTest : public ::testing::Test {
   };
 
   void SetUp() override {
-    server_.Provision();
-    bus::NatsOptions options;
-    options.url = server_.url();
-    options.name = "stt_bus_test";
-    bus_ = bus::NatsBus::Connect(SystemClock::Get(), options).value();
-    ASSERT_TRUE(bus_->AwaitConnected(absl::Seconds(10)));
+    BusTest::SetUp();
+    if (HasFatalFailure()) return;
     menu_ = bus_->OpenBucket(subjects::kMenuBucket).value();
     demo_ = menu::ParseMenuFile(testing_support::ReadFile(ARC_SOURCE_DIR "/deploy/demo/menu.json")).value();
     transcripts_ =
@@ -83,7 +77,7 @@ class SttBusTest : public ::testing::Test {
   void Import() { ASSERT_THAT(menu::ImportMenu(*menu_, demo_), IsOk()); }
 
   Worker Start(const std::vector<std::string>& flags = {}, bool wait = true) {
-    const std::string ready = dir_.File(absl::StrCat("ready-", started_++));
+    const std::string ready = folder_.File(absl::StrCat("ready-", started_++));
     std::vector<std::string> argv = {
         ARC_BIN_DIR "/arc-stt", absl::StrCat("--nats_url=", server_.url()), "--http_port=0",
         "--grpc_port=0",        absl::StrCat("--ready_file=", ready),       "--workers=1"};
@@ -102,7 +96,7 @@ class SttBusTest : public ::testing::Test {
   }
 
   audio::Clip Say(const std::string& text, const std::string& voice = "slt") {
-    const std::string file = dir_.File("say.wav");
+    const std::string file = folder_.File("say.wav");
     EXPECT_EQ(RunProgram({"flite", "-voice", voice, "-t", text, "-o", file}).status, 0);
     return audio::ReadSoundFile(file).value();
   }
@@ -173,14 +167,11 @@ class SttBusTest : public ::testing::Test {
     return final_text.has_value() ? final_text->text : "";
   }
 
-  NatsServer server_;
-  TempDir dir_;
   int started_ = 0;
   Signal heard_;
   std::map<std::string, std::vector<messages::SttTranscript>> transcript_;
   std::map<std::string, std::vector<std::string>> error_;
   messages::MenuFile demo_;
-  std::unique_ptr<bus::NatsBus> bus_;
   std::unique_ptr<bus::KeyValue> menu_;
   std::unique_ptr<bus::Subscription> transcripts_;
   std::unique_ptr<bus::Subscription> errors_;

@@ -16,13 +16,13 @@
 #include "absl/strings/str_cat.h"
 #include "common/audio/audio.h"
 #include "common/bus/nats_bus.h"
-#include "common/clock/clock.h"
 #include "common/json/json.h"
 #include "common/messages/stt.h"
 #include "common/messages/tts.h"
 #include "common/status/status_matchers.h"
 #include "common/subjects/subjects.h"
 #include "tests/support/await.h"
+#include "tests/support/bus_test.h"
 #include "tests/support/nats_server.h"
 #include "tests/support/process.h"
 
@@ -42,14 +42,6 @@ using testing_support::Signal;
 using testing_support::TempDir;
 
 constexpr absl::Duration kLimit = absl::Seconds(20);
-
-std::unique_ptr<bus::NatsBus> ConnectTo(const NatsServer& server) {
-  bus::NatsOptions options;
-  options.url = server.url();
-  std::unique_ptr<bus::NatsBus> bus = bus::NatsBus::Connect(SystemClock::Get(), options).value();
-  EXPECT_TRUE(bus->AwaitConnected(absl::Seconds(10)));
-  return bus;
-}
 
 // One copy of the agent.
 class Agent {
@@ -167,17 +159,15 @@ audio::Samples Sound(const Heard& heard, const std::string& format) {
   return sound;
 }
 
-class TtsBusTest : public testing::Test {
+class TtsBusTest : public testing_support::BusTest {
  protected:
-  TtsBusTest() {
-    server_.Provision();
-    bus_ = ConnectTo(server_);
+  void SetUp() override {
+    BusTest::SetUp();
+    if (HasFatalFailure()) return;
     listener_ = std::make_unique<Listener>(*bus_);
     EXPECT_THAT(bus_->Flush(kLimit), IsOk());
   }
 
-  NatsServer server_;
-  std::unique_ptr<bus::NatsBus> bus_;
   std::unique_ptr<Listener> listener_;
 };
 

@@ -17,7 +17,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/bus/nats_bus.h"
-#include "common/clock/clock.h"
 #include "common/envelope/envelope.h"
 #include "common/health/health.h"
 #include "common/json/json.h"
@@ -32,7 +31,7 @@
 #include "opencv2/imgcodecs.hpp"
 #include "services/vision_bridge/test_pictures.h"
 #include "tests/support/await.h"
-#include "tests/support/nats_server.h"
+#include "tests/support/bus_test.h"
 #include "tests/support/process.h"
 
 namespace arc::vision_bridge {
@@ -174,16 +173,11 @@ struct Ready {
   }
 };
 
-class VisionBridgeBusTest : public testing::Test {
+class VisionBridgeBusTest : public testing_support::BusTest {
  protected:
   void SetUp() override {
-    server_.Provision();
-    bus::NatsOptions options;
-    options.url = server_.url();
-    auto bus = bus::NatsBus::Connect(SystemClock::Get(), options);
-    ASSERT_THAT(bus, IsOk());
-    bus_ = *std::move(bus);
-    ASSERT_TRUE(bus_->AwaitConnected(kPatience));
+    BusTest::SetUp();
+    if (HasFatalFailure()) return;
     for (const char* subject : {"kiosk.vision.>", "system.service.error"}) {
       auto subscription = bus_->Subscribe(subject, "", [this](const bus::Message& message) {
         signal_.Set([&] { seen_.push_back(message); });
@@ -237,9 +231,6 @@ class VisionBridgeBusTest : public testing::Test {
     return count;
   }
 
-  testing_support::NatsServer server_;
-  testing_support::TempDir folder_;
-  std::unique_ptr<bus::NatsBus> bus_;
   std::vector<std::unique_ptr<bus::Subscription>> subscriptions_;
   std::unique_ptr<Process> agent_;
   Ready ready_;

@@ -25,6 +25,7 @@
 #include "common/json/json.h"
 #include "common/log/log.h"
 #include "common/messages/brain.h"
+#include "common/messages/components.h"
 #include "common/messages/input.h"
 #include "common/messages/session.h"
 #include "common/messages/stt.h"
@@ -33,13 +34,12 @@
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
-#include "services/orchestrator/components.h"
 #include "services/voice/actor.h"
 #include "services/voice/metric_names.h"
 
 namespace arc::voice {
 
-namespace ui = orchestrator::ui;
+namespace ui = messages::ui;
 
 namespace {
 
@@ -1045,8 +1045,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     if (ended_sessions.count(session) > 0) return;
     const auto screen = DecodePayload<messages::UiUpdate>(*parsed);
     if (!screen.ok()) return;
-    std::string kiosk = subjects::SplitScope(message.subject).kiosk_id;
-    if (kiosk.empty()) kiosk = message.headers.Get(subjects::kKioskIdHeader).value_or(options.kiosk_id);
+    const std::string kiosk = KioskOfMessage(message);
     if (!subjects::IsValidKioskId(kiosk)) return;
     if (screen->layout_mode == "paying") {
       if (paying.size() < kMaxKiosks) paying.insert(kiosk);
@@ -1102,6 +1101,14 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     return true;
   }
 
+  // Which kiosk a message is of: its subject counts before its header, and that before the flag. Need not be
+  // a valid id.
+  std::string KioskOfMessage(const bus::Message& message) const {
+    const subjects::Scoped scoped = subjects::SplitScope(message.subject);
+    if (!scoped.kiosk_id.empty()) return std::string(scoped.kiosk_id);
+    return message.headers.Get(subjects::kKioskIdHeader).value_or(options.kiosk_id);
+  }
+
   std::string KioskOfSession(const std::string& session) const {
     for (const auto& [kiosk, id] : kiosk_sessions) {
       if (!session.empty() && id == session) return kiosk;
@@ -1132,10 +1139,7 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     if (!parsed.ok()) return BuryText(event, durable, parsed.status());
     const absl::StatusOr<messages::TextInput> text = DecodePayload<messages::TextInput>(*parsed);
     if (!text.ok()) return BuryText(event, durable, text.status());
-    const std::string kiosk =
-        !scoped.kiosk_id.empty()
-            ? scoped.kiosk_id
-            : event.message.headers.Get(subjects::kKioskIdHeader).value_or(options.kiosk_id);
+    const std::string kiosk = KioskOfMessage(event.message);
     if (!subjects::IsValidKioskId(kiosk)) {
       return BuryText(event, durable,
                       MakeError(ErrorCode::kInvalidRequest, "header Kiosk-Id: is no kiosk's id"));

@@ -29,7 +29,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/await.h"
-#include "tests/support/nats_server.h"
+#include "tests/support/bus_test.h"
 #include "tests/support/process.h"
 
 namespace arc::voice {
@@ -61,24 +61,14 @@ audio::Samples Speak(const testing_support::TempDir& folder, const std::string& 
   return samples;
 }
 
-class VoiceBusTest : public testing::Test {
+class VoiceBusTest : public testing_support::BusTest {
  protected:
   void SetUp() override {
-    server_.Provision();
-    bus_ = Connect();
-    ASSERT_NE(bus_, nullptr);
+    BusTest::SetUp();
+    if (HasFatalFailure()) return;
     for (const char* subject : {"agent.>", "kiosk.>", "system.>"}) Listen(subject);
   }
   void TearDown() override { agent_.reset(); }
-
-  std::unique_ptr<bus::NatsBus> Connect() {
-    bus::NatsOptions options;
-    options.url = server_.url();
-    auto bus = bus::NatsBus::Connect(SystemClock::Get(), options);
-    EXPECT_THAT(bus, IsOk());
-    if (!bus.ok() || !(*bus)->AwaitConnected(kPatience)) return nullptr;
-    return *std::move(bus);
-  }
 
   void Listen(const std::string& subject) {
     auto subscription = bus_->Subscribe(
@@ -257,9 +247,6 @@ class VoiceBusTest : public testing::Test {
                       json::Encode(input), "", nullptr);
   }
 
-  testing_support::NatsServer server_;
-  testing_support::TempDir folder_;
-  std::unique_ptr<bus::NatsBus> bus_;
   Signal signal_;
   std::vector<bus::Message> seen_;
   std::mutex mutex_;

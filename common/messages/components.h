@@ -11,8 +11,8 @@
 //   paid       OrderNumber, Receipt
 //   error      ErrorMessage
 //   any        Notice (any number), IdleWarning
-#ifndef ARC_SERVICES_ORCHESTRATOR_COMPONENTS_H_
-#define ARC_SERVICES_ORCHESTRATOR_COMPONENTS_H_
+#ifndef ARC_COMMON_MESSAGES_COMPONENTS_H_
+#define ARC_COMMON_MESSAGES_COMPONENTS_H_
 
 #include <cstdint>
 #include <optional>
@@ -21,7 +21,7 @@
 
 #include "common/json/json.h"
 
-namespace arc::orchestrator::ui {
+namespace arc::messages::ui {
 
 struct Welcome {
   static constexpr absl::string_view kType = "Welcome";
@@ -364,6 +364,6 @@ struct IdleWarning {
   }
 };
 
-}  // namespace arc::orchestrator::ui
+}  // namespace arc::messages::ui
 
-#endif  // ARC_SERVICES_ORCHESTRATOR_COMPONENTS_H_
+#endif  // ARC_COMMON_MESSAGES_COMPONENTS_H_
