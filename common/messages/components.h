@@ -190,6 +190,7 @@ struct Line {
   Decimal line_total;
   std::vector<std::string> customizations;
   std::string note;
+  bool available = true;  // false: sold out since it was ordered; checkout takes it out
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -202,6 +203,7 @@ struct Line {
     v.Required("line_total", s.line_total);
     v.Required("customizations", s.customizations);
     v.Required("note", s.note);
+    v.Optional("available", s.available);
   }
 };
 
@@ -356,11 +358,13 @@ struct ErrorMessage {
 
 struct IdleWarning {
   static constexpr absl::string_view kType = "IdleWarning";
-  int64_t seconds = 0;  // until the session ends
+  int64_t seconds = 0;   // until the session ends
+  std::string deadline;  // RFC 3339: when it ends
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
     v.Required("seconds", s.seconds);
+    v.Required("deadline", s.deadline);
   }
 };
 

@@ -92,6 +92,7 @@ struct IntentEntities {
   std::vector<IntentItem> items;
   std::vector<std::string> exclude_allergens;  // named by the customer: hold for the rest of the session
   std::vector<std::string> dietary_filters;    // likewise
+  std::vector<std::string> asked_dietary;      // search_menu: asked about, holds for what is shown now alone
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -100,6 +101,7 @@ struct IntentEntities {
     v.Optional("items", s.items, json::Range(0, 50));
     v.Optional("exclude_allergens", s.exclude_allergens, json::Range(0, 40));
     v.Optional("dietary_filters", s.dietary_filters, json::Range(0, 20));
+    v.Optional("asked_dietary", s.asked_dietary, json::Range(0, 20));
   }
 };
 

@@ -166,6 +166,7 @@ void SearchNode(Turn& turn, MenuCache& menu) {
       absl::StatusOr<messages::SearchResponse> found = turn.tools->Search(request);
       std::vector<messages::SearchItem> items;
       if (found.ok()) {
+        if (act.category.empty()) turn.matches[BrowseKey(act)] = found->total_matches;
         for (messages::SearchItem& item : found->items) {
           const Dish* dish = turn.lexicon->Find(item.id);
           if (!act.category.empty() && (dish == nullptr || dish->item.category != act.category)) continue;

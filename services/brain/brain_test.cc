@@ -605,6 +605,17 @@ TEST_F(BrainTest, AWordThatNoDishIsCalledByIsSaid) {
   EXPECT_THAT(Cart(), Contains("two Volcano Burgers"));
 }
 
+TEST_F(BrainTest, TheScreenIsToldWhatAQuestionIsAbout) {
+  const messages::BrainResponse category = Say("do you have gluten free burgers");
+  ASSERT_THAT(Types(category), ElementsAre(IntentType::kSearchMenu));
+  EXPECT_EQ(category.intents[0].entities.item, "Burgers");
+  EXPECT_THAT(category.intents[0].entities.asked_dietary, ElementsAre("gluten_free"));
+  EXPECT_THAT(category.intents[0].entities.dietary_filters, IsEmpty());
+  const messages::BrainResponse all = Say("what is vegan");
+  ASSERT_THAT(Types(all), ElementsAre(IntentType::kSearchMenu));
+  EXPECT_THAT(all.intents[0].entities.asked_dietary, ElementsAre("vegan"));
+}
+
 TEST_F(BrainTest, WhatADishHasToBeIsCheckedBeforeItIsAdded) {
   for (const char* text : {"a vegan cheeseburger please", "a gluten free crispy chicken burger",
                            "a nut free brownie", "dairy free latte please", "a vegetarian bacon burger"}) {

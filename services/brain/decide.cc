@@ -1482,7 +1482,14 @@ class Decider {
     if (found != t_.similar.end()) {
       for (const messages::SearchItem& item : found->second) ids.push_back(item.id);
     }
-    if (!d_.unlisted_allergens.empty()) ids = Allowed(ids);
+    size_t fitting = ids.size();
+    if (!d_.unlisted_allergens.empty()) {
+      ids = Allowed(ids);
+      fitting = ids.size();
+    } else if (const auto matches = t_.matches.find(BrowseKey(act)); matches != t_.matches.end()) {
+      fitting = std::max<size_t>(fitting, static_cast<size_t>(matches->second));
+    }
+    intent.entities.asked_dietary = act.asked;
     if (act.text == "cheap") {
       absl::c_stable_sort(ids, [&](int64_t a, int64_t b) { return PriceMinor(a) < PriceMinor(b); });
     } else {
@@ -1518,9 +1525,11 @@ class Decider {
       names.push_back(act.text == "cheap" ? absl::StrCat("the ", item->name, " for ", PriceOf(item->price))
                                           : absl::StrCat("the ", item->name));
     }
-    const size_t more = ids.size() > names.size() ? ids.size() - names.size() : 0;
+    const size_t more = fitting > names.size() ? fitting - names.size() : 0;
+    // During a payment and after it the screen shows that, whatever is asked.
+    const bool shown = state() != "paying" && state() != "paid" && state() != "error";
     Say(absl::StrCat("We have ", SayList(names),
-                     more > 0 ? absl::StrCat(", and ", more, " more on the screen") : ""));
+                     more > 0 ? absl::StrCat(", and ", more, " more", shown ? " on the screen" : "") : ""));
     Ask("Which one would you like?", std::move(pending));
   }
 

@@ -45,6 +45,7 @@ struct Turn {
   absl::Duration engine_latency;
   std::map<int64_t, absl::StatusOr<messages::MenuItem>> items;       // fresh
   std::map<std::string, std::vector<messages::SearchItem>> similar;  // by unknown phrase
+  std::map<std::string, int64_t> matches;  // how many dishes fit, where `similar` has the first of them
 
   std::vector<messages::Intent> intents;
   std::vector<std::string> sentences;

@@ -5,7 +5,10 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "common/clock/clock.h"
 #include "common/messages/components.h"
 
@@ -55,9 +58,14 @@ class Renderer {
         break;
     }
     if (state_.idle_warned) {
-      const int64_t left = state_.last_activity_ms + absl::ToInt64Milliseconds(config_.idle_timeout) -
-                           absl::ToUnixMillis(now_);
-      Add(ui::IdleWarning{std::max<int64_t>(1, (left + 999) / 1000)});
+      int64_t end_ms = state_.last_activity_ms + absl::ToInt64Milliseconds(config_.idle_timeout);
+      if (state_.person_left_ms != 0) {
+        end_ms = std::min(end_ms,
+                          state_.person_left_ms + absl::ToInt64Milliseconds(config_.person_left_grace));
+      }
+      const int64_t left = end_ms - absl::ToUnixMillis(now_);
+      Add(ui::IdleWarning{std::max<int64_t>(1, (left + 999) / 1000),
+                          FormatTimestamp(absl::FromUnixMillis(end_ms))});
       screen_.actions.insert(screen_.actions.begin(),
                              Action{"Keep going", TouchAction::kKeepGoing, 0, false});
     }
@@ -86,6 +94,21 @@ class Renderer {
             menu_.currency};
   }
 
+  // What a view was asked for, such as "gluten free burgers".
+  std::string Asked(const View& view) const {
+    std::vector<std::string> words;
+    for (const std::string& filter : view.dietary_filters) {
+      words.push_back(absl::StrReplaceAll(filter, {{"_", " "}}));
+    }
+    if (!view.query.empty()) words.push_back(view.query);
+    for (const messages::ListCategory& category : menu_.categories) {
+      if (view.kind == ViewKind::kCategory && category.id == view.category) {
+        words.push_back(absl::AsciiStrToLower(category.name));
+      }
+    }
+    return absl::StrJoin(words, " ");
+  }
+
   ui::Line LineOf(const CartLine& line) const {
     return {line.line_id,
             line.item_id,
@@ -95,7 +118,8 @@ class Renderer {
             Money(line.unit_price),
             Money(line.unit_price * line.quantity),
             line.customizations,
-            line.note};
+            line.note,
+            OnOffer(line.item_id)};
   }
   std::vector<ui::Line> Lines() const {
     std::vector<ui::Line> lines;
@@ -167,9 +191,10 @@ class Renderer {
         for (const messages::ListCategory& category : menu_.categories) {
           if (category.id == view.category) grid.title = category.name;
         }
+        if (!view.dietary_filters.empty()) grid.title = absl::StrCat("Results for \"", Asked(view), "\"");
         break;
       case ViewKind::kSearch:
-        grid.title = absl::StrCat("Results for \"", view.query, "\"");
+        grid.title = absl::StrCat("Results for \"", Asked(view), "\"");
         break;
       case ViewKind::kRecommend:
         grid.title = "Recommended for you";
@@ -180,7 +205,8 @@ class Renderer {
     if (view.loaded) {
       for (const messages::SearchItem& item : view.results) shown.push_back(&item);
       grid.total = view.total;
-    } else if (state_.dietary_filters.empty() && state_.exclude_allergens.empty()) {
+    } else if (state_.dietary_filters.empty() && state_.exclude_allergens.empty() &&
+               view.dietary_filters.empty()) {
       if (view.kind == ViewKind::kHome) {
         for (const messages::ListCategory& category : menu_.categories) {
           for (const messages::SearchItem& item : category.items) {

@@ -376,13 +376,16 @@ class Stepper {
     Emit(EffectKind::kMenuList, json::Encode(messages::ListRequest{}));
   }
 
-  bool Filtered() const { return !s_.dietary_filters.empty() || !s_.exclude_allergens.empty(); }
+  bool Filtered() const {
+    return !s_.dietary_filters.empty() || !s_.exclude_allergens.empty() || !s_.view.dietary_filters.empty();
+  }
 
   void Search(std::string query, std::vector<std::string> tags) {
     messages::SearchRequest request;
     request.query = std::move(query);
     request.tags = std::move(tags);
     request.dietary_filters = s_.dietary_filters;
+    for (const std::string& filter : s_.view.dietary_filters) AddFilter(request.dietary_filters, filter);
     request.exclude_allergens = s_.exclude_allergens;
     request.limit = kMaxShownItems;
     s_.view.loading = true;
@@ -436,10 +439,11 @@ class Stepper {
 
   void GoHome() { SetView(View{}); }
 
-  void GoSearch(absl::string_view text) {
+  void GoSearch(absl::string_view text, std::vector<std::string> dietary = {}) {
     const absl::string_view query = absl::StripAsciiWhitespace(text);
     View view;
-    view.kind = query.empty() ? ViewKind::kHome : ViewKind::kSearch;
+    view.kind = query.empty() && dietary.empty() ? ViewKind::kHome : ViewKind::kSearch;
+    view.dietary_filters = std::move(dietary);
     view.query = std::string(query.substr(0, 400));
     // A query cut inside a character would not be UTF-8.
     while (query.size() > 400 && !view.query.empty() &&
@@ -453,7 +457,7 @@ class Stepper {
     SetView(std::move(view));
   }
 
-  void GoCategory(const std::string& category) {
+  void GoCategory(const std::string& category, std::vector<std::string> dietary = {}) {
     const bool exists = absl::c_any_of(menu_.categories, [&](const auto& c) { return c.id == category; });
     if (menu_.known && !exists) {
       Say("MENU_NOT_FOUND", "There is no such category on the menu.", "warning");
@@ -463,6 +467,7 @@ class Stepper {
     View view;
     view.kind = ViewKind::kCategory;
     view.category = category;
+    view.dietary_filters = std::move(dietary);
     SetView(std::move(view));
   }
 
@@ -1584,6 +1589,10 @@ class Stepper {
       End(EndReason::kCompleted);
     } else if (s_.state != SessionState::kAttract && s_.person_left_ms == 0) {
       s_.person_left_ms = now_ms_;
+      // A camera errs: who is there after all can keep what is in the cart.
+      if (!s_.cart.empty() && s_.state != SessionState::kPaying && s_.state != SessionState::kError) {
+        s_.idle_warned = true;
+      }
     }
   }
 
@@ -1726,10 +1735,15 @@ class Stepper {
     }
   }
 
+  // False: it is there already, or there are as many as a search takes.
+  static bool AddFilter(std::vector<std::string>& filters, const std::string& filter) {
+    if (filters.size() >= 20 || absl::c_linear_search(filters, filter)) return false;
+    filters.push_back(filter);
+    return true;
+  }
+
   void NoteDietary(const std::string& filter) {
-    if (s_.dietary_filters.size() >= 20 || absl::c_linear_search(s_.dietary_filters, filter)) return;
-    s_.dietary_filters.push_back(filter);
-    s_.suggestions_for = -1;
+    if (AddFilter(s_.dietary_filters, filter)) s_.suggestions_for = -1;
   }
 
   void ExcludeAllergen(const std::string& allergen) {
@@ -1759,10 +1773,18 @@ class Stepper {
     const std::vector<std::string> rest = NoteFilters(intent.entities.modifiers);
     std::string query = intent.entities.item.value_or("");
     if (query.empty() && !intent.entities.items.empty()) query = intent.entities.items.front().name;
-    if (query.empty() && intent.entities.modifiers.empty()) query = intent.raw_text;
+    if (query.empty() && intent.entities.modifiers.empty() && intent.entities.asked_dietary.empty()) {
+      query = intent.raw_text;
+    }
     // "extra cheese" describes the burger that is wanted, it is not another word to be found.
     if (query.empty()) query = absl::StrJoin(rest, " ");
-    GoSearch(query);
+    const std::vector<std::string>& asked = intent.entities.asked_dietary;
+    for (const messages::ListCategory& category : menu_.categories) {
+      if (asked.empty() || !absl::EqualsIgnoreCase(category.name, query)) continue;
+      GoCategory(category.id, asked);
+      return;
+    }
+    GoSearch(query, asked);
   }
 
   void ChangeItems(const messages::Intent& intent) {

@@ -663,6 +663,23 @@ TEST(Session, APersonWhoLeftMayComeBack) {
   EXPECT_EQ(kiosk.state_.state, SessionState::kAttract);
 }
 
+TEST(Session, WhoIsStillThereKeepsTheCartThatTheCameraGaveUp) {
+  Kiosk kiosk;
+  kiosk.Send(messages::PersonDetected{}, Source::kVision);
+  kiosk.Cart(CartActionKind::kAdd, 101, 1);
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.Components(), Not(Contains("IdleWarning")));
+  kiosk.Send(messages::PersonLeft{}, Source::kVision);
+  EXPECT_THAT(kiosk.Components(), Contains("IdleWarning"));
+  EXPECT_THAT(json::Encode(kiosk.state_.ui), HasSubstr(R"("seconds":8)"));
+  kiosk.Wait(absl::Seconds(7));
+  kiosk.Touch(messages::TouchAction::kKeepGoing);
+  EXPECT_THAT(kiosk.Components(), Not(Contains("IdleWarning")));
+  kiosk.Wait(absl::Seconds(44));
+  EXPECT_EQ(kiosk.state_.state, SessionState::kBrowsing);
+  EXPECT_EQ(kiosk.state_.cart.size(), 1U);
+}
+
 TEST(Payment, PaidMeansCompletedLedReceiptAndOrderNumber) {
   Kiosk kiosk;
   kiosk.ToPaying();
@@ -1020,6 +1037,35 @@ TEST(Voice, AllergiesAndDietsOfAnyIntentHoldForTheSession) {
   kiosk.Intend(IntentType::kCancelOrder);
   EXPECT_THAT(kiosk.state_.exclude_allergens, IsEmpty());
   EXPECT_THAT(kiosk.state_.dietary_filters, IsEmpty());
+}
+
+TEST(Voice, WhatAQuestionAsksForHoldsForItsAnswerAlone) {
+  Kiosk kiosk;
+  messages::Intent intent;
+  intent.intent_type = IntentType::kSearchMenu;
+  intent.raw_text = "what is gluten free";
+  intent.entities.asked_dietary = {"gluten_free"};
+  kiosk.Send(intent, Source::kVoice);
+  const Effect* search = kiosk.Find(EffectKind::kMenuSearch);
+  ASSERT_NE(search, nullptr);
+  EXPECT_THAT(search->payload, HasSubstr(R"("query":"")"));
+  EXPECT_THAT(search->payload, HasSubstr(R"("dietary_filters":["gluten_free"])"));
+  EXPECT_THAT(json::Encode(kiosk.state_.ui), HasSubstr("Results for \\\"gluten free\\\""));
+  EXPECT_THAT(kiosk.state_.dietary_filters, IsEmpty());
+  kiosk.Settle();
+
+  // Of a category: its dishes alone.
+  intent.entities.item = "Burgers";
+  kiosk.Send(intent, Source::kVoice);
+  search = kiosk.Find(EffectKind::kMenuSearch);
+  ASSERT_NE(search, nullptr);
+  EXPECT_THAT(search->payload, HasSubstr(R"("dietary_filters":["gluten_free"])"));
+  EXPECT_THAT(kiosk.state_.view.category, "burgers");
+  EXPECT_THAT(json::Encode(kiosk.state_.ui), HasSubstr("Results for \\\"gluten free burgers\\\""));
+  kiosk.Settle();
+
+  kiosk.Touch(messages::TouchAction::kBack);
+  EXPECT_THAT(kiosk.state_.view.dietary_filters, IsEmpty());
 }
 
 TEST(Voice, ASnapshotTellsTheAllergiesAndDietsOfTheSession) {

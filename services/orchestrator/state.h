@@ -132,6 +132,7 @@ struct View {
   ViewKind kind = ViewKind::kHome;
   std::string category;  // kCategory: its id
   std::string query;     // kSearch
+  std::vector<std::string> dietary_filters;  // asked for this view alone; beside the session's
   bool loading = false;  // an answer is awaited
   bool loaded = false;   // `results` are this view's; otherwise the cached menu is shown
   std::vector<messages::SearchItem> results;
@@ -142,6 +143,7 @@ struct View {
     v.Required("kind", s.kind);
     v.Optional("category", s.category);
     v.Optional("query", s.query);
+    v.Optional("dietary_filters", s.dietary_filters);
     v.Optional("loading", s.loading);
     v.Optional("loaded", s.loaded);
     v.Optional("results", s.results);
