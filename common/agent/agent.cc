@@ -76,8 +76,8 @@ constexpr absl::Duration kExitGrace = absl::Seconds(3);
 
 constexpr char kNotConnected[] = "not connected to nats-server";
 
-constexpr char kLatencyHelp[] = "Time from receiving a command to its outcome, in milliseconds.";
-constexpr char kRequestsHelp[] = "Commands handled, by outcome.";
+constexpr char kLatencyHelp[] = "Time from receiving a command or an event to its outcome, in milliseconds.";
+constexpr char kRequestsHelp[] = "Commands and events handled, by outcome.";
 constexpr char kDeliveriesHelp[] = "Commands delivered by the stream, repeated ones included.";
 constexpr char kExpiredHelp[] = "Commands dropped because nobody waited for them any more.";
 constexpr char kDeadLettersHelp[] = "Commands that could not be handled and were put aside.";
@@ -233,6 +233,14 @@ struct Agent::Impl {
     std::unique_ptr<bus::KeyValue> bucket;
   };
 
+  // What is handled besides commands.
+  struct Beside {
+    std::string name;
+    std::string subject;
+    std::mutex mutex;
+    bus::CommandStats stats;  // guarded by `mutex`
+  };
+
   explicit Impl(Info the_info)
       : info(std::move(the_info)), metrics(info.service), health({"", info.service}) {}
 
@@ -266,6 +274,7 @@ struct Agent::Impl {
   std::function<int64_t()> active_sessions;
   std::map<std::string, std::string> metadata;
   std::set<std::string> actions;  // known ones, for labels; fixed once running
+  std::vector<std::shared_ptr<Beside>> besides;
 
   std::thread starter;
 
@@ -302,14 +311,17 @@ struct Agent::Impl {
     return actions.count(name) != 0 ? name : "unknown";
   }
 
+  void CountHandled(const std::string& label, absl::Duration latency, bool ok) {
+    metrics.Observe(metric_names::kLatencyMs, kLatencyHelp, {{"action", label}},
+                    absl::ToDoubleMilliseconds(latency));
+    metrics.Increment(metric_names::kRequests, kRequestsHelp,
+                      {{"action", label}, {"outcome", ok ? "ok" : "error"}});
+  }
+
   bus::CommandObserver Observer() {
     bus::CommandObserver observer;
     observer.on_handled = [this](absl::string_view action, absl::Duration latency, bool ok) {
-      const std::string label = ActionLabel(action);
-      metrics.Observe(metric_names::kLatencyMs, kLatencyHelp, {{"action", label}},
-                      absl::ToDoubleMilliseconds(latency));
-      metrics.Increment(metric_names::kRequests, kRequestsHelp,
-                        {{"action", label}, {"outcome", ok ? "ok" : "error"}});
+      CountHandled(ActionLabel(action), latency, ok);
     };
     observer.on_delivery = [this](absl::string_view action) {
       metrics.Increment(metric_names::kDeliveries, kDeliveriesHelp, {{"action", ActionLabel(action)}});
@@ -564,6 +576,20 @@ struct Agent::Impl {
     return absl::OkStatus();
   }
 
+  EndpointStats StatsOf(const std::string& name, const std::string& subject,
+                        const bus::CommandStats& stats) const {
+    EndpointStats endpoint;
+    endpoint.name = name;
+    endpoint.subject = subject;
+    endpoint.queue_group = info.service;
+    endpoint.num_requests = static_cast<int64_t>(stats.requests);
+    endpoint.num_errors = static_cast<int64_t>(stats.errors);
+    endpoint.last_error = stats.last_error;
+    endpoint.processing_time = stats.processing_time;
+    endpoint.latency_ms = metrics.Observed(metric_names::kLatencyMs, {{"action", name}});
+    return endpoint;
+  }
+
   absl::Status StartDiscovery() {
     ServiceInfo service;
     service.name = info.service;
@@ -577,15 +603,11 @@ struct Agent::Impl {
         ServiceResponder::Start(*bus, std::move(service), [this] {
           std::vector<EndpointStats> all;
           for (const auto& [subject, stats] : commands->stats()) {
-            EndpointStats endpoint;
-            endpoint.name = subject.substr(subject.rfind('.') + 1);
-            endpoint.subject = subject;
-            endpoint.queue_group = info.service;
-            endpoint.num_requests = static_cast<int64_t>(stats.requests);
-            endpoint.num_errors = static_cast<int64_t>(stats.errors);
-            endpoint.last_error = stats.last_error;
-            endpoint.processing_time = stats.processing_time;
-            all.push_back(std::move(endpoint));
+            all.push_back(StatsOf(subject.substr(subject.rfind('.') + 1), subject, stats));
+          }
+          for (const std::shared_ptr<Beside>& beside : besides) {
+            std::lock_guard<std::mutex> lock(beside->mutex);
+            all.push_back(StatsOf(beside->name, beside->subject, beside->stats));
           }
           return all;
         });
@@ -604,6 +626,12 @@ struct Agent::Impl {
       metrics.Increment(metric_names::kDeliveries, kDeliveriesHelp, {{"action", action}}, 0);
       metrics.Increment(metric_names::kExpired, kExpiredHelp, {{"action", action}}, 0);
       metrics.Increment(metric_names::kDeadLetters, kDeadLettersHelp, {{"action", action}}, 0);
+    }
+    for (const std::shared_ptr<Beside>& beside : besides) {
+      for (const char* outcome : {"ok", "error"}) {
+        metrics.Increment(metric_names::kRequests, kRequestsHelp,
+                          {{"action", beside->name}, {"outcome", outcome}}, 0);
+      }
     }
     metrics.Callback(metric_names::kQueueLag, kQueueLagHelp, false,
                      [this] { return static_cast<double>(commands->lag()); });
@@ -831,6 +859,22 @@ bool Agent::scoped() const {
 
 bus::CommandServer& Agent::commands() {
   return *impl_->commands;
+}
+
+Agent::Handled Agent::Endpoint(absl::string_view name, absl::string_view subject) {
+  auto beside = std::make_shared<Impl::Beside>();
+  beside->name = std::string(name);
+  beside->subject = std::string(subject);
+  impl_->besides.push_back(beside);
+  return [impl = impl_.get(), beside](absl::Duration took, const absl::Status& status) {
+    impl->CountHandled(beside->name, took, status.ok());
+    std::lock_guard<std::mutex> lock(beside->mutex);
+    ++beside->stats.requests;
+    beside->stats.processing_time += took;
+    if (status.ok()) return;
+    ++beside->stats.errors;
+    beside->stats.last_error = std::string(status.message());
+  };
 }
 
 void Agent::UseBucket(absl::string_view bucket, std::function<absl::Status(bus::KeyValue&)> on_open) {

@@ -70,6 +70,13 @@ class Agent {
   }
   bus::CommandServer& commands();
 
+  // What this agent handles besides its commands, such as the events of a durable: an endpoint of $SRV.INFO
+  // and $SRV.STATS, `name` being the action of kiosk_agent_latency_ms and kiosk_agent_requests_total. Before
+  // Run(). `subject` is what it reads. The result is to be called for each that was handled, on any thread,
+  // while the agent lives.
+  using Handled = std::function<void(absl::Duration took, const absl::Status& status)>;
+  Handled Endpoint(absl::string_view name, absl::string_view subject);
+
   // Runs `on_open` once the bucket exists, before the agent serves; tried again until it is OK. The bucket
   // lives as long as the agent.
   void UseBucket(absl::string_view bucket, std::function<absl::Status(bus::KeyValue&)> on_open);

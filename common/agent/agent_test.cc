@@ -13,6 +13,7 @@
 #include "common/bus/nats_bus.h"
 #include "common/json/json.h"
 #include "common/messages/system.h"
+#include "common/metrics/histogram.h"
 #include "common/status/status_matchers.h"
 #include "common/subjects/subjects.h"
 #include "gmock/gmock.h"
@@ -27,6 +28,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
@@ -320,6 +322,83 @@ TEST_F(AgentTest, AnswersTheServiceProtocol) {
   EXPECT_THAT(Ask(*bus, "$SRV.STATS"),
               HasSubstr(R"("subject":"kiosk.agent.menu.search","queue_group":"menu",)"
                         R"("num_requests":1,"num_errors":0)"));
+}
+
+// What $SRV.STATS carries of one endpoint, beyond what ADR-32 asks for.
+struct EndpointLatency {
+  std::string name;
+  int64_t num_requests = 0;
+  int64_t num_errors = 0;
+  std::string last_error;
+  struct Data {
+    Histogram latency_ms;
+    template <class S, class V>
+    static void Describe(S& s, V& v) {
+      v.Required("latency_ms", s.latency_ms);
+    }
+  } data;
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("name", s.name);
+    v.Required("num_requests", s.num_requests);
+    v.Required("num_errors", s.num_errors);
+    v.Required("last_error", s.last_error);
+    v.Required("data", s.data);
+  }
+};
+struct StatsAnswer {
+  std::vector<EndpointLatency> endpoints;
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("endpoints", s.endpoints);
+  }
+};
+
+TEST_F(AgentTest, StatsCarryTheLatencyThatItsMetricsHave) {
+  server_.Provision();
+  TestAgent agent(server_);
+  ASSERT_TRUE(agent.AwaitServing());
+  auto bus = Connect();
+  const auto endpoint = [&](const std::string& name) -> EndpointLatency {
+    const absl::StatusOr<StatsAnswer> stats = json::Decode<StatsAnswer>(Ask(*bus, "$SRV.STATS.menu"));
+    EXPECT_THAT(stats, IsOk());
+    if (!stats.ok()) return {};
+    for (const EndpointLatency& one : stats->endpoints) {
+      if (one.name == name) return one;
+    }
+    ADD_FAILURE() << "no endpoint " << name;
+    return {};
+  };
+  const Histogram before = endpoint("search").data.latency_ms;
+  EXPECT_EQ(before.count, 0);
+  EXPECT_THAT(before.buckets, Each(0));
+  for (int i = 0; i < 3; ++i) Ask(*bus, subjects::kMenuSearch, R"({"payload":{"query":"fries"}})");
+  const EndpointLatency search = endpoint("search");
+  EXPECT_EQ(search.num_requests, 3);
+  EXPECT_EQ(search.data.latency_ms.count, 3);
+  EXPECT_EQ(search.data.latency_ms.le, before.le);
+  EXPECT_GT(search.data.latency_ms.sum, 0);
+  ASSERT_FALSE(search.data.latency_ms.buckets.empty());
+  EXPECT_EQ(search.data.latency_ms.buckets.back(), 3) << "within a minute";
+  const std::string metrics = agent.Get("/metrics").body;
+  for (size_t i = 0; i < search.data.latency_ms.le.size(); ++i) {
+    EXPECT_THAT(metrics, HasSubstr(absl::StrCat(
+                             R"(kiosk_agent_latency_ms_bucket{agent="menu",action="search",le=")",
+                             search.data.latency_ms.le[i], "\"} ", search.data.latency_ms.buckets[i], "\n")));
+  }
+
+  agent.Post("/event");
+  agent.Post("/bad_event");
+  const EndpointLatency events = endpoint("events");
+  EXPECT_EQ(events.num_requests, 2);
+  EXPECT_EQ(events.num_errors, 1);
+  EXPECT_EQ(events.last_error, "no room");
+  EXPECT_EQ(events.data.latency_ms.count, 2);
+  EXPECT_DOUBLE_EQ(events.data.latency_ms.sum, 4);
+  EXPECT_THAT(Ask(*bus, "$SRV.INFO.menu"),
+              HasSubstr(R"({"name":"events","subject":"kiosk.input.>","queue_group":"menu")"));
+  EXPECT_THAT(agent.Get("/metrics").body,
+              HasSubstr(R"(kiosk_agent_requests_total{agent="menu",action="events",outcome="error"} 1)"));
 }
 
 TEST_F(AgentTest, SigtermFinishesWhatIsInWorkAndThenEnds) {

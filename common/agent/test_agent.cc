@@ -71,6 +71,16 @@ int main(int argc, char** argv) {
   agent.http().Handle("POST", "/release", set(&Switches::released, true));
   agent.http().Handle("POST", "/break", set(&Switches::broken, true));
   agent.http().Handle("POST", "/mend", set(&Switches::broken, false));
+  // An event that took three milliseconds, and one that failed.
+  const arc::Agent::Handled events = agent.Endpoint("events", "kiosk.input.>");
+  agent.http().Handle("POST", "/event", [&](const arc::HttpRequest&) {
+    events(absl::Milliseconds(3), absl::OkStatus());
+    return arc::HttpResponse{};
+  });
+  agent.http().Handle("POST", "/bad_event", [&](const arc::HttpRequest&) {
+    events(absl::Milliseconds(1), absl::UnavailableError("no room"));
+    return arc::HttpResponse{};
+  });
   agent.http().Handle("POST", "/error", [&](const arc::HttpRequest&) {
     agent.ReportError("out_of_paper", "The printer has no paper", "warning", "refill_paper");
     return arc::HttpResponse{};

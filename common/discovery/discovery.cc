@@ -34,6 +34,16 @@ struct EndpointInfoMessage {
   }
 };
 
+// What ADR-32 leaves to the service.
+struct EndpointData {
+  Histogram latency_ms;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("latency_ms", s.latency_ms);
+  }
+};
+
 struct EndpointStatsMessage {
   std::string name;
   std::string subject;
@@ -43,6 +53,7 @@ struct EndpointStatsMessage {
   std::string last_error;
   int64_t processing_time = 0;  // nanoseconds
   int64_t average_processing_time = 0;
+  EndpointData data;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -54,6 +65,7 @@ struct EndpointStatsMessage {
     v.Required("last_error", s.last_error);
     v.Required("processing_time", s.processing_time);
     v.Required("average_processing_time", s.average_processing_time);
+    v.Required("data", s.data);
   }
 };
 
@@ -138,7 +150,7 @@ struct ServiceResponder::Impl {
   std::string Stats() const {
     auto response = Make<StatsResponse>();
     response.started = started;
-    for (const EndpointStats& endpoint : endpoints()) {
+    for (EndpointStats& endpoint : endpoints()) {
       EndpointStatsMessage stats;
       stats.name = endpoint.name;
       stats.subject = endpoint.subject;
@@ -149,6 +161,7 @@ struct ServiceResponder::Impl {
       stats.processing_time = absl::ToInt64Nanoseconds(endpoint.processing_time);
       stats.average_processing_time =
           endpoint.num_requests == 0 ? 0 : stats.processing_time / endpoint.num_requests;
+      stats.data.latency_ms = std::move(endpoint.latency_ms);
       response.endpoints.push_back(std::move(stats));
     }
     return json::Encode(response);

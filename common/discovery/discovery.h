@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
+#include "common/metrics/histogram.h"
 
 namespace arc {
 
@@ -25,6 +26,7 @@ struct EndpointStats {
   int64_t num_errors = 0;
   std::string last_error;
   absl::Duration processing_time;  // of all requests together
+  Histogram latency_ms;            // since the start; `data.latency_ms` of STATS
 };
 
 struct ServiceInfo {

@@ -37,8 +37,15 @@ class DiscoveryTest : public ::testing::Test {
   ManualClock clock_;
   bus::MemoryBus bus_{clock_};
   std::vector<EndpointStats> endpoints_ = {
-      {"search", "kiosk.agent.menu.search", "menu", 4, 1, "bad \"query\"", absl::Microseconds(10)},
-      {"list", "kiosk.agent.menu.list", "menu", 0, 0, "", absl::ZeroDuration()}};
+      {"search",
+       "kiosk.agent.menu.search",
+       "menu",
+       4,
+       1,
+       "bad \"query\"",
+       absl::Microseconds(10),
+       {{0.1, 1}, {1, 3}, 4, 7.25}},
+      {"list", "kiosk.agent.menu.list", "menu", 0, 0, "", absl::ZeroDuration(), {{0.1, 1}, {0, 0}, 0, 0}}};
 };
 
 TEST_F(DiscoveryTest, PingIsAnsweredByAllByNameAndById) {
@@ -75,9 +82,11 @@ TEST_F(DiscoveryTest, StatsCountAndAverageInNanoseconds) {
           R"("started":"2025-12-14T14:00:00.000Z","endpoints":[)"
           R"({"name":"search","subject":"kiosk.agent.menu.search","queue_group":"menu","num_requests":4,)"
           R"("num_errors":1,"last_error":"bad \"query\"","processing_time":10000,)"
-          R"("average_processing_time":2500},)"
+          R"("average_processing_time":2500,)"
+          R"("data":{"latency_ms":{"le":[0.1,1.0],"buckets":[1,3],"count":4,"sum":7.25}}},)"
           R"({"name":"list","subject":"kiosk.agent.menu.list","queue_group":"menu","num_requests":0,)"
-          R"("num_errors":0,"last_error":"","processing_time":0,"average_processing_time":0}]})"));
+          R"("num_errors":0,"last_error":"","processing_time":0,"average_processing_time":0,)"
+          R"("data":{"latency_ms":{"le":[0.1,1.0],"buckets":[0,0],"count":0,"sum":0.0}}}]})"));
 }
 
 TEST_F(DiscoveryTest, AnEndedResponderIsSilent) {

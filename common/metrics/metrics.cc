@@ -74,6 +74,26 @@ void Metrics::Observe(absl::string_view name, absl::string_view help, const Labe
       .Observe(value);
 }
 
+Histogram Metrics::Observed(absl::string_view name, const Labels& labels) const {
+  Histogram observed;
+  observed.le = Buckets();
+  observed.buckets.assign(observed.le.size(), 0);
+  prometheus::Family<prometheus::Histogram>* family = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(impl_->mutex);
+    const auto found = impl_->histograms.find(std::string(name));
+    if (found != impl_->histograms.end()) family = found->second;
+  }
+  if (family == nullptr || !family->Has(labels)) return observed;
+  const prometheus::ClientMetric::Histogram counted = family->Add(labels, Buckets()).Collect().histogram;
+  for (size_t i = 0; i < observed.buckets.size(); ++i) {
+    observed.buckets[i] = static_cast<int64_t>(counted.bucket[i].cumulative_count);
+  }
+  observed.count = static_cast<int64_t>(counted.sample_count);
+  observed.sum = counted.sample_sum;
+  return observed;
+}
+
 void Metrics::Callback(absl::string_view name, absl::string_view help, bool counter,
                        std::function<double()> value) {
   std::lock_guard<std::mutex> lock(impl_->mutex);

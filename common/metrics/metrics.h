@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "common/metrics/histogram.h"
 
 namespace arc {
 
@@ -38,6 +39,8 @@ class Metrics {
   void Set(absl::string_view name, absl::string_view help, const Labels& labels, double value);
   // A histogram; `value` in the unit that the name says. Buckets suit milliseconds: 0.1 to 60,000.
   void Observe(absl::string_view name, absl::string_view help, const Labels& labels, double value);
+  // What Observe() has counted under `name` with exactly these labels; without a value before the first.
+  Histogram Observed(absl::string_view name, const Labels& labels) const;
   // A gauge, or with `counter` a counter, whose value is asked for at each scrape.
   void Callback(absl::string_view name, absl::string_view help, bool counter, std::function<double()> value);
 

@@ -8,7 +8,10 @@
 namespace arc {
 namespace {
 
+using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(MetricsTest, CountersAddUpByLabels) {
   Metrics metrics("menu");
@@ -40,6 +43,26 @@ TEST(MetricsTest, HistogramsCountMilliseconds) {
   EXPECT_THAT(text, HasSubstr(R"(kiosk_agent_latency_ms_bucket{agent="menu",action="search",le="5"} 2)"));
   EXPECT_THAT(text, HasSubstr(R"(kiosk_agent_latency_ms_bucket{agent="menu",action="search",le="60000"} 2)"));
   EXPECT_THAT(text, HasSubstr(R"(kiosk_agent_latency_ms_bucket{agent="menu",action="search",le="+Inf"} 3)"));
+}
+
+TEST(MetricsTest, WhatAHistogramHasCountedCanBeRead) {
+  Metrics metrics("menu");
+  const Metrics::Labels search = {{"action", "search"}};
+  EXPECT_EQ(metrics.Observed(metric_names::kLatencyMs, search).count, 0);
+  for (const double value : {0.2, 3.0, 99999.0}) {
+    metrics.Observe(metric_names::kLatencyMs, "Latency.", search, value);
+  }
+  const Histogram observed = metrics.Observed(metric_names::kLatencyMs, search);
+  ASSERT_EQ(observed.le.size(), observed.buckets.size());
+  EXPECT_THAT(observed.le, ElementsAre(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000,
+                                       10000, 30000, 60000));
+  EXPECT_THAT(observed.buckets, ElementsAre(0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2));
+  EXPECT_EQ(observed.count, 3);
+  EXPECT_DOUBLE_EQ(observed.sum, 100002.2);
+  const Histogram other = metrics.Observed(metric_names::kLatencyMs, {{"action", "list"}});
+  EXPECT_EQ(other.le, observed.le);
+  EXPECT_THAT(other.buckets, Each(0));
+  EXPECT_THAT(metrics.Text(), Not(HasSubstr("list"))) << "asking makes no series";
 }
 
 TEST(MetricsTest, CallbacksAreAskedAtEachScrape) {

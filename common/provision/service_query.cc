@@ -17,7 +17,21 @@ namespace {
 // All copies answer at once; on one machine within milliseconds.
 constexpr absl::Duration kQuiet = absl::Milliseconds(250);
 
+struct LatencyData {
+  Histogram latency_ms;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("latency_ms", s.latency_ms);
+  }
+};
+
 }  // namespace
+
+Histogram LatencyOf(const EndpointStats& endpoint) {
+  absl::StatusOr<LatencyData> data = json::Decode<LatencyData>(endpoint.data.text);
+  return data.ok() ? std::move(data->latency_ms) : Histogram();
+}
 
 absl::StatusOr<std::vector<bus::Message>> GatherAnswers(bus::Bus& bus, bus::Message request,
                                                         absl::Duration quiet, absl::Duration timeout) {

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
 #include "common/json/json.h"
+#include "common/metrics/histogram.h"
 
 namespace arc::provision {
 
@@ -23,6 +24,7 @@ struct EndpointStats {
   std::string last_error;
   int64_t processing_time = 0;          // nanoseconds, of all requests
   int64_t average_processing_time = 0;  // nanoseconds
+  json::Raw data;                       // the service's own
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
@@ -33,8 +35,12 @@ struct EndpointStats {
     v.Optional("last_error", s.last_error);
     v.Optional("processing_time", s.processing_time);
     v.Optional("average_processing_time", s.average_processing_time);
+    v.Optional("data", s.data);
   }
 };
+
+// `data.latency_ms` of an agent of the fleet; without a value when a foreign service has other data, or none.
+Histogram LatencyOf(const EndpointStats& endpoint);
 
 // One running copy of a service, as $SRV.STATS answers.
 struct ServiceStats {

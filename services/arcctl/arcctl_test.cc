@@ -249,14 +249,22 @@ TEST_F(ProvisionedTest, StatusShowsCopiesAndTheirWork) {
       return absl::StrCat(
           R"({"type":"io.nats.micro.v1.stats_response","name":"menu","id":")", id,
           R"(","version":"0.1.0","endpoints":[{"name":"search","subject":"kiosk.agent.menu.search",)",
-          R"("num_requests":10,"num_errors":1,"last_error":"oops","processing_time":20000000}]})");
+          R"("num_requests":10,"num_errors":1,"last_error":"oops","processing_time":20000000,)",
+          R"("data":{"latency_ms":{"le":[1,2,4,8],"buckets":[0,5,10,10],"count":10,"sum":20}}}]})");
     });
   }
+  // A foreign service has data of its own.
+  Serve("$SRV.STATS", [](const bus::Message&) {
+    return std::string(
+        R"({"type":"io.nats.micro.v1.stats_response","name":"other","id":"x","version":"0.1.0","endpoints":[)"
+        R"({"name":"do","subject":"do","num_requests":1,"num_errors":0,"data":"anything"}]})");
+  });
   const Ended json = Arcctl({"status", "--json"});
   EXPECT_EQ(json.status, 0) << json.err;
-  EXPECT_THAT(
-      json.out,
-      StartsWith(R"({"agents":[{"name":"menu","copies":2,"requests":20,"errors":2,"average_ms":2.0)"));
+  EXPECT_THAT(json.out, StartsWith(R"({"agents":[{"name":"menu","copies":2,"requests":20,"errors":2,)"
+                                   R"("average_ms":2.0,"p50_ms":2.0,"p99_ms":3.96)"));
+  EXPECT_THAT(json.out, HasSubstr(R"("name":"other","copies":1,"requests":1,"errors":0,"average_ms":0.0,)"
+                                  R"("p50_ms":null,"p99_ms":null)"));
   const Ended text = Arcctl({"status"});
   EXPECT_THAT(text.out, AllOf(HasSubstr("menu"), HasSubstr("2.00"), HasSubstr("orchestrator-input-consumer"),
                               HasSubstr("KIOSK_DEADLETTER")));

@@ -1,6 +1,7 @@
 // status: who runs and how well, what waits.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -23,6 +24,8 @@ struct AgentCopy {
   int64_t requests = 0;
   int64_t errors = 0;
   double average_ms = 0;
+  std::optional<double> p50_ms;  // none: nothing handled yet
+  std::optional<double> p99_ms;
   std::string last_error;
 
   template <class S, class V>
@@ -33,6 +36,8 @@ struct AgentCopy {
     v.Required("requests", s.requests);
     v.Required("errors", s.errors);
     v.Required("average_ms", s.average_ms);
+    v.Nullable("p50_ms", s.p50_ms);
+    v.Nullable("p99_ms", s.p99_ms);
     v.Required("last_error", s.last_error);
   }
 };
@@ -43,6 +48,8 @@ struct AgentStatus {
   int64_t requests = 0;  // of all copies, as are the following
   int64_t errors = 0;
   double average_ms = 0;
+  std::optional<double> p50_ms;
+  std::optional<double> p99_ms;
   std::vector<AgentCopy> instances;
 
   template <class S, class V>
@@ -52,6 +59,8 @@ struct AgentStatus {
     v.Required("requests", s.requests);
     v.Required("errors", s.errors);
     v.Required("average_ms", s.average_ms);
+    v.Nullable("p50_ms", s.p50_ms);
+    v.Nullable("p99_ms", s.p99_ms);
     v.Required("instances", s.instances);
   }
 };
@@ -112,6 +121,7 @@ double Milliseconds(int64_t nanoseconds, int64_t requests) {
 std::vector<AgentStatus> Summarize(const std::vector<provision::ServiceStats>& services) {
   std::vector<AgentStatus> agents;
   std::map<std::string, int64_t> time;
+  std::map<std::string, Histogram> latency;
   for (const provision::ServiceStats& service : services) {
     if (agents.empty() || agents.back().name != service.name) {
       agents.emplace_back();
@@ -123,21 +133,32 @@ std::vector<AgentStatus> Summarize(const std::vector<provision::ServiceStats>& s
     copy.version = service.version;
     copy.started = service.started;
     int64_t spent = 0;
+    Histogram took;
     for (const provision::EndpointStats& endpoint : service.endpoints) {
       copy.requests += endpoint.num_requests;
       copy.errors += endpoint.num_errors;
       spent += endpoint.processing_time;
+      took.Add(provision::LatencyOf(endpoint));
       if (!endpoint.last_error.empty()) copy.last_error = endpoint.last_error;
     }
     copy.average_ms = Milliseconds(spent, copy.requests);
+    copy.p50_ms = took.Quantile(0.5);
+    copy.p99_ms = took.Quantile(0.99);
     ++agent.copies;
     agent.requests += copy.requests;
     agent.errors += copy.errors;
     time[agent.name] += spent;
     agent.average_ms = Milliseconds(time[agent.name], agent.requests);
+    latency[agent.name].Add(took);
+    agent.p50_ms = latency[agent.name].Quantile(0.5);
+    agent.p99_ms = latency[agent.name].Quantile(0.99);
     agent.instances.push_back(std::move(copy));
   }
   return agents;
+}
+
+std::string Shown(const std::optional<double>& ms) {
+  return ms.has_value() ? absl::StrFormat("%.2f", *ms) : "-";
 }
 
 std::string Size(int64_t bytes) {
@@ -148,18 +169,20 @@ std::string Size(int64_t bytes) {
 
 void PrintTables(const Session& session, const FleetStatus& status) {
   std::vector<std::vector<std::string>> rows = {
-      {"agent", "copies", "requests", "errors", "avg ms", "last error"}};
+      {"agent", "copies", "requests", "errors", "avg ms", "p50 ms", "p99 ms", "last error"}};
   for (const AgentStatus& agent : status.agents) {
     std::string last_error;
     for (const AgentCopy& copy : agent.instances) {
       if (!copy.last_error.empty()) last_error = copy.last_error;
     }
     rows.push_back({agent.name, absl::StrCat(agent.copies), absl::StrCat(agent.requests),
-                    absl::StrCat(agent.errors), absl::StrFormat("%.2f", agent.average_ms), last_error});
+                    absl::StrCat(agent.errors), absl::StrFormat("%.2f", agent.average_ms),
+                    Shown(agent.p50_ms), Shown(agent.p99_ms), last_error});
     if (agent.copies < 2) continue;
     for (const AgentCopy& copy : agent.instances) {
       rows.push_back({absl::StrCat("  ", copy.id.substr(0, 12)), "1", absl::StrCat(copy.requests),
-                      absl::StrCat(copy.errors), absl::StrFormat("%.2f", copy.average_ms), copy.last_error});
+                      absl::StrCat(copy.errors), absl::StrFormat("%.2f", copy.average_ms), Shown(copy.p50_ms),
+                      Shown(copy.p99_ms), copy.last_error});
     }
   }
   if (status.agents.empty()) {
@@ -225,7 +248,10 @@ void AddStatusVerbs(std::vector<VerbEntry>& verbs) {
   VerbSpec status;
   status.name = "status";
   status.summary = "show the running agents, what waits for them, and the streams";
-  status.details = "Agents are asked by the NATS service protocol ($SRV.STATS), as `nats micro ls` does.";
+  status.details =
+      "Agents are asked by the NATS service protocol ($SRV.STATS), as `nats micro ls` does. Times are of all "
+      "that was "
+      "handled since the start.";
   verbs.push_back({std::move(status), RunStatus});
 }
 

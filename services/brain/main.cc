@@ -7,6 +7,7 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "common/agent/agent.h"
+#include "common/subjects/subjects.h"
 #include "services/brain/brain.h"
 #include "services/brain/openai_engine.h"
 #include "services/brain/service.h"
@@ -55,6 +56,7 @@ int main(int argc, char** argv) {
   arc::brain::ServiceOptions service_options;
   service_options.agent_name = "arc-sherlock-brain";
   service_options.max_in_flight = absl::GetFlag(FLAGS_max_in_flight);
+  service_options.on_handled = agent.Endpoint("request", arc::subjects::kBrainRequest);
   service_options.on_engine_failure = [&](const std::string& error) {
     agent.ReportError("engine_failed", error, "warning", "check_engine");
   };

@@ -252,6 +252,12 @@ void Service::Forget(absl::Time now) {
 
 void Service::Count(const Outcome& outcome) {
   const bool answered = outcome.response.has_value();
+  if (options_.on_handled) {
+    options_.on_handled(outcome.took,
+                        answered ? absl::OkStatus()
+                                 : absl::UnknownError(outcome.error.has_value() ? outcome.error->error_message
+                                                                                : "no answer"));
+  }
   metrics_.Increment(brain_metrics::kRequests, "requests by outcome",
                      {{"outcome", !answered                   ? "error"
                                   : outcome.error.has_value() ? "fallback"

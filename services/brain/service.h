@@ -37,6 +37,8 @@ struct ServiceOptions {
   absl::Duration duplicate_window = absl::Seconds(10);  // a request_id is answered again, not reasoned again
   size_t max_remembered = 512;                          // answers kept for that
   int max_in_flight = 64;                               // more are refused with error_type unavailable
+  // Told of each request that was reasoned about: from its coming to its answer. May be empty.
+  std::function<void(absl::Duration took, const absl::Status& status)> on_handled;
   // Called when the engine has failed three times in a row, and not again before it has worked.
   std::function<void(const std::string& error)> on_engine_failure;
 };

@@ -58,6 +58,14 @@ int main(int argc, char** argv) {
     return 2;
   }
 
+  // In the order of Source.
+  const arc::Agent::Handled handled[] = {agent.Endpoint("input", "kiosk.input.>"),
+                                         agent.Endpoint("vision", "kiosk.vision.>"),
+                                         agent.Endpoint("voice", "kiosk.voice.>")};
+  options.on_event = [&handled](arc::orchestrator::Source source, absl::Duration took,
+                                const absl::Status& status) {
+    handled[static_cast<size_t>(source)](took, status);
+  };
   arc::orchestrator::Orchestrator orchestrator(agent.bus(), options);
   agent.UseBucket(arc::subjects::kSessionsBucket,
                   [&](arc::bus::KeyValue& bucket) { return orchestrator.Start(bucket); });

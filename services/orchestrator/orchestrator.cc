@@ -608,24 +608,38 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
 
   // Events.
 
+  // `done`, and then what Options::on_event wants to know. May be called when this object is gone.
+  std::function<void()> Told(Source source, absl::Time received, const absl::Status& status,
+                             std::function<void()> done) const {
+    if (!options_.on_event) return done;
+    return [&clock = clock_, on_event = options_.on_event, source, received, status, done = std::move(done)] {
+      done();
+      on_event(source, clock.Now() - received, status);
+    };
+  }
+
   void OnEvent(const Durable& durable, int64_t epoch, bus::StreamEvent event) {
+    const absl::Time received = clock_.Now();
+    const auto bury = [&](const absl::Status& why) {
+      event.done = Told(durable.source, received, why, std::move(event.done));
+      Bury(durable, std::move(event), why);
+    };
     const subjects::Scoped scope = subjects::SplitScope(event.message.subject);
     absl::StatusOr<ParsedMessage> message = ParseMessage(event.message.body, clock_.Now());
     if (!message.ok()) {
-      Bury(durable, std::move(event), message.status());
+      bury(message.status());
       return;
     }
     absl::StatusOr<InputBody> body = DecodeEvent(scope.base, *message);
     if (!body.ok()) {
-      Bury(durable, std::move(event), body.status());
+      bury(body.status());
       return;
     }
     std::string kiosk_id = scope.kiosk_id;
     if (kiosk_id.empty()) kiosk_id = event.message.headers.Get(subjects::kKioskIdHeader).value_or("");
     if (kiosk_id.empty()) kiosk_id = options_.default_kiosk_id;
     if (!subjects::IsValidKioskId(kiosk_id)) {
-      Bury(durable, std::move(event),
-           MakeError(ErrorCode::kInvalidRequest, "the kiosk's id must be 1 to 64 letters, digits, - or _"));
+      bury(MakeError(ErrorCode::kInvalidRequest, "the kiosk's id must be 1 to 64 letters, digits, - or _"));
       return;
     }
     Work work;
@@ -639,7 +653,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     origin.source = durable.source;
     origin.sequence = static_cast<int64_t>(event.sequence);
     origin.stored_at = event.stored_at;
-    work.done = event.done;
+    work.done = Told(durable.source, received, absl::OkStatus(), event.done);
     KioskPtr kiosk;
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -647,8 +661,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       kiosk = FindOrAdd(kiosk_id);
     }
     if (kiosk == nullptr) {
-      Bury(durable, std::move(event),
-           MakeError(ErrorCode::kUnavailable, "more kiosks than this orchestrator serves (--max_kiosks)"));
+      bury(MakeError(ErrorCode::kUnavailable, "more kiosks than this orchestrator serves (--max_kiosks)"));
       return;
     }
     Push(kiosk, std::move(work));

@@ -43,6 +43,10 @@ struct Options {
   absl::Duration lease_timeout = absl::Seconds(3);
   absl::Duration flush_after =
       absl::Seconds(2);  // of quiet, until done effects are taken out of the stored state
+  // Told of each event of kiosk.input.>, kiosk.vision.> or kiosk.voice.> that had its effect, which takes
+  // from its delivery until it is stored and carried out, or that became a dead letter; on any thread. May be
+  // empty.
+  std::function<void(Source source, absl::Duration took, const absl::Status& status)> on_event;
   // Runs work that may block; empty: on threads of its own. Tests run it themselves.
   std::function<void(std::function<void()>)> run;
 };

@@ -25,7 +25,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 // A bus that ends with its process: from Die() on nothing of what it is asked to do is done. It dies by
 // itself at the n-th write of a kiosk's state, before or after the write.
@@ -466,8 +468,14 @@ TEST(Orchestrator, AnswersInTheFormItWasAskedIn) {
 }
 
 TEST(Orchestrator, BuriesWhatItCannotRead) {
+  std::vector<std::pair<Source, absl::StatusCode>> told;
   Restaurant restaurant;
-  restaurant.AddCopy("a");
+  Options options;
+  options.on_event = [&](Source source, absl::Duration took, const absl::Status& status) {
+    EXPECT_GE(took, absl::ZeroDuration());
+    told.emplace_back(source, status.code());
+  };
+  restaurant.AddCopy("a", options);
   restaurant.Settle();
   bus::Message bad;
   bad.subject = subjects::kTouch;
@@ -482,6 +490,11 @@ TEST(Orchestrator, BuriesWhatItCannotRead) {
   const auto info = restaurant.bus_.GetConsumerInfo(subjects::kEventsStream, "orchestrator-input-consumer");
   ASSERT_THAT(info.status(), IsOk());
   EXPECT_EQ(info->num_ack_pending, 0) << "a buried event is done with";
+  EXPECT_THAT(told, UnorderedElementsAre(Pair(Source::kInput, absl::StatusCode::kInvalidArgument),
+                                         Pair(Source::kInput, absl::StatusCode::kInvalidArgument),
+                                         Pair(Source::kInput, absl::StatusCode::kInvalidArgument),
+                                         Pair(Source::kInput, absl::StatusCode::kInvalidArgument),
+                                         Pair(Source::kInput, absl::StatusCode::kOk)));
 }
 
 TEST(Orchestrator, WaitsWhileTheBucketCannotBeWritten) {

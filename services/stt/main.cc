@@ -104,6 +104,7 @@ int main(int argc, char** argv) {
   stt::Engine* const engine = made->get();
   arc::menu::MenuReader menu(
       [&](const std::shared_ptr<const arc::menu::MenuState>& state) { engine->SetMenu(state->catalogue); });
+  options.on_handled = agent.Endpoint("request", arc::subjects::kSttRequest);
   stt::Stt worker(options, agent.bus(), *engine, agent.metrics(), [&](const absl::Status& status) {
     agent.ReportError("engine_failed", status.message(), "error",
                       "see /healthz; utterances are tried again elsewhere");

@@ -375,18 +375,19 @@ void Stt::Run(Utterance& utterance) {
     drained = utterance.ended == "drain";
   }
   if (drained) {
-    PublishError(utterance, "shutting_down", absl::UnavailableError("the worker is shutting down"));
-    Finished(utterance, "error");
+    const absl::Status status = absl::UnavailableError("the worker is shutting down");
+    PublishError(utterance, "shutting_down", status);
+    Finished(utterance, "error", status);
   } else if (!hypothesis.ok()) {
     absl::string_view type = "engine_failed";
     if (absl::IsDeadlineExceeded(hypothesis.status())) type = "timeout";
     if (absl::IsFailedPrecondition(hypothesis.status())) type = "engine_refused";
     PublishError(utterance, type, hypothesis.status());
-    Finished(utterance, "error");
+    Finished(utterance, "error", hypothesis.status());
     if (on_engine_failure_) on_engine_failure_(hypothesis.status());
   } else {
     PublishTranscript(utterance, hypothesis->text, /*is_final=*/true, hypothesis->confidence);
-    Finished(utterance, hypothesis->text.empty() ? "empty" : "ok");
+    Finished(utterance, hypothesis->text.empty() ? "empty" : "ok", absl::OkStatus());
   }
 }
 
@@ -516,7 +517,7 @@ void Stt::Publish(absl::string_view subject, const Utterance& utterance, std::st
   }
 }
 
-void Stt::Finished(Utterance& utterance, absl::string_view outcome) {
+void Stt::Finished(Utterance& utterance, absl::string_view outcome, const absl::Status& status) {
   const absl::Time now = clock_.Now();
   audio::FrameOrder::Counts counts;
   absl::Time end;
@@ -537,6 +538,7 @@ void Stt::Finished(Utterance& utterance, absl::string_view outcome) {
   const double decoding = absl::ToDoubleSeconds(utterance.decoding);
   metrics_.Increment(metric_names::kAudioSeconds, kAudioHelp, {}, audio);
   metrics_.Increment(metric_names::kDecodingSeconds, kDecodingHelp, {}, decoding);
+  if (options_.on_handled) options_.on_handled(now - end, status);
   if (outcome == "error") return;
   metrics_.Observe(metric_names::kTail, kTailHelp, {}, absl::ToDoubleMilliseconds(now - end));
   if (audio > 0) metrics_.Set(metric_names::kRealTimeFactor, kRealTimeFactorHelp, {}, decoding / audio);

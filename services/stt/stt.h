@@ -55,6 +55,8 @@ struct SttOptions {
   absl::Duration max_utterance = absl::Seconds(30);  // of sound
   absl::Duration sender_silence = absl::Seconds(5);  // without a frame
   absl::Duration partial_interval = absl::Milliseconds(200);
+  // Told of each utterance: from its last frame to its text or its failure. May be empty.
+  std::function<void(absl::Duration took, const absl::Status& status)> on_handled;
 };
 
 // Thread-safe. Decoding runs on threads of its own, one a worker.
@@ -96,7 +98,7 @@ class Stt {
                          std::optional<double> confidence);
   void PublishError(Utterance& utterance, absl::string_view type, const absl::Status& status);
   void Publish(absl::string_view subject, const Utterance& utterance, std::string body);
-  void Finished(Utterance& utterance, absl::string_view outcome);
+  void Finished(Utterance& utterance, absl::string_view outcome, const absl::Status& status);
 
   const SttOptions options_;
   bus::Bus& bus_;

@@ -10,6 +10,7 @@
 #include "absl/flags/flag.h"
 #include "common/agent/agent.h"
 #include "common/agent/flags.h"
+#include "common/subjects/subjects.h"
 #include "services/tts/engines.h"
 #include "services/tts/hand.h"
 #include "services/tts/tts_service.h"
@@ -69,6 +70,7 @@ int main(int argc, char** argv) {
   options.cache_bytes = static_cast<size_t>(cache_mb) << 20U;
 
   arc::Agent agent({"tts", arc::tts::kAgentName, "Text to speech, streamed as it is made"}, argc, argv);
+  options.on_handled = agent.Endpoint("request", arc::subjects::kTtsRequest);
   arc::tts::TtsService service(agent.bus(), *engine, options, &agent.metrics());
   absl::Status health;  // as of the last check
   absl::Time drain_by = absl::InfiniteFuture();

@@ -372,6 +372,10 @@ void Tts::End(Speech& speech, Outcome outcome, absl::string_view error_type, abs
     metrics_->Increment(kAudioSecondsMetric, kAudioSecondsHelp, {},
                         absl::ToDoubleSeconds(speech.DurationOf(speech.published)));
   }
+  if (options_.on_handled && (speech.first_audio.has_value() || outcome == Outcome::kFailed)) {
+    options_.on_handled(speech.first_audio.value_or(now) - speech.received,
+                        outcome == Outcome::kFailed ? absl::UnknownError(error) : absl::OkStatus());
+  }
   std::lock_guard<std::mutex> lock(mutex_);
   speeches_.erase(speech.request.request_id);  // callers hold the speech itself
   if (metrics_ != nullptr) {

@@ -74,6 +74,9 @@ class Tts {
     size_t cache_bytes = size_t{16} << 20;
     absl::Duration cancel_memory = absl::Seconds(60);  // how long a cancel waits for its request
     size_t max_cancels = 1024;                         // that wait; the oldest go first
+    // Told of each request that was heard or failed: from its coming to its first sound, or to its failure.
+    // May be empty.
+    std::function<void(absl::Duration took, const absl::Status& status)> on_handled;
   };
 
   // What is passed outlives this; `metrics` may be null.

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/agent/agent.h"
+#include "common/subjects/subjects.h"
 #include "services/voice/voice.h"
 #include "services/voice/webhook.h"
 
@@ -86,6 +87,7 @@ int main(int argc, char** argv) {
   options.turn.min_confidence = absl::GetFlag(FLAGS_min_confidence);
   options.turn.conversation_timeout = absl::GetFlag(FLAGS_conversation_timeout);
 
+  options.on_turn = agent.Endpoint("turn", arc::subjects::kSttTranscript);
   arc::voice::Voice voice(
       agent.bus(), agent.metrics(), options,
       [&agent](absl::string_view error_type, absl::string_view message, absl::string_view severity,

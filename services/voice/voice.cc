@@ -583,6 +583,13 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
       observe("tts", report.tts);
       observe("total", report.total);
     }
+    if (options.on_turn) {
+      if (report.outcome == "answered" || report.outcome == "fallback") {
+        options.on_turn(report.total, absl::OkStatus());
+      } else if (report.outcome == "unheard") {
+        options.on_turn(report.total, absl::UnknownError("no sound came"));
+      }
+    }
     Log(LogLevel::kInfo, "turn",
         {{"trace_id", report.trace_id},
          {"session_id", report.session_id},

@@ -43,7 +43,10 @@ struct VoiceOptions {
   absl::Duration audio_timeout = absl::Seconds(10);  // without a frame: the track is over
   absl::Duration room_timeout = absl::Minutes(1);    // without anything: the room is forgotten
   absl::Duration livekit_timeout = absl::Hours(1);   // the same, of a room in which LiveKit has a participant
-  int report_after = 3;                              // failures of stt, brain or tts in a row
+  // Told of each turn that was answered, or whose answer was not heard: from the end of the words to the
+  // first sound. May be empty.
+  std::function<void(absl::Duration took, const absl::Status& status)> on_turn;
+  int report_after = 3;  // failures of stt, brain or tts in a row
   TurnOptions turn;
   EarOptions ear;
   UtteranceOptions utterance;

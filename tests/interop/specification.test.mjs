@@ -435,6 +435,30 @@ describe("discovery by the client's own services API", () => {
     const [{ endpoints }] = await collect(services.stats("menu"));
     assert.ok(endpoints.some(({ subject, num_requests }) => subject.startsWith("kiosk.agent.menu.search") && num_requests > 0), JSON.stringify(endpoints));
   });
+  // A field that the protocol leaves to the service: this client hands it on as it is.
+  test("stats carry how long everything took", async () => {
+    const services = client.nc.services.client({ maxWait: 5000, maxMessages: 1, strategy: nats.RequestStrategy.Count });
+    const endpointsOf = async (name) => (await collect(services.stats(name)))[0].endpoints;
+    for (const name of NAMES) {
+      for (const { name: endpoint, num_requests, data: { latency_ms: { le, buckets, count, sum } } } of await endpointsOf(name)) {
+        const what = `${name} ${endpoint}`;
+        assert.deepEqual(le, [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2000, 5000, 10000, 30000, 60000], what);
+        assert.equal(buckets.length, le.length, what);
+        assert.ok(buckets.every((many, index) => Number.isInteger(many) && many >= (buckets[index - 1] ?? 0)) && count >= buckets.at(-1), `${what}: ${buckets} of ${count}`);
+        assert.ok(count >= num_requests, `${what}: ${count} of ${num_requests}`);
+        assert.ok(count > 0 ? sum > 0 : sum === 0, `${what}: ${sum}`);
+      }
+    }
+    const search = async () => (await endpointsOf("menu")).find(({ name }) => name === "search").data.latency_ms.count;
+    const before = await search();
+    for (let i = 0; i < 5; i++) assert.equal((await client.ask("kiosk.agent.menu.search", { command: "search", query: "burger" })).status, "success");
+    assert.equal(await search(), before + 5);
+    // The orchestrator takes events, and tells of them as well.
+    const input = async () => (await endpointsOf("orchestrator")).find(({ subject }) => subject === "kiosk.input.>").num_requests;
+    const handled = await input();
+    await client.event("kiosk.input.touch", { event: "touch", action: "back" });
+    await eventually("the touch to be counted", async () => (await input()) === handled + 1);
+  });
 });
 
 test("nothing died and nothing waits", async () => {

@@ -4,10 +4,11 @@ import { createRequire } from "node:module";
 
 const AXE = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-// Targets that are smaller than 48 px, of what can be touched now; what a row is wider than its screen by.
+// Targets that are smaller than 48 px, of what can be touched now; whether the page is wider than its screen.
 const small = () => {
-  const found = [...document.querySelectorAll("button, a[href], input, select, summary")]
-    .filter((element) => element.checkVisibility() && !element.closest("[inert]"))
+  // A tick box is touched by its whole line.
+  const found = [...document.querySelectorAll("button, a[href], input, label.choice, select, summary")]
+    .filter((element) => element.checkVisibility() && !element.closest("[inert]") && !(element.type === "checkbox" && element.closest("label.choice")))
     .map((element) => [element, element.getBoundingClientRect()])
     .filter(([, { width, height }]) => width > 0 && (width < 47.5 || height < 47.5))
     .map(([element, { width, height }]) => `${element.className || element.tagName} "${element.textContent}" is ${Math.round(width)} x ${Math.round(height)}`);

@@ -37,7 +37,9 @@ const fleet = await Fleet.up("--agents", `${TOUCH_AGENTS},screen`);
 const browser = await launch();
 try {
   const sizes = JSON.parse(fs.readFileSync(path.join(BUILD, "screen/sizes.json"), "utf8"));
-  for (const [name, size] of Object.entries(sizes)) if (name !== "limit") console.log(`${name.padEnd(52)}${(size / 1024).toFixed(1).padStart(6)} kB, gzipped`);
+  for (const [page, title] of [["kiosk", "the kiosk's page"], ["staff", "the staff console"]]) {
+    for (const [name, size] of Object.entries(sizes[page])) console.log(`${`${title}, ${name}`.padEnd(52)}${(size / 1024).toFixed(1).padStart(6)} kB, gzipped`);
+  }
 
   const paints = [], screens = [], long = [], touches = [];
   for (let load = 0; load < loads; load++) {

@@ -1,6 +1,7 @@
 // What tests and pictures of the staff console share.
 import fs from "node:fs";
 import path from "node:path";
+import { TOUCH_AGENTS } from "../interop/kit.mjs";
 
 // The login under the fleet's credentials: `staff`, or another's.
 export async function fill(fleet, page, who) {
@@ -36,25 +37,30 @@ export async function order(customer, visit = async () => {}) {
   await customer.layout("attract");
 }
 
+// In how many steps of its sparkline the agent has handled something.
+const steps = (page, agent) => page.locator(`tr[data-agent="${agent}"] .spark .p50`).evaluate((line) => (line.getAttribute("d").match(/[ML]/g) ?? []).length);
+
 // Every page of the console with something on it, `visit(name, page)` at each; `customer` and `staff` have just come to theirs.
-export async function walk(fleet, client, customer, staff, visit) {
+// Orders go on until the sparklines have at least `busy` steps.
+export async function walk(fleet, client, customer, staff, visit, { busy = 1 } = {}) {
   const { page } = staff;
   await page.locator('button[type="submit"]').waitFor();
   await visit("signin", page);
-  await order(customer);
+  await signIn(fleet, page);
+  await page.locator("tr[data-agent]").nth(4).waitFor();
+  do await order(customer);
+  while ((await steps(page, "payment")) < busy - 1);
   await client.event("kiosk.input.touch", { event: "touch", action: "fly" });
   await client.ask("kiosk.agent.menu.set_availability", { command: "set_availability", item_id: 102, available: false });
   await client.js.publish("system.deadletter.KIOSK_COMMANDS.hardware-agent-consumer", JSON.stringify({
     timestamp: new Date().toISOString(), agent: "arc-hardware", stream: "KIOSK_COMMANDS", consumer: "hardware-agent-consumer", stream_seq: 7, subject: "kiosk.agent.hardware.status", headers: [{ name: "Kiosk-Id", value: "kiosk-001" }],
     body: '{"payload":{"command":"hardware_status"}}', error_code: "INTERNAL", error: "its agent died while it worked on this, 3 times", deliveries: 3, trace_id: "",
   }));
-  await signIn(fleet, page);
-  await page.locator("tr[data-agent] .spark").nth(4).waitFor();
+  for (const name of TOUCH_AGENTS.split(",")) await page.locator(`tr[data-agent="${name}"] .latency`, { hasText: / ms \/ / }).waitFor();
   client.nc.publish("system.service.error", JSON.stringify({
     service: "arc-hardware", timestamp: new Date().toISOString(), error_type: "out_of_paper", error_message: "the printer has no paper; 2 receipts wait", severity: "critical", action_required: "refill_paper",
   }));
   await page.locator(".troubles li").waitFor();
-  await page.waitForFunction(() => document.querySelector(".spark polyline")?.getAttribute("points").split(" ").length >= 4);
   await visit("fleet", page);
 
   await customer.begin();

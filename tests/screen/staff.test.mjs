@@ -1,6 +1,6 @@
 // The staff console at the staff's own login, beside a customer's screen.
 import assert from "node:assert/strict";
-import { envelope, eventually } from "../interop/kit.mjs";
+import { envelope, eventually, nats } from "../interop/kit.mjs";
 import { problems } from "./accessible.mjs";
 import { Customer, SIZES } from "./browser.mjs";
 import { scenario, setUp } from "./rig.mjs";
@@ -40,7 +40,7 @@ scenario("a login is needed, and the kiosk's own is none", async ({ fleet, brows
   await staff.close();
 });
 
-scenario("the agents: health, copies, latency, what waits", async ({ fleet, browser }) => {
+scenario("the agents: health, copies, latency, what waits", async ({ fleet, browser, client }) => {
   const staff = await Customer.at(browser, `${fleet.facts.screen_url}/staff`, { size: SIZES.landscape });
   const { page } = staff;
   await signIn(fleet, page);
@@ -49,9 +49,28 @@ scenario("the agents: health, copies, latency, what waits", async ({ fleet, brow
     // Its next heartbeat says so, which comes within 30 s.
     await row(name).getByText(/^(Answers|Serving)$/).waitFor();
     await row(name).getByText("Serving", { exact: true }).waitFor({ timeout: 45_000 });
-    await row(name).getByRole("img", { name: new RegExp(`^${name}: p50 [\\d.]+ ms, p99 [\\d.]+ ms$`) }).waitFor();
   }
-  assert.match(await row("menu").locator("td").nth(6).innerText(), /^\d/);
+  // An agent that nobody asks has a gap, not a zero.
+  await row("hardware").getByRole("img", { name: "hardware: nothing handled" }).waitFor();
+  assert.equal(await row("hardware").locator(".latency .both").innerText(), "–");
+  assert.ok(!(await row("hardware").locator(".spark .p50").getAttribute("d")));
+  const counted = async () => {
+    for await (const { endpoints } of await client.nc.services.client({ maxMessages: 1, strategy: nats.RequestStrategy.Count }).stats("hardware")) {
+      return endpoints.find(({ subject }) => subject === "kiosk.agent.hardware.status").data.latency_ms;
+    }
+  };
+  const before = await counted();
+  for (let i = 0; i < 50; i++) assert.equal((await client.ask("kiosk.agent.hardware.status", { command: "hardware_status" })).status, "success");
+  await row("hardware").getByRole("img", { name: /^hardware: p50 [\d.]+ ms, p99 [\d.]+ ms$/ }).waitFor();
+  const after = await counted();
+  assert.equal(after.count - before.count, 50);
+  const bucket = after.buckets.findIndex((count, index) => count - before.buckets[index] >= 25);
+  const [, p50] = /p50 ([\d.]+) ms/.exec(await row("hardware").getByRole("img").getAttribute("aria-label"));
+  assert.ok(Number(p50) >= (after.le[bucket - 1] ?? 0) && Number(p50) <= after.le[bucket], `${p50} ms, and half took up to ${after.le[bucket]} ms`);
+  // One that is asked for nothing handles events.
+  await client.event("kiosk.input.touch", { event: "touch", action: "back" });
+  await row("orchestrator").getByRole("img", { name: /^orchestrator: p50 [\d.]+ ms, p99 [\d.]+ ms$/ }).waitFor();
+  assert.match(await row("menu").locator("td").nth(5).innerText(), /^\d/);
   // One that says of itself that it does not serve.
   await fleet.script("kill", "terminal_sim");
   await row("payment").getByText("Not serving", { exact: true }).waitFor();

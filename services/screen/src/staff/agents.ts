@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { type Bus } from "../lib/bus";
 import { decode, isObject } from "../lib/message";
+import { Latency, plus, readHistogram, type Histogram, type Point } from "./latency";
 import { Poll } from "./poll";
 import { consumers } from "./stream";
 
@@ -16,7 +17,8 @@ export interface Copy {
   status: string;
   requests: number;
   errors: number;
-  spent: number;
+  // Of all that it handles, since its start; undefined: it tells none.
+  latency: Histogram | undefined;
   lastError: string;
   memory: number;
   cpu: number;
@@ -28,13 +30,12 @@ export interface Agent {
   copies: Copy[];
   requests: number;
   errors: number;
-  // Mean of all requests, ms; undefined: none yet.
-  work: number | undefined;
   lastError: string;
-  // How long it took to answer, of the last minutes.
-  p50: number;
-  p99: number;
-  history: { p50: number; p99: number }[];
+  // How long it took for what it handled in the last minutes, ms, and in each step of them; undefined: nothing to do.
+  latency: Point | undefined;
+  history: (Point | undefined)[];
+  // Median of how long it took to answer this page, of the last minutes, ms; undefined: no answer yet.
+  answersIn: number | undefined;
   // Of its durable consumers; undefined: it has none.
   lag: number | undefined;
   inWork: number;
@@ -56,7 +57,6 @@ const SILENT_MS = 7_000;
 const GONE_MS = 15_000;
 const MISSED_MS = 600_000;
 const SAMPLES = 150;
-const POINTS = 60;
 const ERRORS = 30;
 const COPIES = 1000;
 const STREAMS = ["KIOSK_COMMANDS", "KIOSK_EVENTS"];
@@ -64,9 +64,7 @@ const STREAMS = ["KIOSK_COMMANDS", "KIOSK_EVENTS"];
 const text = (value: unknown): string => (typeof value === "string" ? value.slice(0, 500) : "");
 const count = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
 
-export function percentile(sorted: readonly number[], share: number): number {
-  return sorted.length === 0 ? 0 : sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)]!;
-}
+const median = (values: readonly number[]): number | undefined => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 export class Agents {
   readonly list = signal<Agent[]>([]);
@@ -76,7 +74,7 @@ export class Agents {
   readonly #copies = new Map<string, Copy>();
   readonly #statuses = new Map<string, { status: string; memory: number; cpu: number }>();
   readonly #samples = new Map<string, number[]>();
-  readonly #history = new Map<string, { p50: number; p99: number }[]>();
+  readonly #latencies = new Map<string, Latency>();
   readonly #lags = new Map<string, { lag: number; inWork: number }>();
 
   constructor(bus: Bus) {
@@ -106,35 +104,32 @@ export class Agents {
   async #look(): Promise<void> {
     if (this.#bus.link.peek() !== "online") return this.#show();
     const since = performance.now();
-    const met = new Set<string>();
     const gathered = this.#bus.gather("$SRV.STATS", ANSWER_MS, (message) => {
       const stats = decode(message.data);
       if (!stats || !text(stats["name"]) || !text(stats["id"])) return;
       const id = text(stats["id"]);
       if (this.#copies.size >= COPIES && !this.#copies.has(id)) return;
       const name = text(stats["name"]);
-      const copy: Copy = { id, name, version: text(stats["version"]), seen: Date.now(), status: "", requests: 0, errors: 0, spent: 0, lastError: "", memory: 0, cpu: 0 };
+      const copy: Copy = { id, name, version: text(stats["version"]), seen: Date.now(), status: "", requests: 0, errors: 0, latency: undefined, lastError: "", memory: 0, cpu: 0 };
       for (const endpoint of Array.isArray(stats["endpoints"]) ? (stats["endpoints"] as unknown[]).filter(isObject) : []) {
         copy.requests += count(endpoint["num_requests"]);
         copy.errors += count(endpoint["num_errors"]);
-        copy.spent += count(endpoint["processing_time"]);
         copy.lastError ||= text(endpoint["last_error"]);
+        const latency = readHistogram(endpoint["data"]);
+        if (latency) copy.latency = (copy.latency && plus(copy.latency, latency)) ?? latency;
       }
       this.#copies.set(id, copy);
       const samples = this.#samples.get(name) ?? [];
       samples.push(performance.now() - since);
       this.#samples.set(name, samples.slice(-SAMPLES));
-      met.add(name);
+      if (!copy.latency) return;
+      const latencies = this.#latencies.get(name) ?? new Latency();
+      this.#latencies.set(name, latencies);
+      latencies.add(id, copy.latency, copy.seen);
     });
     const [, ...waiting] = await Promise.all([gathered, ...STREAMS.map((stream) => consumers(this.#bus, stream))]);
     for (const some of waiting) {
       for (const consumer of some) this.#lags.set(text(consumer["name"]), { lag: count(consumer["num_pending"]), inWork: count(consumer["num_ack_pending"]) });
-    }
-    for (const name of met) {
-      const sorted = [...this.#samples.get(name)!].sort((a, b) => a - b);
-      const history = this.#history.get(name) ?? [];
-      history.push({ p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) });
-      this.#history.set(name, history.slice(-POINTS));
     }
     this.#show();
   }
@@ -147,6 +142,7 @@ export class Agents {
       const away = now - copy.seen;
       if (away > MISSED_MS || (away > GONE_MS && beat?.status === "draining")) {
         this.#copies.delete(copy.id);
+        this.#latencies.get(copy.name)?.forget(copy.id);
         continue;
       }
       const silent = away > SILENT_MS;
@@ -158,8 +154,7 @@ export class Agents {
 
   #sum(name: string, copies: Copy[]): Agent {
     const sum = (of: (copy: Copy) => number) => copies.reduce((total, copy) => total + of(copy), 0);
-    const requests = sum((copy) => copy.requests);
-    const history = this.#history.get(name) ?? [];
+    const latency = this.#latencies.get(name)?.look(Date.now());
     const lags = [...this.#lags].filter(([consumer]) => consumer.startsWith(`${name}-`)).map(([, value]) => value);
     const all = (status: string) => copies.every((copy) => copy.status === status);
     const some = (status: string) => copies.some((copy) => copy.status === status);
@@ -167,13 +162,12 @@ export class Agents {
       name,
       copies,
       health: all("silent") ? "silent" : some("degraded") ? "not_serving" : some("silent") ? "silent" : some("draining") ? "draining" : some("") ? "answers" : "serving",
-      requests,
+      requests: sum((copy) => copy.requests),
       errors: sum((copy) => copy.errors),
-      work: requests === 0 ? undefined : sum((copy) => copy.spent) / requests / 1e6,
       lastError: copies.find((copy) => copy.lastError)?.lastError ?? "",
-      p50: history.at(-1)?.p50 ?? 0,
-      p99: history.at(-1)?.p99 ?? 0,
-      history,
+      latency: latency?.whole,
+      history: latency?.steps ?? [],
+      answersIn: median(this.#samples.get(name) ?? []),
       lag: lags.length === 0 ? undefined : lags.reduce((total, value) => total + value.lag, 0),
       inWork: lags.reduce((total, value) => total + value.inWork, 0),
     };

@@ -33,15 +33,16 @@ const en = {
   "fleet.agent": "Agent",
   "fleet.health": "Health",
   "fleet.copies": "Copies",
-  "fleet.answer": "Answers in, p50 / p99",
-  "fleet.answer.hint": "How long each copy takes to answer this console over the bus, of the last 5 minutes.",
-  "fleet.work": "Work, mean",
+  "fleet.latency": "Latency, p50 / p99",
+  "fleet.answer": "Answers in",
+  "fleet.hint": "Latency: what an agent handled in the last 5 minutes, all copies together; a gap is time without work. Answers in: median time until it answers this console.",
   "fleet.requests": "Requests",
   "fleet.errors": "Errors",
   "fleet.lag": "Queue lag",
   "fleet.memory": "Memory",
   "fleet.inwork": "{count} in work",
   "fleet.spark": "{name}: p50 {p50}, p99 {p99}",
+  "fleet.spark.none": "{name}: nothing handled",
   "health.serving": "Serving",
   "health.answers": "Answers",
   "health.not_serving": "Not serving",
@@ -158,15 +159,16 @@ const es: Record<Key, string> = {
   "fleet.agent": "Agente",
   "fleet.health": "Salud",
   "fleet.copies": "Copias",
-  "fleet.answer": "Responde en, p50 / p99",
-  "fleet.answer.hint": "Cuánto tarda cada copia en responder a esta consola por el bus, en los últimos 5 minutos.",
-  "fleet.work": "Trabajo, media",
+  "fleet.latency": "Latencia, p50 / p99",
+  "fleet.answer": "Responde en",
+  "fleet.hint": "Latencia: lo que un agente atendió en los últimos 5 minutos, todas las copias juntas; un hueco es tiempo sin trabajo. Responde en: mediana de lo que tarda en responder a esta consola.",
   "fleet.requests": "Peticiones",
   "fleet.errors": "Errores",
   "fleet.lag": "En cola",
   "fleet.memory": "Memoria",
   "fleet.inwork": "{count} en curso",
   "fleet.spark": "{name}: p50 {p50}, p99 {p99}",
+  "fleet.spark.none": "{name}: nada atendido",
   "health.serving": "En servicio",
   "health.answers": "Responde",
   "health.not_serving": "Sin servicio",
@@ -259,6 +261,7 @@ export type StringKey = Key;
 
 export const clock = (time: number): string => new Intl.DateTimeFormat(languages.current.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(time);
 export const moment = (time: number): string => new Intl.DateTimeFormat(languages.current.locale, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(time);
-export const milliseconds = (value: number): string => `${new Intl.NumberFormat(languages.current.locale, { maximumSignificantDigits: 3 }).format(value)} ms`;
+// To a hundredth below 10 ms, to whole ones above 100.
+export const milliseconds = (value: number): string => `${new Intl.NumberFormat(languages.current.locale, { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 }).format(value)} ms`;
 export const count = (value: number): string => new Intl.NumberFormat(languages.current.locale).format(value);
 export const percent = (share: number): string => new Intl.NumberFormat(languages.current.locale, { style: "percent", maximumFractionDigits: 0 }).format(share);

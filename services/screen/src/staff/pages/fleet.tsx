@@ -1,18 +1,28 @@
 import { type Agent } from "../agents";
 import { type Shift } from "../desk";
+import { type Point } from "../latency";
 import { clock, count, milliseconds, t } from "../strings";
 
 const WIDTH = 120, HEIGHT = 32;
+const x = (index: number, length: number) => (2 + (index / Math.max(1, length - 1)) * (WIDTH - 4)).toFixed(1);
 
-// Two lines of the same scale, p99 behind p50.
-function Sparkline({ agent }: { agent: Agent }) {
-  const top = Math.max(1, ...agent.history.map(({ p99 }) => p99)) * 1.1;
-  const line = (of: "p50" | "p99") =>
-    agent.history.map((point, index) => `${((index / Math.max(1, agent.history.length - 1)) * WIDTH).toFixed(1)},${(HEIGHT - (point[of] / top) * (HEIGHT - 2)).toFixed(1)}`).join(" ");
+// Two lines of the same scale, p99 behind p50. Where there was nothing to do is a gap; a step between two gaps is a dot.
+function Sparkline({ name, latency, history }: Agent) {
+  const top = Math.max(0.1, ...history.map((point) => point?.p99 ?? 0)) * 1.1;
+  const line = (of: keyof Point) =>
+    history
+      .map((point, index) => {
+        if (!point) return "";
+        const y = (HEIGHT - 2 - (point[of] / top) * (HEIGHT - 4)).toFixed(1);
+        return history[index - 1] ? `L${x(index, history.length)} ${y}` : `M${x(index, history.length)} ${y}h0.01`;
+      })
+      .join("");
+  const label = latency ? t("fleet.spark", { name, p50: milliseconds(latency.p50), p99: milliseconds(latency.p99) }) : t("fleet.spark.none", { name });
   return (
-    <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={t("fleet.spark", { name: agent.name, p50: milliseconds(agent.p50), p99: milliseconds(agent.p99) })} preserveAspectRatio="none">
-      <polyline class="p99" points={line("p99")} />
-      <polyline class="p50" points={line("p50")} />
+    <svg class="spark" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label} preserveAspectRatio="none">
+      <path class="base" d={`M0 ${HEIGHT - 1}H${WIDTH}`} />
+      <path class="p99" d={line("p99")} />
+      <path class="p50" d={line("p50")} />
     </svg>
   );
 }
@@ -32,12 +42,12 @@ export function Fleet({ shift }: { shift: Shift }) {
                 <th scope="col">{t("fleet.agent")}</th>
                 <th scope="col">{t("fleet.health")}</th>
                 <th scope="col" class="number">{t("fleet.copies")}</th>
-                <th scope="col">{t("fleet.answer")}</th>
-                <th scope="col" class="number">{t("fleet.work")}</th>
+                <th scope="col">{t("fleet.latency")}</th>
                 <th scope="col" class="number">{t("fleet.requests")}</th>
                 <th scope="col" class="number">{t("fleet.errors")}</th>
                 <th scope="col" class="number">{t("fleet.lag")}</th>
                 <th scope="col" class="number">{t("fleet.memory")}</th>
+                <th scope="col" class="number">{t("fleet.answer")}</th>
               </tr>
             </thead>
             <tbody>
@@ -45,26 +55,30 @@ export function Fleet({ shift }: { shift: Shift }) {
                 <tr key={agent.name} data-agent={agent.name}>
                   <th scope="row">{agent.name}</th>
                   <td><span class={`health ${agent.health}`}>{t(`health.${agent.health}`)}</span></td>
-                  <td class="number">{agent.copies.filter(({ status }) => status !== "silent").length}</td>
+                  <td class="number" data-label={t("fleet.copies")}>{agent.copies.filter(({ status }) => status !== "silent").length}</td>
                   <td class="latency">
-                    <Sparkline agent={agent} />
-                    <span>{milliseconds(agent.p50)} / {milliseconds(agent.p99)}</span>
+                    <Sparkline {...agent} />
+                    {agent.latency ? (
+                      <span class="both"><span class="p50">{milliseconds(agent.latency.p50)}</span> / <span class="p99">{milliseconds(agent.latency.p99)}</span></span>
+                    ) : (
+                      <span class="both">–</span>
+                    )}
                   </td>
-                  <td class="number">{agent.work === undefined ? "–" : milliseconds(agent.work)}</td>
-                  <td class="number">{count(agent.requests)}</td>
-                  <td class="number" title={agent.lastError}>{count(agent.errors)}</td>
-                  <td class="number">
+                  <td class="number" data-label={t("fleet.requests")}>{count(agent.requests)}</td>
+                  <td class="number" data-label={t("fleet.errors")} title={agent.lastError}>{count(agent.errors)}</td>
+                  <td class="number" data-label={t("fleet.lag")}>
                     {agent.lag === undefined ? "–" : count(agent.lag)}
                     {agent.inWork > 0 && <small> {t("fleet.inwork", { count: agent.inWork })}</small>}
                   </td>
-                  <td class="number">{agent.copies.some(({ memory }) => memory > 0) ? `${count(Math.round(agent.copies.reduce((sum, { memory }) => sum + memory, 0)))} MB` : "–"}</td>
+                  <td class="number" data-label={t("fleet.memory")}>{agent.copies.some(({ memory }) => memory > 0) ? `${count(Math.round(agent.copies.reduce((sum, { memory }) => sum + memory, 0)))} MB` : "–"}</td>
+                  <td class="number" data-label={t("fleet.answer")}>{agent.answersIn === undefined ? "–" : milliseconds(agent.answersIn)}</td>
                 </tr>
               ))}
             </tbody>
           </table>
         </div>
       )}
-      <p class="hint">{t("fleet.answer.hint")}</p>
+      <p class="hint">{t("fleet.hint")}</p>
       <section class="panel">
         <h2>{t("fleet.troubles")}</h2>
         {errors.length === 0 ? (
