@@ -32,6 +32,7 @@ constexpr int64_t kLedLifetimeMs = 10000;    // a colour older than this says no
 constexpr int64_t kMaxSends = 3;             // of one attempt's kiosk.agent.payment.process
 constexpr int64_t kDeadlineMarginMs = 1000;  // clocks of requester and agent may differ by this
 constexpr int64_t kUnknownPollFactor = 3;    // an outcome that the agent itself does not know comes slowly
+constexpr int64_t kFailureStaysMs = 5000;   // a message that something was not done
 constexpr int64_t kMaxEffects = 256;
 constexpr size_t kMaxNoteBytes = 500;  // of a line
 
@@ -258,9 +259,22 @@ class Stepper {
     }
   }
 
-  void Say(absl::string_view code, absl::string_view text, absl::string_view severity = "info") {
+  // A new input is answered by messages of its own.
+  void ForgetMessages() {
+    s_.messages.erase(std::remove_if(s_.messages.begin(), s_.messages.end(),
+                                     [&](const Message& each) { return each.stays_until_ms <= now_ms_; }),
+                      s_.messages.end());
+  }
+
+  void Say(absl::string_view code, absl::string_view text, absl::string_view severity = "info",
+           int64_t stays_until_ms = 0) {
+    for (Message& said : s_.messages) {
+      if (said.code != code || said.text != text) continue;
+      said.stays_until_ms = std::max(said.stays_until_ms, stays_until_ms);
+      return;
+    }
     if (s_.messages.size() < 10) {
-      s_.messages.push_back({std::string(code), std::string(text), std::string(severity)});
+      s_.messages.push_back({std::string(code), std::string(text), std::string(severity), stays_until_ms});
     }
   }
 
@@ -643,13 +657,16 @@ class Stepper {
     return "This item";
   }
 
+  // What did not happen is seen, although the next of a row of touches is done at once.
   void SayCheckFailed(const Check& check) {
+    const int64_t until = now_ms_ + kFailureStaysMs;
     if (check.error_code == "ITEM_OUT_OF_STOCK") {
-      Say(check.error_code, absl::StrCat(NameOf(check.item_id), " is sold out. We are sorry."), "warning");
+      Say(check.error_code, absl::StrCat(NameOf(check.item_id), " is sold out. We are sorry."), "warning",
+          until);
     } else if (check.error_code == "MENU_NOT_FOUND") {
-      Say(check.error_code, "This item is not on the menu.", "warning");
+      Say(check.error_code, "This item is not on the menu.", "warning", until);
     } else {
-      Say(check.error_code, "We could not reach the menu. Please try again.", "error");
+      Say(check.error_code, "We could not reach the menu. Please try again.", "error", until);
     }
   }
 
@@ -1337,7 +1354,7 @@ class Stepper {
 
   void On(const messages::Touch& touch) {
     publish_ = true;
-    s_.messages.clear();
+    ForgetMessages();
     Activity();
     OnTouch(touch);
   }
@@ -1518,7 +1535,7 @@ class Stepper {
 
   void On(const messages::CartAction& action) {
     publish_ = true;
-    s_.messages.clear();
+    ForgetMessages();
     Activity();
     switch (action.action) {
       case CartActionKind::kAdd: {
@@ -1556,7 +1573,7 @@ class Stepper {
       return;
     }
     publish_ = true;
-    s_.messages.clear();
+    ForgetMessages();
     Activity();
     if (Ready()) GoSearch(text.text);
   }
@@ -1612,7 +1629,7 @@ class Stepper {
 
   void On(const messages::Intent& intent) {
     publish_ = true;
-    s_.messages.clear();
+    ForgetMessages();
     Activity();
     const messages::IntentEntities& entities = intent.entities;
     for (const std::string& allergen : entities.exclude_allergens) ExcludeAllergen(allergen);

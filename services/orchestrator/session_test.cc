@@ -432,9 +432,11 @@ TEST(Session, SoldOutAndUnknownAndWrongCustomisationsAreSaidAndNotAdded) {
   kiosk.Settle();
   EXPECT_THAT(kiosk.Notices(), ElementsAre("ITEM_OUT_OF_STOCK"));
   EXPECT_THAT(kiosk.Components(), Contains("Notice"));
+  kiosk.Wait(absl::Seconds(5));
   kiosk.Cart(CartActionKind::kAdd, 999);
   kiosk.Settle();
   EXPECT_THAT(kiosk.Notices(), ElementsAre("MENU_NOT_FOUND"));
+  kiosk.Wait(absl::Seconds(5));
   kiosk.Cart(CartActionKind::kAdd, 101, 1, {"Gold Leaf"});
   kiosk.Settle();
   EXPECT_THAT(kiosk.Notices(), ElementsAre("INVALID_CUSTOMIZATION"));
@@ -442,6 +444,22 @@ TEST(Session, SoldOutAndUnknownAndWrongCustomisationsAreSaidAndNotAdded) {
   kiosk.FailCommand(EffectKind::kMenuDetails, ErrorCode::kTimeout);
   EXPECT_THAT(kiosk.Notices(), ElementsAre("TIMEOUT"));
   EXPECT_TRUE(kiosk.state_.cart.empty());
+}
+
+TEST(Session, WhatFailedInARowOfTouchesIsSeen) {
+  Kiosk kiosk;
+  kiosk.Cart(CartActionKind::kAdd, 101);
+  kiosk.FailCommand(EffectKind::kMenuDetails, ErrorCode::kTimeout);
+  kiosk.Cart(CartActionKind::kAdd, 201);
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("TIMEOUT", "ADDED"));
+  kiosk.Cart(CartActionKind::kAdd, 201);
+  kiosk.FailCommand(EffectKind::kMenuDetails, ErrorCode::kTimeout);
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("TIMEOUT")) << "once, though it happened twice";
+  kiosk.Wait(absl::Seconds(5));
+  kiosk.Cart(CartActionKind::kAdd, 201);
+  kiosk.Settle();
+  EXPECT_THAT(kiosk.Notices(), ElementsAre("ADDED"));
 }
 
 TEST(Session, ActionsOnTheCartKeepTheirOrderThoughTheMenuIsSlow) {

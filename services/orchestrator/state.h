@@ -112,12 +112,14 @@ struct Message {
   std::string code;  // such as ITEM_OUT_OF_STOCK or ADDED
   std::string text;
   std::string severity = "info";  // info, warning or error
+  int64_t stays_until_ms = 0;     // later inputs do not take it away before
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
     v.Required("code", s.code);
     v.Required("text", s.text);
     v.Required("severity", s.severity);
+    v.Optional("stays_until_ms", s.stays_until_ms);
   }
 };
 
