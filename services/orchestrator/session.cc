@@ -7,6 +7,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -770,13 +771,20 @@ class Stepper {
       if (!absl::c_all_of(line.customizations, offered)) return 2;
       return line.customizations.empty() && line.note.empty() ? 0 : 1;
     };
+    // What is left out costs nothing: the kitchen reads it.
+    const auto left_out = [](const std::string& name) { return absl::StartsWithIgnoreCase(name, "no "); };
     for (const int64_t part : combo.combo_of) {
       auto best = cart.end();
       for (auto line = cart.begin(); line != cart.end(); ++line) {
         if (line->item_id == part && (best == cart.end() || trouble(*line) <= trouble(*best))) best = line;
       }
       if (best == cart.end()) continue;
+      std::vector<std::string> wishes;
       for (const std::string& name : best->customizations) {
+        if (!offered(name) && left_out(name)) {
+          wishes.push_back(name);
+          continue;
+        }
         if (!offered(name)) {
           Say("INVALID_CUSTOMIZATION",
               absl::StrCat("\"", name.substr(0, 60), "\" is not offered for ", combo.name,
@@ -786,8 +794,9 @@ class Stepper {
         }
         customizations.push_back(name);
       }
-      if (!best->note.empty()) {
-        absl::StrAppend(&note, note.empty() ? "" : "; ", best->name, ": ", best->note);
+      if (!best->note.empty()) wishes.push_back(best->note);
+      if (!wishes.empty()) {
+        absl::StrAppend(&note, note.empty() ? "" : "; ", best->name, ": ", absl::StrJoin(wishes, ", "));
         if (note.size() > kMaxNoteBytes) {
           Say("INVALID_CUSTOMIZATION",
               absl::StrCat("Your notes are too long for one ", combo.name, ". Your order is as it was."),

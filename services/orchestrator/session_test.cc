@@ -56,7 +56,7 @@ class Kiosk {
     fries.id = 401;
     fries.name = "Classic Fries";
     fries.price = {449, 2};
-    fries.customizations = {{"No Salt", {0, 0}}};
+    fries.customizations = {{"No Salt", {0, 0}}, {"Cheese Sauce", {99, 2}}};
     items_[401] = fries;
     Item combo;
     combo.id = 301;
@@ -1249,9 +1249,19 @@ TEST_F(Combo, PrefersThePlainestLineOfAPart) {
   EXPECT_THAT(kiosk_.state_.cart[0].customizations, ElementsAre("No Onions"));
 }
 
+TEST_F(Combo, TellsTheKitchenWhatItsPartsAreWithout) {
+  kiosk_.Cart(CartActionKind::kAdd, 101, 1, {"No Onions"});
+  kiosk_.Cart(CartActionKind::kAdd, 401, 1, {"No Salt"});
+  kiosk_.Settle();
+  ASSERT_NO_FATAL_FAILURE(Take());
+  ASSERT_THAT(Lines(), ElementsAre(std::pair(301, 1)));
+  EXPECT_THAT(kiosk_.state_.cart[0].customizations, IsEmpty());
+  EXPECT_EQ(kiosk_.state_.cart[0].note, "Volcano Burger: No Onions; Classic Fries: No Salt");
+}
+
 TEST_F(Combo, ThatCannotBeMadeAsThePartsWereOrderedIsRefused) {
   kiosk_.Cart(CartActionKind::kAdd, 101);
-  kiosk_.Cart(CartActionKind::kAdd, 401, 1, {"No Salt"});
+  kiosk_.Cart(CartActionKind::kAdd, 401, 1, {"Cheese Sauce"});
   kiosk_.Settle();
   ASSERT_NO_FATAL_FAILURE(Take());
   EXPECT_THAT(kiosk_.Notices(), ElementsAre("INVALID_CUSTOMIZATION"));
