@@ -6,6 +6,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -98,7 +99,8 @@ class Renderer {
   std::string Asked(const View& view) const {
     std::vector<std::string> words;
     for (const std::string& filter : view.dietary_filters) {
-      words.push_back(absl::StrReplaceAll(filter, {{"_", " "}}));
+      std::string word = absl::StrReplaceAll(filter, {{"_", " "}});
+      if (!absl::StrContains(absl::AsciiStrToLower(view.query), word)) words.push_back(std::move(word));
     }
     if (!view.query.empty()) words.push_back(view.query);
     for (const messages::ListCategory& category : menu_.categories) {

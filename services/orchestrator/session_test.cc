@@ -1072,6 +1072,11 @@ TEST(Voice, WhatAQuestionAsksForHoldsForItsAnswerAlone) {
   EXPECT_THAT(kiosk.state_.dietary_filters, IsEmpty());
   kiosk.Settle();
 
+  intent.entities.item = "gluten free bread";
+  kiosk.Send(intent, Source::kVoice);
+  EXPECT_THAT(json::Encode(kiosk.state_.ui), HasSubstr("Results for \\\"gluten free bread\\\""));
+  kiosk.Settle();
+
   // Of a category: its dishes alone.
   intent.entities.item = "Burgers";
   kiosk.Send(intent, Source::kVoice);
