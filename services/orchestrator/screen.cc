@@ -61,8 +61,8 @@ class Renderer {
     if (state_.idle_warned) {
       int64_t end_ms = state_.last_activity_ms + absl::ToInt64Milliseconds(config_.idle_timeout);
       if (state_.person_left_ms != 0) {
-        end_ms = std::min(end_ms,
-                          state_.person_left_ms + absl::ToInt64Milliseconds(config_.person_left_grace));
+        end_ms =
+            std::min(end_ms, state_.person_left_ms + absl::ToInt64Milliseconds(config_.person_left_grace));
       }
       const int64_t left = end_ms - absl::ToUnixMillis(now_);
       Add(ui::IdleWarning{std::max<int64_t>(1, (left + 999) / 1000),

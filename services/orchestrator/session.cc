@@ -33,7 +33,7 @@ constexpr int64_t kLedLifetimeMs = 10000;    // a colour older than this says no
 constexpr int64_t kMaxSends = 3;             // of one attempt's kiosk.agent.payment.process
 constexpr int64_t kDeadlineMarginMs = 1000;  // clocks of requester and agent may differ by this
 constexpr int64_t kUnknownPollFactor = 3;    // an outcome that the agent itself does not know comes slowly
-constexpr int64_t kFailureStaysMs = 5000;   // a message that something was not done
+constexpr int64_t kFailureStaysMs = 5000;    // a message that something was not done
 constexpr int64_t kMaxEffects = 256;
 constexpr size_t kMaxNoteBytes = 500;  // of a line
 

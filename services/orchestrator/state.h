@@ -132,11 +132,11 @@ inline absl::Span<const absl::string_view> EnumNames(ViewKind) {
 
 struct View {
   ViewKind kind = ViewKind::kHome;
-  std::string category;  // kCategory: its id
-  std::string query;     // kSearch
+  std::string category;                      // kCategory: its id
+  std::string query;                         // kSearch
   std::vector<std::string> dietary_filters;  // asked for this view alone; beside the session's
-  bool loading = false;  // an answer is awaited
-  bool loaded = false;   // `results` are this view's; otherwise the cached menu is shown
+  bool loading = false;                      // an answer is awaited
+  bool loaded = false;                       // `results` are this view's; otherwise the cached menu is shown
   std::vector<messages::SearchItem> results;
   int64_t total = 0;
 
