@@ -155,7 +155,7 @@ scenario("an order by the keyboard alone, in the second language", async ({ flee
   await page.getByRole("alertdialog", { name: "¿Cancelar todo el pedido?" }).waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("alertdialog").waitFor({ state: "detached" });
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancelar pedido");
+  await page.waitForFunction(() => document.activeElement.textContent === "Cancelar pedido");
   await page.keyboard.press("Enter");
   await page.getByRole("alertdialog").getByRole("button", { name: "Cancelar pedido" }).press("Enter");
   await customer.layout("attract");

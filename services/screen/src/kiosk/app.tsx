@@ -1,6 +1,6 @@
 // The whole screen: one element for each component that the fleet sends, in the place that the layout gives it.
 import { type ComponentType, type RefObject } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { UiComponent } from "../generated/messages";
 import { list } from "../lib/message";
 import { Button, Net, type IconName } from "../lib/ui";
@@ -90,6 +90,13 @@ const isEmpty = ({ components }: Screen) =>
 function Actions({ kiosk, screen }: { kiosk: Kiosk; screen: Screen }) {
   const [asking, setAsking] = useState(false);
   useEffect(() => setAsking(false), [screen.layout]);
+  // Whoever says no is where the question came from, also when another screen came meanwhile.
+  const bar = useRef<HTMLDivElement>(null);
+  const refused = useRef(false);
+  useLayoutEffect(() => {
+    if (!asking && refused.current) bar.current?.querySelector<HTMLElement>(".cancel-action")?.focus({ preventScroll: true });
+    refused.current = false;
+  }, [asking]);
   const labels = freeActions(screen);
   if (labels.length === 0) return null;
   const act = (label: string) => {
@@ -99,7 +106,7 @@ function Actions({ kiosk, screen }: { kiosk: Kiosk; screen: Screen }) {
   };
   const order = (label: string) => (label === "Back" ? 0 : label === "Cancel order" ? 1 : MAIN_ACTIONS.includes(label) ? 3 : 2);
   return (
-    <div class="actions">
+    <div ref={bar} class="actions">
       {[...labels]
         .sort((a, b) => order(a) - order(b))
         .map((label) => (
@@ -107,7 +114,7 @@ function Actions({ kiosk, screen }: { kiosk: Kiosk; screen: Screen }) {
             key={label}
             kind={MAIN_ACTIONS.includes(label) ? "primary" : label === "Cancel order" ? "quiet" : "plain"}
             icon={ACTION_ICONS[label]}
-            class={MAIN_ACTIONS.includes(label) ? "main-action" : "side-action"}
+            class={MAIN_ACTIONS.includes(label) ? "main-action" : label === "Cancel order" ? "side-action cancel-action" : "side-action"}
             onClick={() => act(label)}
           >
             {say(label)}
@@ -115,7 +122,10 @@ function Actions({ kiosk, screen }: { kiosk: Kiosk; screen: Screen }) {
         ))}
       {asking && (
         <CancelQuestion
-          onNo={() => setAsking(false)}
+          onNo={() => {
+            refused.current = true;
+            setAsking(false);
+          }}
           onYes={() => {
             setAsking(false);
             void kiosk.suggested("Cancel order");
