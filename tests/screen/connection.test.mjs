@@ -103,6 +103,53 @@ scenario("nats-server restarts: a touch that was under way counts once, one that
   await customer.close();
 });
 
+scenario("a reload with touches under way: each counts once", async ({ fleet, browser }) => {
+  const customer = await Customer.at(browser, fleet.facts.screen_url);
+  const { page } = customer;
+  await customer.begin();
+  process.kill(fleet.facts.nats_pid, "SIGSTOP");
+  for (const dish of ["Volcano Burger", "Classic Beef Burger", "Smoky Bacon Burger"]) await customer.tap(new RegExp(`^Add ${dish}`));
+  await page.locator(".progress.busy").waitFor({ state: "attached" });
+  await page.reload();
+  process.kill(fleet.facts.nats_pid, "SIGCONT");
+  await page.locator(".cartbar", { hasText: "3 items" }).waitFor();
+  await page.locator(".progress.busy").waitFor({ state: "detached" });
+  assert.equal(await page.getByTestId("not-sent").count(), 0);
+  await page.locator(".cartbar").tap();
+  await customer.layout("cart");
+  assert.deepEqual(await page.locator(".line output").allInnerTexts(), ["1", "1", "1"]);
+  await customer.tap("Cancel order");
+  await page.getByRole("alertdialog").getByRole("button", { name: "Cancel order" }).tap();
+  await customer.layout("attract");
+  await customer.close();
+});
+
+scenario("the session ends while the page is away: what was under way is said to be lost, and the next customer finds the defaults", async ({ fleet, browser, client }) => {
+  const customer = await Customer.at(browser, fleet.facts.screen_url);
+  const { page } = customer;
+  await customer.begin();
+  await customer.tap("Español");
+  await customer.tap("Colores oscuros");
+  process.kill(fleet.facts.nats_pid, "SIGSTOP");
+  await customer.tap(/^Añadir Volcano Burger/);
+  await page.locator(".progress.busy").waitFor({ state: "attached" });
+  await page.goto("about:blank");
+  process.kill(fleet.facts.nats_pid, "SIGCONT");
+  const state = async () => (await client.ask("kiosk.agent.orchestrator.snapshot", { command: "snapshot", kiosk_id: "kiosk-001" })).state;
+  await eventually("the order to be cancelled", async () => {
+    await fleet.arcctl("touch", "cancel_order");
+    return (await state()) === "attract";
+  });
+  await page.goto(fleet.facts.screen_url);
+  await customer.see("Touch to start");
+  assert.equal(await page.locator("html").getAttribute("data-theme"), "light");
+  await page.getByTestId("not-sent").getByText("was not sent").waitFor();
+  await page.reload();
+  await customer.see("Touch to start");
+  assert.equal(await page.getByTestId("not-sent").count(), 0);
+  await customer.close();
+});
+
 scenario("nats-server restarts while a card is awaited", async ({ fleet, browser }) => {
   const paid = async () => (await fleet.intents()).filter(({ state }) => state === "succeeded").length;
   const before = await paid();

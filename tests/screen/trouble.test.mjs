@@ -51,12 +51,15 @@ scenario("a dish sells out while it is looked at, and comes back", async ({ flee
   await page.getByRole("button", { name: "Plain Toast Sold out" }).waitFor();
   await page.locator(".cartbar").tap();
   await customer.layout("cart");
+  await page.locator(".line.soldout", { hasText: "Sold out" }).waitFor();
+  assert.equal(await customer.button("One more Plain Toast").isDisabled(), true);
+  assert.equal(await page.locator(".stepper").getByRole("button", { name: "Remove Plain Toast" }).isDisabled(), false);
   await customer.tap("Checkout");
   await customer.see("Plain Toast is sold out and was taken out of your cart.");
   await customer.see("Your order is empty.");
   await fleet.arcctl("menu", "back", "1");
+  // Nothing is in it: nobody is asked.
   await customer.tap("Cancel order");
-  await page.getByRole("alertdialog").getByRole("button", { name: "Cancel order" }).tap();
   await customer.layout("attract");
   await customer.close();
 });
@@ -68,13 +71,36 @@ scenario("who walks away is asked, with a countdown, and the order is cleared", 
   const dialog = page.getByRole("alertdialog", { name: "Are you still there?" });
   await dialog.waitFor();
   const first = Number(await dialog.locator(".idle-seconds").innerText());
-  await page.waitForFunction((seconds) => Number(document.querySelector(".idle-seconds")?.textContent ?? seconds) < seconds, first);
+  await page.waitForFunction((seconds) => Number(document.querySelector(".idle-seconds")?.textContent ?? seconds) < seconds - 1, first);
+  // A page that is loaded meanwhile says what is left, not what was left at first.
+  const before = Number(await dialog.locator(".idle-seconds").innerText());
+  await page.reload();
+  await dialog.waitFor();
+  const after = Number(await dialog.locator(".idle-seconds").innerText());
+  assert.ok(after <= before, `${before} s, and after a reload ${after} s`);
   await customer.tap("Keep going");
   await dialog.waitFor({ state: "detached" });
   await customer.layout("hero_grid");
   await dialog.waitFor();
   await customer.layout("attract");
   assert.equal(await dialog.count(), 0);
+  await customer.close();
+});
+
+scenario("who walks away with the cursor in the note is asked like everybody, and the question stays", async ({ fleet, browser, client }) => {
+  const customer = await at(browser, fleet);
+  const { page } = customer;
+  await customer.begin();
+  await customer.tap(/^Plain Toast/);
+  await customer.layout("details");
+  await page.getByLabel("Note for the kitchen").fill("well done");
+  const touches = [];
+  const subscription = client.nc.subscribe("kiosk.input.touch", { callback: (_, message) => touches.push(message.string()) });
+  await page.getByRole("alertdialog", { name: "Are you still there?" }).waitFor();
+  await customer.layout("attract");
+  await client.nc.flush();
+  subscription.unsubscribe();
+  assert.deepEqual(touches, []);
   await customer.close();
 });
 
@@ -123,14 +149,36 @@ scenario("names, descriptions and transcripts are text, whatever they say", asyn
   send("agent.voice.state", { room_name: "kiosk-001", new_state: "flying", turn_index: "many" });
   send("agent.tts.request", { target_room: "kiosk-001", text: {} });
   send("agent.tts.audio.kiosk-001", "no sound");
-  const odd = [{ type: "ItemGrid", data: { title: "T", items: null, total: 1, loading: false } }, null, 7, { type: "Unheard", data: {} }, { type: "constructor", data: {} },
+  const odd = [{ type: "ItemGrid", data: { title: "T", items: null, total: 1, loading: false } }, null, 7, { type: "Unheard", data: {} }, { type: "constructor", data: {} }, { type: "Upsell", data: {} },
+    ...Array.from({ length: 9 }, (_, index) => ({ type: "Notice", data: { code: "X", text: `Notice ${index}.`, severity: "error" } })),
     { type: "Notice", data: { code: "X", text: "Only this is well formed.", severity: "warning" } }];
   // What the fleet still has to say about what was typed comes between.
   await eventually("the odd screen", async () => {
     update(odd, { suggested_actions: [7, null, "Fly"] });
     for (const text of ["Only this is well formed.", "This part of the screen cannot be shown."]) await page.getByText(text).first().waitFor({ timeout: 1000 });
+    // Of ten notices the last two.
+    assert.deepEqual(await page.locator(".toast p").allInnerTexts(), ["Notice 8.", "Only this is well formed."]);
     return (await customer.button("Fly").count()) === 1;
   });
+
+  // A receipt is this fleet's own, and where there is no way back from another window it is a code alone.
+  const paid = (receipt_url) => update([{ type: "Receipt", data: { amount_charged: 1, currency: "USD", loyalty_points_earned: 0, print: "printed", receipt_url } }], { layout_mode: "paid" });
+  for (const elsewhere of ["//elsewhere.example/r.pdf", "/\\elsewhere.example/r.pdf", "https://elsewhere.example/r.pdf"]) {
+    await eventually("a receipt", async () => {
+      paid(elsewhere);
+      return page.locator(".layout-paid .receipt").waitFor({ timeout: 1000 }).then(() => true);
+    });
+    assert.equal(await page.locator(".receipt-link, .qr").count(), 0, elsewhere);
+  }
+  await eventually("a receipt's link", async () => {
+    paid("/receipts/r.pdf");
+    return page.locator(".receipt-link").waitFor({ timeout: 1000 }).then(() => true);
+  });
+  // Headless Chromium is never full screen: that the style is there is what can be seen of it here.
+  const hidden = await page.evaluate(() => [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])
+    .filter((rule) => rule instanceof CSSMediaRule && rule.conditionText === "(display-mode: fullscreen)")
+    .flatMap((rule) => [...rule.cssRules]).some(({ selectorText, style }) => selectorText === ".receipt-link" && style.display === "none"));
+  assert.equal(hidden, true);
   assert.ok(customer.problems.some((problem) => /TypeError/.test(problem)), "what an element failed at is said on the console");
   customer.problems = [];
   await page.reload();

@@ -77,8 +77,31 @@ scenario("typed words, and the kiosk's voice stops at once when it is interrupte
   await eventually("the voice to be hushed", async () => Number(await page.locator(".voice").getAttribute("data-hushes")) > before);
   await page.locator(".heard", { hasText: /cart/ }).waitFor();
   await speaking;
+  await page.locator('.voice[data-sounding="false"]').waitFor();
+  // With the session ends what is said, too.
+  await page.getByRole("textbox", { name: "Type what you would like" }).fill("what is vegan");
+  await customer.tap("Send");
+  await page.locator('.voice[data-sounding="true"]').waitFor();
   await customer.tap("Cancel order");
-  await page.getByRole("alertdialog").getByRole("button", { name: "Cancel order" }).tap();
+  await customer.layout("attract");
+  assert.equal(await page.locator(".voice").getAttribute("data-sounding"), "false");
+  await customer.close();
+});
+
+scenario("a microphone that is unplugged while it listens: the text field", async ({ fleet, browser }) => {
+  const customer = await Customer.at(browser, fleet.facts.screen_url);
+  const { page } = customer;
+  await page.evaluate(() => {
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => (window.heard = await ask(wanted));
+  });
+  await customer.begin();
+  await customer.tap("Speak");
+  await page.locator('.mic[aria-pressed="true"]').waitFor();
+  await page.evaluate(() => window.heard.getTracks()[0].dispatchEvent(new Event("ended")));
+  await customer.see("There is no microphone here");
+  await page.getByRole("textbox", { name: "Type what you would like" }).waitFor();
+  await customer.tap("Cancel order");
   await customer.layout("attract");
   await customer.close();
 });

@@ -119,12 +119,13 @@ export async function walk(fleet, customer, visit) {
   await show("silent");
   await fleet.script("start", "orchestrator");
   await page.getByRole("alertdialog").waitFor({ state: "detached" });
+  await customer.tap("Popular");
+  await customer.tap(/^Add Volcano Burger/);
+  await page.locator(".cartbar").waitFor();
   await customer.tap("Cancel order");
   await page.getByRole("alertdialog").waitFor();
   await show("cancel");
   await customer.tap("Keep my order");
-  await customer.tap("Popular");
-  await customer.tap(/^Add Volcano Burger/);
   await page.locator(".cartbar").tap();
   await customer.layout("cart");
   await settled();

@@ -1,7 +1,8 @@
 // The whole screen: one element for each component that the fleet sends, in the place that the layout gives it.
-import { type ComponentType } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { type ComponentType, type RefObject } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { UiComponent } from "../generated/messages";
+import { list } from "../lib/message";
 import { Button, Net, type IconName } from "../lib/ui";
 import { Greeting } from "./elements/attract";
 import { Categories, Grid, Hero, Search } from "./elements/browse";
@@ -44,6 +45,7 @@ const ELEMENTS: { [T in Type]: ComponentType<{ data: DataOf<T> }> } = {
 // What is not in the page's flow: at the bottom where hands reach, or above everything.
 const DOCK: readonly Type[] = ["CartSummary", "Totals"];
 const ABOVE: readonly Type[] = ["Notice", "IdleWarning"];
+const MOST_NOTICES = 2;
 
 function Element({ component }: { component: UiComponent }) {
   const Known = Object.hasOwn(ELEMENTS, component.type) ? (ELEMENTS[component.type] as ComponentType<{ data: unknown }>) : undefined;
@@ -72,7 +74,7 @@ const ACTION_ICONS: Record<string, IconName> = { Back: "back", Checkout: "card",
 function freeActions({ layout, components, actions }: Screen): string[] {
   const covered = new Set<string>(["Keep going"]);
   for (const { type, data } of components) {
-    if (type === "Upsell") for (const { name } of data.suggestions) covered.add(`Add ${name}`);
+    if (type === "Upsell") for (const { name } of list(data.suggestions)) covered.add(`Add ${name}`);
     if (type === "CartSummary") covered.add("View cart");
     if (type === "ItemDetails") covered.add("Add to cart");
     if (type === "Welcome") covered.add("Start order");
@@ -82,18 +84,29 @@ function freeActions({ layout, components, actions }: Screen): string[] {
   return actions.filter((label) => !covered.has(label));
 }
 
+const isEmpty = ({ components }: Screen) =>
+  components.some(({ type, data }) => (type === "CartSummary" && data.count === 0 && !data.updating) || (type === "CartLines" && list(data.lines).length === 0 && !data.updating));
+
 function Actions({ kiosk, screen }: { kiosk: Kiosk; screen: Screen }) {
   const [asking, setAsking] = useState(false);
   useEffect(() => setAsking(false), [screen.layout]);
+  // Whoever says no is where the question came from, also when another screen came meanwhile.
+  const bar = useRef<HTMLDivElement>(null);
+  const refused = useRef(false);
+  useLayoutEffect(() => {
+    if (!asking && refused.current) bar.current?.querySelector<HTMLElement>(".cancel-action")?.focus({ preventScroll: true });
+    refused.current = false;
+  }, [asking]);
   const labels = freeActions(screen);
   if (labels.length === 0) return null;
   const act = (label: string) => {
-    if (label === "Cancel order") setAsking(true);
+    // Where there is nothing to lose there is nothing to ask.
+    if (label === "Cancel order" && !isEmpty(screen)) setAsking(true);
     else void kiosk.suggested(label);
   };
   const order = (label: string) => (label === "Back" ? 0 : label === "Cancel order" ? 1 : MAIN_ACTIONS.includes(label) ? 3 : 2);
   return (
-    <div class="actions">
+    <div ref={bar} class="actions">
       {[...labels]
         .sort((a, b) => order(a) - order(b))
         .map((label) => (
@@ -101,7 +114,7 @@ function Actions({ kiosk, screen }: { kiosk: Kiosk; screen: Screen }) {
             key={label}
             kind={MAIN_ACTIONS.includes(label) ? "primary" : label === "Cancel order" ? "quiet" : "plain"}
             icon={ACTION_ICONS[label]}
-            class={MAIN_ACTIONS.includes(label) ? "main-action" : "side-action"}
+            class={MAIN_ACTIONS.includes(label) ? "main-action" : label === "Cancel order" ? "side-action cancel-action" : "side-action"}
             onClick={() => act(label)}
           >
             {say(label)}
@@ -109,7 +122,10 @@ function Actions({ kiosk, screen }: { kiosk: Kiosk; screen: Screen }) {
         ))}
       {asking && (
         <CancelQuestion
-          onNo={() => setAsking(false)}
+          onNo={() => {
+            refused.current = true;
+            setAsking(false);
+          }}
           onYes={() => {
             setAsking(false);
             void kiosk.suggested("Cancel order");
@@ -138,6 +154,33 @@ function Tools({ voice, looks }: { voice: Voice; looks: Looks }) {
   );
 }
 
+// What had the focus may be gone with the next screen: the heading of the part that it was in gets it then, else the page's.
+function useFocusKept(main: RefObject<HTMLElement | null>) {
+  const had = useRef<{ element: HTMLElement; section: Element | null } | undefined>(undefined);
+  useEffect(() => {
+    if (!had.current || had.current.element.isConnected || document.activeElement !== document.body) return;
+    const { section } = had.current;
+    const heading = (section?.isConnected ? section.querySelector<HTMLElement>("h1, h2") : null) ?? main.current?.querySelector<HTMLElement>("h1");
+    had.current = undefined;
+    heading?.focus({ preventScroll: true });
+  });
+  return ({ target }: Event) => {
+    if (target instanceof HTMLElement) had.current = { element: target, section: target.closest("section") };
+  };
+}
+
+// A screen that cannot be shown at all is left by its way back; the next one is shown as ever.
+function Unshown({ kiosk }: { kiosk: Kiosk }) {
+  return (
+    <main class="unshown">
+      <p class="banner">{t("unknown")}</p>
+      <Button icon="back" onClick={() => kiosk.touch("back")}>
+        {say("Back")}
+      </Button>
+    </main>
+  );
+}
+
 function Page({ kiosk, voice, looks, screen }: { kiosk: Kiosk; voice: Voice; looks: Looks; screen: Screen }) {
   const main = useRef<HTMLElement>(null);
   const { layout, components } = screen;
@@ -149,13 +192,15 @@ function Page({ kiosk, voice, looks, screen }: { kiosk: Kiosk; voice: Voice; loo
     if (!first.current) main.current?.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
     first.current = false;
   }, [layout, dish]);
+  const keepFocus = useFocusKept(main);
   const flow = components.filter(({ type }) => !DOCK.includes(type) && !ABOVE.includes(type));
   const dock = components.filter(({ type }) => DOCK.includes(type));
-  const notices = components.filter(({ type }) => type === "Notice");
+  // What was said before is not worth a dish that is hidden behind it.
+  const notices = components.filter(({ type }) => type === "Notice").slice(-MOST_NOTICES);
   const idle = components.filter(({ type }) => type === "IdleWarning");
   return (
     <PlaceContext.Provider value={{ kiosk, voice, screen }}>
-      <div class={`page layout-${layout}`}>
+      <div class={`page layout-${layout}`} onFocusIn={keepFocus}>
         <header class="top">
           <span class="brand">
             <img src="/brand.svg" alt="" width="40" height="40" />
@@ -193,7 +238,11 @@ export function App({ kiosk, voice, looks }: { kiosk: Kiosk; voice: Voice; looks
   const online = kiosk.online.value;
   return (
     <>
-      {screen && <Page key={kiosk.customers.value} kiosk={kiosk} voice={voice} looks={looks} screen={screen} />}
+      {screen && (
+        <Net of={screen} instead={<Unshown kiosk={kiosk} />}>
+          <Page key={kiosk.customers.value} kiosk={kiosk} voice={voice} looks={looks} screen={screen} />
+        </Net>
+      )}
       {!online && <Offline first={kiosk.bus.link.value === "connecting"} />}
       {online && kiosk.silent.value && <Silent />}
       <Keyboard />

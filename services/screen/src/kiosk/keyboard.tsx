@@ -1,6 +1,6 @@
 // A keyboard for screens that have none: it comes with a touch into a text field, on a screen as large as a kiosk's.
 import { signal } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Button } from "../lib/ui";
 import { t } from "./strings";
 
@@ -45,6 +45,8 @@ export function Keyboard() {
   const [numbers, setNumbers] = useState(false);
   const [capitals, setCapitals] = useState(false);
   const input = field.value;
+  // There is less room now.
+  useEffect(() => input?.scrollIntoView({ block: "nearest" }), [input]);
   if (!input) return null;
   const rows = numbers ? NUMBERS : LETTERS;
   const key = (character: string) => (

@@ -21,6 +21,9 @@ export interface Screen {
 
 const SNAPSHOT_MS = 600;
 const RETRY_MS = 120;
+// sessionStorage: the session that was last shown, and what is on its way to the bus.
+const SESSION = "session";
+const UNDER_WAY = "under-way";
 // A touch is always answered with a screen. One that stays away was lost on the way.
 const ANSWER_MS = 1_500;
 // After a reconnect the last screen may be touched when the fleet, which reconnects too, takes longer than this: what is
@@ -59,6 +62,8 @@ export class Kiosk {
   // How much the fleet's clock is ahead of this one, in ms.
   #clockAhead = 0;
   #updates = 0;
+  // Also of the page before this one.
+  #sessionId = sessionStorage.getItem(SESSION) ?? "";
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(config: Config) {
@@ -70,6 +75,8 @@ export class Kiosk {
       password: config.nats_password,
       inboxPrefix: config.inbox_prefix,
       resume: (current) => this.#resume(current),
+      keep: UNDER_WAY,
+      lost: () => (this.notSent.value = true),
     });
     this.bus.subscribe(this.subject("kiosk.ui.update"), (message) => {
       if (!this.isOurs(message)) return;
@@ -144,10 +151,15 @@ export class Kiosk {
   }
 
   #show(update: Omit<Screen, "sessionId" | "number" | "at">, sessionId: string): void {
-    const before = this.screen.peek()?.sessionId ?? "";
+    const before = this.#sessionId;
+    this.#sessionId = sessionId;
+    sessionStorage.setItem(SESSION, sessionId);
     batch(() => {
       this.silent.value = false;
-      if (before !== "" && before !== sessionId) this.customers.value++;
+      if (before !== "" && before !== sessionId) {
+        this.customers.value++;
+        this.notSent.value = false;
+      }
       this.screen.value = { ...update, sessionId, number: ++this.#updates, at: performance.now() };
     });
   }
@@ -155,7 +167,9 @@ export class Kiosk {
   // Shows the fleet's screen as it stands, unless a newer one comes while it is asked for.
   async #askSnapshot(): Promise<string> {
     const number = this.#updates;
-    const answer = await this.bus.request("kiosk.agent.orchestrator.snapshot", { command: "snapshot", kiosk_id: this.config.kiosk_id }, this.headers, SNAPSHOT_MS);
+    const message = await this.bus.exchange("kiosk.agent.orchestrator.snapshot", { command: "snapshot", kiosk_id: this.config.kiosk_id }, this.headers, SNAPSHOT_MS);
+    this.#noteClock(message);
+    const answer = message.payload;
     const sessionId = isText(answer["session_id"]) ? answer["session_id"] : "";
     const update = readUpdate(answer["ui"]);
     if (update && this.#updates === number) this.#show(update, sessionId);

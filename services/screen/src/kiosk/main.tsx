@@ -18,12 +18,14 @@ async function main(): Promise<void> {
   document.addEventListener("keydown", () => voice.wake(), { capture: true });
   // Who looked at the languages and went away leaves no trace.
   let leaving: ReturnType<typeof setTimeout> | undefined;
-  document.addEventListener("pointerdown", () => {
+  const left = () => {
     clearTimeout(leaving);
     leaving = setTimeout(() => {
       if (kiosk.screen.peek()?.layout === "attract") looks.forget();
     }, LEAVE_MS);
-  });
+  };
+  left();
+  document.addEventListener("pointerdown", left);
   // A kiosk is not a web page that is looked into.
   document.addEventListener("contextmenu", (event) => event.preventDefault());
 

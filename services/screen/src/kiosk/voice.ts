@@ -33,6 +33,8 @@ export class Voice {
   #playUntil = 0;
   #turn = 0;
   #request = "";
+  // What was being said when a session ended: the rest of it is not for the next customer.
+  #unheard = "";
   #lastSeq = -1;
   #input: { context: AudioContext; stream: MediaStream } | undefined;
   #seq = 0;
@@ -68,6 +70,7 @@ export class Voice {
       const [encoding, ...parts] = (headers?.get("Audio-Format") ?? "").split(";");
       if (encoding !== "pcm_s16le" || data.length < 2 || Number(headers?.get("Turn")) < this.#turn) return;
       const request = headers?.get("Request-Id") ?? "";
+      if (request !== "" && request === this.#unheard) return;
       const seq = Number(headers?.get("Seq"));
       if (request !== this.#request) this.#lastSeq = -1;
       if (!(seq > this.#lastSeq)) return;
@@ -146,7 +149,13 @@ export class Voice {
       source.connect(node);
       this.#input = { context, stream };
       this.#seq = 0;
-      for (const track of stream.getTracks()) track.onended = () => this.stop();
+      // Unplugged: as if there had been none.
+      for (const track of stream.getTracks()) {
+        track.onended = () => {
+          this.stop();
+          this.microphone.value = "none";
+        };
+      }
       this.microphone.value = "on";
     } catch (error) {
       this.microphone.value = error instanceof DOMException && error.name === "NotAllowedError" ? "denied" : "none";
@@ -180,6 +189,8 @@ export class Voice {
   // What one customer said is not the next one's to read.
   forget(): void {
     this.stop();
+    this.#unheard = this.#request;
+    this.#hush();
     this.mute(false);
     this.#forgetWords();
     if (this.microphone.peek() === "denied" || this.microphone.peek() === "none") this.microphone.value = "off";

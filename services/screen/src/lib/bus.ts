@@ -4,10 +4,11 @@
 //  - while there is no connection nothing is taken: `event` fails at once, and nothing waits for a connection unseen;
 //  - an event that was under way when the connection broke goes out again under the same msg_id, which the stream and
 //    the orchestrator count once, if the page still means it (`resume`), and fails otherwise;
+//  - so does an event that was under way when the page was loaded again (`keep`), and `lost` says when it fails;
 //  - events go out one after the other, so that they keep their order.
 import { headers as natsHeaders, wsconnect, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import { signal, type ReadonlySignal } from "@preact/signals";
-import { decode, encode, envelope, isObject, type Fields } from "./message";
+import { decode, encode, envelope, isObject, list, type Fields } from "./message";
 
 export interface BusOptions {
   url: string;
@@ -23,6 +24,10 @@ export interface BusOptions {
   // Called with each connection before `link` says online. What it returns says of each event that was under way
   // whether it is still meant. `current` turns false when that connection is lost: then nobody waits for the answer.
   resume?: (current: () => boolean) => Promise<(sessionId: string) => boolean>;
+  // A key of sessionStorage under which events that are under way outlive the page.
+  keep?: string;
+  // Called for an event of the page before this one that will not be sent; there is nobody else who waits for it.
+  lost?: () => void;
 }
 
 export type Link = "connecting" | "online" | "offline";
@@ -34,7 +39,9 @@ interface Sending {
   subject: string;
   headers: Record<string, string>;
   sessionId: string;
-  data: Uint8Array;
+  body: string;
+  // Date.now() of the customer's hand.
+  at: number;
   resolve: () => void;
   reject: (error: Error) => void;
 }
@@ -43,8 +50,12 @@ const ACK_MS = 1500;
 const RETRY_MS = 150;
 const GIVE_UP_MS = 10_000;
 const RECONNECT_MS = 150;
+// The stream knows a msg_id again for at least as long as this.
+const KEPT_MS = 90_000;
 // A cable that was pulled is noticed after two pings without an answer.
 const PING_MS = 2_500;
+
+const bytes = new TextEncoder();
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
@@ -68,6 +79,7 @@ export class Bus {
 
   constructor(options: BusOptions) {
     this.#options = options;
+    this.#recall();
   }
 
   get link(): ReadonlySignal<Link> {
@@ -120,11 +132,16 @@ export class Bus {
 
   // The payload of the answer to a command, on the plain path.
   async request(subject: string, payload: Fields, headers: Record<string, string> = {}, timeout = 2_000): Promise<Fields> {
+    return (await this.exchange(subject, payload, headers, timeout)).payload;
+  }
+
+  // The same with the answer's whole envelope.
+  async exchange(subject: string, payload: Fields, headers: Record<string, string> = {}, timeout = 2_000): Promise<Fields & { payload: Fields }> {
     const reply = await this.#nc!.request(subject, encode(envelope(payload)), { timeout, headers: toHeaders(headers) });
     const message = decode(reply.data);
     if (!message || !isObject(message["payload"])) throw new Error(`${subject} was answered with something that is no message`);
     if (message["payload"]["status"] === "error") throw new Error(String(message["payload"]["error_message"]));
-    return message["payload"];
+    return { ...message, payload: message["payload"] };
   }
 
   // The answer to bytes that need no envelope: the server's own services, and messages that were somebody else's.
@@ -153,11 +170,12 @@ export class Bus {
         subject,
         headers: { ...headers, "Nats-Msg-Id": message.msg_id },
         sessionId,
-        data: encode(message),
+        body: JSON.stringify(message),
+        at: Date.now(),
         resolve,
         reject,
       });
-      this.#pending.value = this.#queue.length;
+      this.#note();
       void this.#pump();
     });
   }
@@ -171,7 +189,7 @@ export class Bus {
       const era = this.#era;
       let refusal = "it was not stored in time";
       try {
-        const reply = await this.#nc!.request(sending.subject, sending.data, { timeout: ACK_MS, headers: toHeaders(sending.headers) });
+        const reply = await this.#nc!.request(sending.subject, bytes.encode(sending.body), { timeout: ACK_MS, headers: toHeaders(sending.headers) });
         const ack = decode(reply.data);
         if (ack && typeof ack["stream"] === "string") {
           this.#settle(sending).resolve();
@@ -196,8 +214,37 @@ export class Bus {
 
   #settle(sending: Sending): Sending {
     this.#queue = this.#queue.filter((other) => other !== sending);
-    this.#pending.value = this.#queue.length;
+    this.#note();
     return sending;
+  }
+
+  // The queue has changed.
+  #note(): void {
+    this.#pending.value = this.#queue.length;
+    const { keep } = this.#options;
+    if (!keep) return;
+    try {
+      if (this.#queue.length === 0) sessionStorage.removeItem(keep);
+      else sessionStorage.setItem(keep, JSON.stringify(this.#queue.map(({ subject, headers, sessionId, body, at }) => ({ subject, headers, sessionId, body, at }))));
+    } catch (error) {
+      // A browser without room keeps nothing over a reload; everything else goes on.
+      console.warn(error);
+    }
+  }
+
+  // What was under way when the page before this one went.
+  #recall(): void {
+    const { keep, lost } = this.#options;
+    if (!keep) return;
+    try {
+      const kept: unknown = JSON.parse(sessionStorage.getItem(keep) ?? "[]");
+      for (const { subject, headers, sessionId, body, at } of list(kept as Sending[])) {
+        this.#queue.push({ subject, headers, sessionId, body, at, resolve: () => {}, reject: () => lost?.() });
+      }
+    } catch (error) {
+      console.warn(error);
+    }
+    this.#pending.value = this.#queue.length;
   }
 
   async #watch(nc: NatsConnection): Promise<void> {
@@ -221,7 +268,7 @@ export class Bus {
     const meant = (await this.#options.resume?.(() => era === this.#era)) ?? (() => true);
     if (era !== this.#era) return;
     for (const sending of [...this.#queue]) {
-      if (!meant(sending.sessionId)) this.#settle(sending).reject(new NotSent("the connection was lost meanwhile"));
+      if (!meant(sending.sessionId) || Date.now() - sending.at > KEPT_MS) this.#settle(sending).reject(new NotSent("the connection was lost meanwhile"));
     }
     this.#link.value = "online";
     void this.#pump();

@@ -31,6 +31,9 @@ export type Fields = Record<string, unknown>;
 
 export const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
 
+// The objects of what should be a list of them; none where it is no list.
+export const list = <T extends object>(value: readonly T[] | undefined): T[] => (Array.isArray(value) ? (value as unknown[]).filter((entry): entry is T => isObject(entry)) : []);
+
 // The JSON object in `data`; undefined when there is none.
 export function decode(data: Uint8Array): Fields | undefined {
   try {

@@ -64,7 +64,7 @@ export function Button({ kind = "plain", icon, label, children, type = "button",
 export function Stepper({ value, min = 1, max = 99, less, more, shown, onChange }: {
   value: number;
   min?: number;
-  max?: number;
+  max?: number | undefined;
   less: string;
   more: string;
   shown: string;
@@ -88,11 +88,16 @@ export function Dialog({ title, urgent = false, onEscape, class: extra = "", chi
   children: ComponentChildren;
 }) {
   const element = useRef<HTMLDialogElement>(null);
+  // Where the focus was, and where it goes back to.
+  const before = useRef(document.activeElement);
   const id = useId();
   useEffect(() => {
     const dialog = element.current!;
     if (!dialog.open) dialog.showModal();
-    return () => dialog.close();
+    return () => {
+      dialog.close();
+      if (before.current instanceof HTMLElement && before.current.isConnected) before.current.focus({ preventScroll: true });
+    };
   }, []);
   return (
     <dialog
@@ -110,6 +115,9 @@ export function Dialog({ title, urgent = false, onEscape, class: extra = "", chi
     </dialog>
   );
 }
+
+// Whether a dialog is open, or about to be: what leaves a field then is not the customer's hand.
+export const inDialog = (): boolean => document.querySelector("dialog[open]") !== null;
 
 // A picture whose file may not be there. What it shows stands beside it in words.
 export function Picture({ src, class: extra = "", eager = false }: { src: string; class?: string; eager?: boolean }) {

@@ -1,20 +1,36 @@
 // hero_grid: CategoryBar, HeroItem, ItemGrid; and the search.
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { CategoryBar, HeroItem, ItemGrid } from "../../generated/messages";
+import { list } from "../../lib/message";
 import { Button, Icon, Picture } from "../../lib/ui";
+import type { Screen } from "../kiosk";
 import { money, say, t, word } from "../strings";
 import { usePlace } from "./context";
 
+// The words that were searched for; undefined where the screen shows something else.
+const wordsOf = (title: unknown): string | undefined => (typeof title === "string" ? /^Results for "(.*)"$/s.exec(title)?.[1] : undefined);
+
+// The category that is shown; "": the popular dishes; undefined: what was searched for or recommended.
+function categoryOf({ components }: Screen): string | undefined {
+  for (const { type, data } of components) {
+    if (type === "ItemGrid" && (wordsOf(data.title) !== undefined || data.title === "Recommended for you")) return undefined;
+  }
+  for (const { type, data } of components) {
+    if (type === "CategoryBar") return list(data.categories).find(({ selected }) => selected)?.id ?? "";
+  }
+  return undefined;
+}
+
 export function Categories({ data }: { data: CategoryBar }) {
-  const { kiosk } = usePlace();
-  const home = data.categories.every(({ selected }) => !selected);
+  const { kiosk, screen } = usePlace();
+  const home = categoryOf(screen) === "";
   return (
     <nav class="categories" aria-label={t("browse.categories")}>
       <button type="button" class="chip" aria-current={home ? "true" : undefined} onClick={() => kiosk.touch("browse_category")}>
         <Icon name="star" />
         <span>{t("browse.home")}</span>
       </button>
-      {data.categories.map(({ id, name, selected }) => (
+      {list(data.categories).map(({ id, name, selected }) => (
         <button
           key={id}
           type="button"
@@ -30,9 +46,14 @@ export function Categories({ data }: { data: CategoryBar }) {
 }
 
 export function Search() {
-  const { kiosk } = usePlace();
+  const { kiosk, screen } = usePlace();
   const [query, setQuery] = useState("");
   const field = useRef<HTMLInputElement>(null);
+  // Whoever goes on to a category has done with the words.
+  const category = categoryOf(screen);
+  useEffect(() => {
+    if (category !== undefined) setQuery("");
+  }, [category]);
   return (
     <form
       class="search"
@@ -114,10 +135,13 @@ function Card({ item }: { item: HeroItem }) {
 }
 
 export function Grid({ data }: { data: ItemGrid }) {
+  const words = wordsOf(data.title);
   return (
     <section class="grid-section" aria-busy={data.loading}>
-      <h2>{say(data.title)}</h2>
-      {data.items.length === 0 && <p class="empty">{data.loading ? t("browse.loading") : t("browse.empty")}</p>}
+      <h2 tabIndex={-1}>{say(data.title)}</h2>
+      {data.items.length === 0 && (
+        <p class="empty">{data.loading ? t("browse.loading") : words === undefined ? t("browse.empty") : t("browse.nothing", { words })}</p>
+      )}
       <ul class="grid">
         {data.items.map((item) => (
           <Card key={item.id} item={item} />

@@ -1,11 +1,14 @@
 // details: ItemDetails.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ItemDetails } from "../../generated/messages";
-import { Button, Icon, Picture, Stepper } from "../../lib/ui";
+import { Button, Icon, inDialog, Picture, Stepper } from "../../lib/ui";
 import { money, t, word } from "../strings";
 import { usePlace } from "./context";
 
-export function Details({ data }: { data: ItemDetails }) {
+// Each dish, and each line of the cart that is changed, begins anew.
+export const Details = ({ data }: { data: ItemDetails }) => <Dish key={`${data.id} ${data.line_id ?? ""}`} data={data} />;
+
+function Dish({ data }: { data: ItemDetails }) {
   const { kiosk, screen } = usePlace();
   // The line of the cart that is to be changed; none: the dish is to be added.
   const line = data.line_id ?? undefined;
@@ -15,10 +18,15 @@ export function Details({ data }: { data: ItemDetails }) {
   // What was touched and the fleet has not answered yet.
   const [touched, setTouched] = useState<string[] | undefined>(undefined);
   useEffect(() => setTouched(undefined), [screen.number]);
-  useEffect(() => {
-    setQuantity(1);
-    setNote(data.note);
-  }, [data.id, line]);
+  // A dish is added once a screen, however often the button is pressed, unless it was not sent.
+  const bought = useRef<number | undefined>(undefined);
+  const once = async (send: () => Promise<boolean>) => {
+    if (bought.current === screen.number) return;
+    bought.current = screen.number;
+    if (!(await send())) bought.current = undefined;
+  };
+  const gone = useRef(false);
+  useEffect(() => () => void (gone.current = true), []);
   const selected = touched ?? chosen;
   const change = (names: string[]) => {
     setTouched(names);
@@ -85,6 +93,8 @@ export function Details({ data }: { data: ItemDetails }) {
           disabled={!data.available}
           onInput={(event) => setNote(event.currentTarget.value)}
           onBlur={() => {
+            // The page takes the focus away, too, and that is no customer's doing: for a question, or for another screen.
+            if (gone.current || inDialog() || !document.hasFocus()) return;
             if (note !== data.note) void kiosk.touch("customize", { item_id: data.id, customizations: selected, note });
           }}
         />
@@ -96,7 +106,7 @@ export function Details({ data }: { data: ItemDetails }) {
             icon="check"
             class="wide"
             disabled={data.loading}
-            onClick={() => kiosk.touch("customize", { item_id: data.id, line_id: line, customizations: selected, note })}
+            onClick={() => once(() => kiosk.touch("customize", { item_id: data.id, line_id: line, customizations: selected, note }))}
           >
             {t("details.save")} · {money(data.unit_price, data.currency)}
           </Button>
@@ -110,7 +120,7 @@ export function Details({ data }: { data: ItemDetails }) {
             icon="bag"
             class="wide"
             disabled={data.loading}
-            onClick={() => kiosk.cart("add", data.id, { quantity, customizations: selected, ...(note ? { note } : {}) })}
+            onClick={() => once(() => kiosk.cart("add", data.id, { quantity, customizations: selected, ...(note ? { note } : {}) }))}
           >
             {t("details.add")} · {money(data.unit_price * quantity, data.currency)}
           </Button>

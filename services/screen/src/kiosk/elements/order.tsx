@@ -1,6 +1,7 @@
 // cart and checkout: CartLines, OrderSummary, Totals, Upsell, LoyaltyPrompt, CartSummary.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import type { CartLines, CartSummary, Line, LoyaltyPrompt, OrderSummary, Totals, Upsell } from "../../generated/messages";
+import { list } from "../../lib/message";
 import { Button, Icon, Picture, Stepper } from "../../lib/ui";
 import { money, say, t } from "../strings";
 import { usePlace } from "./context";
@@ -20,13 +21,16 @@ function Extras({ line }: { line: Line }) {
     <>
       {line.customizations.map((name) => (
         <span key={name} class="extra">
-          + {name}
+          {/^(no|without|sin) /i.test(name) ? name : `+ ${name}`}
         </span>
       ))}
       {line.note && <span class="extra note">“{line.note}”</span>}
+      {line.available === false && <span class="tag strong">{t("item.soldout")}</span>}
     </>
   );
 }
+
+const lineClass = ({ available }: Line) => (available === false ? "line soldout" : "line");
 
 function CartLine({ line, currency }: { line: Line; currency: string }) {
   const { kiosk, screen } = usePlace();
@@ -37,7 +41,7 @@ function CartLine({ line, currency }: { line: Line; currency: string }) {
   const of = { customizations: line.customizations, note: line.note, line_id: line.line_id };
   const name = line.name;
   return (
-    <li class="line">
+    <li class={lineClass(line)}>
       <Picture src={line.image} />
       <div class="line-words">
         <span class="line-name">{name}</span>
@@ -54,6 +58,7 @@ function CartLine({ line, currency }: { line: Line; currency: string }) {
       <Stepper
         value={quantity}
         min={0}
+        max={line.available === false ? quantity : undefined}
         less={quantity === 1 ? t("cart.remove", { name }) : t("cart.less", { name })}
         more={t("cart.more", { name })}
         shown={t("cart.quantity", { count: quantity, name })}
@@ -100,7 +105,7 @@ export function Summary({ data }: { data: OrderSummary }) {
       <h1 tabIndex={-1}>{t("checkout.title")}</h1>
       <ul class="lines compact">
         {data.lines.map((line) => (
-          <li key={line.line_id} class="line">
+          <li key={line.line_id} class={lineClass(line)}>
             <Picture src={line.image} />
             <span class="line-count">{line.quantity} ×</span>
             <div class="line-words">
@@ -146,12 +151,13 @@ export function TotalsBox({ data }: { data: Totals }) {
 export function Offers({ data }: { data: Upsell }) {
   const { kiosk, screen } = usePlace();
   const currency = currencyOf(screen.components);
-  if (data.suggestions.length === 0) return null;
+  const suggestions = list(data.suggestions);
+  if (suggestions.length === 0) return null;
   return (
     <section class="upsell">
-      <h2>{t("upsell.title")}</h2>
+      <h2 tabIndex={-1}>{t("upsell.title")}</h2>
       <ul class="offers">
-        {data.suggestions.map((offer) => (
+        {suggestions.map((offer) => (
           <li key={offer.item_id} class="offer">
             <Picture src={offer.image ?? ""} />
             <div class="offer-words">
@@ -169,10 +175,14 @@ export function Offers({ data }: { data: Upsell }) {
   );
 }
 
+const CARD = /^[A-Za-z0-9 -]{4,40}$/;
+
 export function Loyalty({ data }: { data: LoyaltyPrompt }) {
   const { kiosk } = usePlace();
   const [card, setCard] = useState("");
   const [changing, setChanging] = useState(false);
+  const [wrong, setWrong] = useState(false);
+  const id = useId();
   useEffect(() => setChanging(false), [data.loyalty_card]);
   if (data.loyalty_card && !changing) {
     return (
@@ -189,7 +199,9 @@ export function Loyalty({ data }: { data: LoyaltyPrompt }) {
         onSubmit={(event) => {
           event.preventDefault();
           const number = card.trim();
-          if (number) void kiosk.touch("checkout", { loyalty_card: number });
+          const good = CARD.test(number);
+          setWrong(!good);
+          if (good) void kiosk.touch("checkout", { loyalty_card: number });
         }}
       >
         <h2>
@@ -205,10 +217,20 @@ export function Loyalty({ data }: { data: LoyaltyPrompt }) {
             value={card}
             aria-label={t("loyalty.label")}
             placeholder={t("loyalty.label")}
-            onInput={(event) => setCard(event.currentTarget.value)}
+            aria-invalid={wrong}
+            aria-describedby={wrong ? id : undefined}
+            onInput={(event) => {
+              setCard(event.currentTarget.value);
+              setWrong(false);
+            }}
           />
         </label>
         <Button type="submit">{t("loyalty.save")}</Button>
+        {wrong && (
+          <p id={id} class="field-wrong" role="alert">
+            {t("loyalty.wrong")}
+          </p>
+        )}
       </form>
     </section>
   );

@@ -29,7 +29,11 @@ export function NoticeBox({ data }: { data: Notice }) {
 
 export function Idle({ data }: { data: IdleWarning }) {
   const { kiosk, screen } = usePlace();
-  const seconds = useCountdown(screen.at + data.seconds * 1000, () => performance.now());
+  // By the fleet's clock, so that a page that was loaded meanwhile says what is left.
+  const deadline = Date.parse(data.deadline);
+  const left = useCountdown(deadline, () => kiosk.now());
+  const since = useCountdown(screen.at + data.seconds * 1000, () => performance.now());
+  const seconds = Number.isFinite(deadline) ? left : since;
   const go = () => void kiosk.touch("keep_going");
   return (
     <Dialog title={t("idle.title")} urgent onEscape={go} class="idle">

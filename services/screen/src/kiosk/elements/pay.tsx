@@ -75,7 +75,8 @@ function Qr({ text }: { text: string }) {
 export function ReceiptBox({ data }: { data: Receipt }) {
   const { kiosk } = usePlace();
   const { receipt_base_url: base } = kiosk.config;
-  const url = base && data.receipt_url?.startsWith("/") ? new URL(data.receipt_url, base) : undefined;
+  // A path alone: "//elsewhere" would be another server.
+  const url = base && /^\/[^/\\]/.test(data.receipt_url ?? "") ? new URL(data.receipt_url!, base) : undefined;
   const points = data.loyalty_points_earned;
   const print = data.print === "printed" ? "paid.print.printed" : data.print === "failed" ? "paid.print.failed" : "paid.print.pending";
   return (
