@@ -154,6 +154,10 @@ test("the day's suggestions and intents count whatever lies between them", async
   stream.add("kiosk.ui.update", screen("s0", { cart: [[101, 1], [7, 1]], offers: [8] }));
   // More of what was not offered is no suggestion taken.
   stream.add("kiosk.ui.update", screen("s1", { cart: [[101, 2]] }));
+  // Offered where no cart is shown, and there before.
+  stream.add("kiosk.ui.update", screen("s3", { cart: [[101, 1], [9, 1]] }));
+  stream.add("kiosk.ui.update", screen("s3", { offers: [9] }));
+  stream.add("kiosk.ui.update", screen("s3", { cart: [[101, 1], [9, 1]] }));
   for (const intent_type of ["add_to_cart", "unknown", "help"]) stream.add("kiosk.voice.intent", { payload: { intent_type } });
   stream.add("kiosk.voice.intent.kiosk-007", { payload: { intent_type: "checkout" } });
   gaze(stream, 5000);

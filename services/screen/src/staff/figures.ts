@@ -32,12 +32,15 @@ export function suggestions(screens: readonly Screen[]): { offered: number; take
   // What was offered in a session, with how many of it were in the cart at that time.
   const offers = new Map<string, Map<number, number>>();
   const taken = new Set<string>();
+  // The last cart that was shown, for screens that offer something and show none.
+  const carts = new Map<string, Screen["cart"]>();
   for (const { session, offers: shown, cart } of screens) {
+    if (cart) carts.set(session, cart);
     const known = offers.get(session);
     if (known && cart && [...known].some(([item, before]) => (cart.get(item) ?? 0) > before)) taken.add(session);
     if (shown.length === 0) continue;
     const now = known ?? new Map<number, number>();
-    for (const item of shown) if (!now.has(item)) now.set(item, cart?.get(item) ?? 0);
+    for (const item of shown) if (!now.has(item)) now.set(item, carts.get(session)?.get(item) ?? 0);
     offers.set(session, now);
   }
   return { offered: offers.size, taken: taken.size };
