@@ -79,12 +79,32 @@ scenario("the agents: health, copies, latency, what waits", async ({ fleet, brow
   await fleet.script("start", "menu");
   await page.waitForFunction(() => document.querySelector('tr[data-agent="menu"] td:nth-of-type(2)')?.textContent === "2");
   await fleet.script("kill", "menu-2");
-  await row("menu").getByText("No answer", { exact: true }).waitFor();
+  // What is left of it serves; who is missed is a note.
+  await row("menu").getByText(/^1 copy lost at \d\d:\d\d$/).waitFor();
+  await row("menu").getByText("Serving", { exact: true }).waitFor({ timeout: 45_000 });
   assert.equal(await row("menu").locator("td").nth(1).innerText(), "1");
+
+  // Who is dead before somebody signs in is down for them, too, and says what to do; started again it is up.
+  await fleet.script("kill", "hardware");
+  await row("hardware").getByText("No answer", { exact: true }).waitFor();
+  const other = await Customer.at(browser, `${fleet.facts.screen_url}/staff`, { size: SIZES.landscape });
+  await signIn(fleet, other.page);
+  const dead = other.page.locator('tr[data-agent="hardware"]');
+  await dead.getByText("No answer", { exact: true }).waitFor();
+  await dead.getByText("scripts/fleet start hardware").waitFor();
+  assert.equal(await dead.locator("td").nth(1).innerText(), "0");
+  // No voice agent was ever in this fleet.
+  await other.page.locator('tr[data-agent="voice"]').getByText("Not started", { exact: true }).waitFor();
+  await fleet.script("start", "hardware");
+  await dead.getByText(/^(Answers|Serving)$/).waitFor();
+  assert.equal(await dead.locator("td").nth(1).innerText(), "1");
+  await row("hardware").getByText("1 copy lost at").waitFor();
+  await row("hardware").getByText(/^(Answers|Serving)$/).waitFor();
+  await other.close();
   await staff.close();
 });
 
-scenario("86 an item, and it is gone from the kiosk; back, and it is there again", async ({ fleet, browser }) => {
+scenario("86 an item, and it is gone from the kiosk; back, and it is there again", async ({ fleet, browser, client }) => {
   const customer = await Customer.at(browser, fleet.facts.screen_url);
   await customer.layout("attract");
   await customer.begin();
@@ -104,6 +124,26 @@ scenario("86 an item, and it is gone from the kiosk; back, and it is there again
   await staff.tap("Volcano Burger is back");
   await row.getByText("Available").waitFor();
   await customer.button(/^Add Volcano Burger/).waitFor();
+  // A page that nobody sees asks for nothing while another one goes on, and asks at once when it is seen again.
+  const operator = await Customer.at(browser, `${fleet.facts.screen_url}/staff`, { size: SIZES.landscape });
+  await fill(fleet, operator.page, "operator");
+  const asked = { staff: 0, operator: 0 };
+  const listen = (subject) => client.nc.subscribe(subject, { callback: (_, { reply }) => asked[reply?.split(".")[1]]++ });
+  const questions = ["kiosk.agent.menu.list", "$SRV.STATS"].map(listen);
+  const hide = (hidden) => page.evaluate((to) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => to });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  await eventually("the console to ask", () => asked.staff > 0);
+  await hide(true);
+  // Once more, at most: what was under way.
+  Object.assign(asked, { staff: 0, operator: 0 });
+  await eventually("another console to go on", () => asked.operator >= 5);
+  assert.ok(asked.staff <= 1, `${asked.staff} questions of a hidden page`);
+  await hide(false);
+  await eventually("the page to ask again", () => asked.staff > 1, 5_000);
+  for (const subscription of questions) subscription.unsubscribe();
+  await operator.close();
   // Somebody else's change is seen, too.
   await fleet.arcctl("menu", "86", "101");
   await row.getByText("Sold out").waitFor();
@@ -139,6 +179,16 @@ scenario("an order, as it goes on, as a timeline, and in the figures", async ({ 
   await page.getByLabel("Position").fill(String(total - 1));
   await page.getByText(`${total} of ${total}`).waitFor();
   assert.equal(await steps.last().getAttribute("aria-current"), "step");
+  // The screen's cart at each step, as the screen said it.
+  const replay = page.locator(".replay .cart");
+  const shown = (await steps.locator(".what").allInnerTexts()).map((text) => text.split(" ")[0]);
+  const position = async (index) => page.getByLabel("Position").fill(String(index));
+  await position(shown.lastIndexOf("cart"));
+  await replay.getByText("1 × Volcano Burger").waitFor();
+  await replay.getByText("$12.99").waitFor();
+  assert.equal(await replay.locator("li").count(), 3);
+  await position(shown.indexOf("cart"));
+  await replay.locator("li").nth(2).waitFor({ state: "detached" });
   await page.getByLabel("Position").fill("0");
   await staff.tap("Play");
   await page.locator(".timeline li.now").filter({ hasText: "input" }).waitFor();
@@ -179,8 +229,8 @@ scenario("a dead letter is replayed; what is in it is text", async ({ fleet, bro
   await first.getByText("Content").tap();
   await first.locator("pre", { hasText: "<script>window.owned=1</script>" }).waitFor();
   const seq = await first.getAttribute("data-letter");
-  await staff.tap(`Replay dead letter ${seq}`);
-  await page.getByRole("status").getByText(`staff may not send kiosk.input.touch. The operator can: arcctl deadletter replay ${seq}`).waitFor();
+  await first.getByText(`arcctl deadletter replay ${seq}`).waitFor();
+  assert.equal(await first.getByRole("button", { name: /^Replay/ }).count(), 0);
   // Who can does, and it is gone here, too; as malformed as before, it comes back as a new one.
   await fleet.arcctl("deadletter", "replay", seq);
   await page.waitForFunction((old) => [...document.querySelectorAll(".letter")].some(({ dataset }) => Number(dataset.letter) > Number(old)) && !document.querySelector(`.letter[data-letter="${old}"]`), seq);
@@ -214,9 +264,12 @@ scenario("a dead letter is replayed; what is in it is text", async ({ fleet, bro
   await client.js.publish("system.deadletter.KIOSK_COMMANDS.payment-agent-consumer", JSON.stringify(letter("kiosk.agent.payment.process", { command: "process" })));
   await page.locator(".letter", { hasText: "kiosk.agent.menu.details" }).getByRole("button", { name: /^Replay/ }).tap();
   await page.getByRole("status").getByText(/stays: MENU_NOT_FOUND/).waitFor();
-  await page.locator(".letter", { hasText: "kiosk.agent.payment.process" }).getByRole("button", { name: /^Replay/ }).tap();
-  await page.getByRole("status").getByText(/staff may not send kiosk.agent.payment.process/).waitFor();
-  assert.equal(await page.locator(".letter", { hasText: "kiosk.agent.payment.process" }).count(), 1);
+  const charge = page.locator(".letter", { hasText: "kiosk.agent.payment.process" });
+  await charge.getByText("Only the operator may send this again").waitFor();
+  assert.equal(await charge.getByRole("button", { name: /^Replay/ }).count(), 0);
+  // The number at the page's name is that of the stream.
+  const { state } = await client.jsm.streams.info("KIOSK_DEADLETTER");
+  await page.locator("nav.pages .badge").getByText(String(state.messages), { exact: true }).waitFor();
 
   // Transcripts, too.
   await client.event("kiosk.voice.transcript", { event: "transcript", text: MARKUP, is_final: true });

@@ -9,7 +9,7 @@ import { Fleet } from "./pages/fleet";
 import { Letters } from "./pages/letters";
 import { MenuPage } from "./pages/menu";
 import { Sessions } from "./pages/sessions";
-import { languages, t, type StringKey } from "./strings";
+import { count, languages, t, type StringKey } from "./strings";
 
 export const theme = signal<"light" | "dark">(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
@@ -70,7 +70,7 @@ function Console({ desk, shift }: { desk: Desk; shift: Shift }) {
   const title = t(`nav.${page.value}` as StringKey);
   const Shown = PAGES[page.value];
   const link = shift.bus.link.value;
-  const letters = shift.letters.list.value?.length ?? 0;
+  const letters = shift.letters.total.value ?? 0;
   // Who changes the page with the keyboard goes on in it.
   useEffect(() => {
     document.querySelector(".tab[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -88,7 +88,7 @@ function Console({ desk, shift }: { desk: Desk; shift: Shift }) {
         {(Object.keys(PAGES) as Page[]).map((name) => (
           <button key={name} type="button" class="tab" aria-current={page.value === name ? "page" : undefined} onClick={() => (page.value = name)}>
             {t(`nav.${name}`)}
-            {name === "letters" && letters > 0 && <span class="badge">{letters}</span>}
+            {name === "letters" && letters > 0 && <span class="badge">{count(letters)}</span>}
           </button>
         ))}
       </nav>

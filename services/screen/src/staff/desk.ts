@@ -3,6 +3,7 @@ import { batch, signal } from "@preact/signals";
 import { Bus } from "../lib/bus";
 import { type Config } from "../lib/config";
 import { Agents } from "./agents";
+import { Day } from "./day";
 import { Journal } from "./journal";
 import { Kiosks } from "./kiosks";
 import { Letters } from "./letters";
@@ -14,6 +15,7 @@ export interface Shift {
   user: string;
   bus: Bus;
   agents: Agents;
+  day: Day;
   journal: Journal;
   kiosks: Kiosks;
   letters: Letters;
@@ -60,8 +62,9 @@ export class Desk {
       bus,
       journal,
       agents: new Agents(bus),
+      day: new Day(bus),
       kiosks: new Kiosks(bus, journal),
-      letters: new Letters(bus),
+      letters: new Letters(bus, user),
       menu: new Menu(bus),
     };
     try {
@@ -106,7 +109,7 @@ export class Desk {
       this.shift.value = undefined;
       this.error.value = error;
     });
-    for (const part of [shift.agents, shift.journal, shift.letters, shift.menu]) part.stop();
+    for (const part of [shift.agents, shift.day, shift.journal, shift.letters, shift.menu]) part.stop();
     shift.kiosks.stop();
     void shift.bus.close();
   }

@@ -1,5 +1,6 @@
 // What the figures say, out of orders and events.
-import { type Happening, type Order } from "./journal";
+import { type Said, type Screen } from "./day";
+import { type Order } from "./journal";
 
 const HOUR_MS = 60 * 60 * 1000;
 
@@ -26,24 +27,24 @@ export function topDishes(orders: readonly Order[], most: number): { name: strin
   return [...found.values()].sort((a, b) => b.quantity - a.quantity || a.name.localeCompare(b.name)).slice(0, most);
 }
 
-// Sessions whose screen offered something, and those that put one of it into their cart by the offer's own button.
-export function suggestions(happenings: readonly Happening[]): { offered: number; taken: number } {
-  const offers = new Map<string, Set<string>>();
+// Sessions whose screen offered something, and those whose cart then held more of it than when it was offered.
+export function suggestions(screens: readonly Screen[]): { offered: number; taken: number } {
+  // What was offered in a session, with how many of it were in the cart at that time.
+  const offers = new Map<string, Map<number, number>>();
   const taken = new Set<string>();
-  for (const { subject, session, payload } of happenings) {
-    if (session === "" || !payload) continue;
-    if (subject === "kiosk.ui.update" && Array.isArray(payload["offers"]) && payload["offers"].length > 0) {
-      const known = offers.get(session) ?? new Set();
-      for (const name of payload["offers"] as string[]) known.add(`Add ${name}`);
-      offers.set(session, known);
-    }
-    if (subject === "kiosk.input.touch" && payload["action"] === "suggested_action" && offers.get(session)?.has(String(payload["label"]))) taken.add(session);
+  // The last cart that was shown, for screens that offer something and show none.
+  const carts = new Map<string, Screen["cart"]>();
+  for (const { session, offers: shown, cart } of screens) {
+    if (cart) carts.set(session, cart);
+    const known = offers.get(session);
+    if (known && cart && [...known].some(([item, before]) => (cart.get(item) ?? 0) > before)) taken.add(session);
+    if (shown.length === 0) continue;
+    const now = known ?? new Map<number, number>();
+    for (const item of shown) if (!now.has(item)) now.set(item, carts.get(session)?.get(item) ?? 0);
+    offers.set(session, now);
   }
   return { offered: offers.size, taken: taken.size };
 }
 
 // What was said or typed to the brain, and how much of it had a meaning.
-export function voice(happenings: readonly Happening[]): { all: number; good: number } {
-  const intents = happenings.filter(({ subject, payload }) => subject === "kiosk.voice.intent" && payload);
-  return { all: intents.length, good: intents.filter(({ payload }) => payload!["intent_type"] !== "unknown").length };
-}
+export const voice = (said: readonly Said[]): { all: number; good: number } => ({ all: said.length, good: said.filter(({ understood }) => understood).length });

@@ -23,7 +23,7 @@ export interface Order {
   session: string;
   number: string;
   total: number;
-  lines: { id: number; name: string; quantity: number }[];
+  lines: { id: number; name: string; quantity: number; extras: string[] }[];
 }
 
 const STREAM = "KIOSK_EVENTS";
@@ -38,7 +38,29 @@ const list = (value: unknown): Fields[] => (Array.isArray(value) ? (value as unk
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const number = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
 
-// A whole screen is large; what is looked at here is its layout, what it says and what it offers.
+// Customisations and the note of a line.
+export const extrasOf = (line: Fields): string[] => [...(Array.isArray(line["customizations"]) ? (line["customizations"] as unknown[]).map(text) : []), text(line["note"])].filter(Boolean);
+
+// What a screen says of the cart. lines undefined: it shows none of them, only how many and how much.
+export interface ShownCart {
+  lines: { name: string; quantity: number; amount: number; extras: string[] }[] | undefined;
+  count: number | undefined;
+  total: number | undefined;
+}
+
+function cartOf(data: (type: string) => Fields[]): ShownCart | undefined {
+  const [lines] = [...data("CartLines"), ...data("OrderSummary")];
+  const [totals] = [...data("Totals"), ...data("CartSummary")];
+  const [paid] = [...data("PaymentPrompt").map(({ amount }) => amount), ...data("Receipt").map(({ amount_charged }) => amount_charged)];
+  if (!lines && !totals && paid === undefined) return undefined;
+  return {
+    lines: lines && list(lines["lines"]).map((line) => ({ name: text(line["name"]), quantity: number(line["quantity"]), amount: number(line["line_total"]), extras: extrasOf(line) })),
+    count: totals && number(totals["count"]),
+    total: totals ? number(totals["total"]) : paid === undefined ? undefined : number(paid),
+  };
+}
+
+// A whole screen is large; what is looked at here is its layout, what it says and offers, and its cart.
 function shorten(payload: Fields): Fields {
   const components = list(payload["components"]);
   const data = (type: string) => components.filter((one) => one["type"] === type && isObject(one["data"])).map((one) => one["data"] as Fields);
@@ -47,6 +69,7 @@ function shorten(payload: Fields): Fields {
     layout_mode: payload["layout_mode"],
     components: components.map((one) => one["type"]),
     notices: data("Notice").map((one) => text(one["text"] ?? one["message"])),
+    cart: cartOf(data),
     offers: data("Upsell").flatMap((one) => list(one["suggestions"]).map((offer) => text(offer["name"]))),
   };
 }
@@ -149,7 +172,7 @@ export class Journal {
         session,
         number: text(payload["order_number"]),
         total: number(payload["total"]),
-        lines: list(payload["lines"]).map((line) => ({ id: number(line["item_id"]), name: text(line["name"]), quantity: number(line["quantity"]) })),
+        lines: list(payload["lines"]).map((line) => ({ id: number(line["item_id"]), name: text(line["name"]), quantity: number(line["quantity"]), extras: extrasOf(line) })),
       });
     }
     const since = Date.now() - DAY_MS;

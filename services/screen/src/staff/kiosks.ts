@@ -2,7 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import { type Bus } from "../lib/bus";
 import { isObject } from "../lib/message";
-import { type Journal } from "./journal";
+import { extrasOf, type Journal } from "./journal";
 
 export interface Kiosk {
   id: string;
@@ -69,7 +69,7 @@ export class Kiosks {
             name: text(line["name"]) || `#${number(line["item_id"])}`,
             quantity: number(line["quantity"]),
             price: number(line["price"]),
-            extras: [...(Array.isArray(line["customizations"]) ? (line["customizations"] as unknown[]).map(text) : []), text(line["note"])].filter(Boolean),
+            extras: extrasOf(line),
           })),
           total: number(cart["total"]),
           at: Date.now(),

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { type Bus } from "../lib/bus";
 import { decode, encode, isObject, uuid, type Fields } from "../lib/message";
 import { Poll } from "./poll";
-import { bytesOf, isForbidden, next, remove, span, type Stored } from "./stream";
+import { bytesOf, isForbidden, newest, remove, span, those, type Stored } from "./stream";
 
 export interface Letter {
   seq: number;
@@ -26,8 +26,11 @@ const STREAM = "KIOSK_DEADLETTER";
 const EVENTS = /^kiosk\.(vision|voice|input|session|ui)\./;
 const COMMANDS = /^kiosk\.(agent|hardware)\./;
 const POLL_MS = 5_000;
-// The newest of them; older ones come into sight as these go.
+const ALL = "system.deadletter.>";
+// The newest of them; older ones come into sight as these go, or by so many more at a time.
 const SHOWN = 200;
+// What the role of the staff may send (deploy/nats/rights.toml).
+const STAFF = /^kiosk\.agent\.(menu\.(search|details|list|set_availability)|payment\.(status|refund)|(hardware\.(print|led|status)|orchestrator\.snapshot)(\.[^.]+)?)$/;
 // A printer may take its time.
 const COMMAND_MS = 30_000;
 
@@ -67,15 +70,25 @@ export class Letters {
   // Newest first.
   readonly list = signal<Letter[] | undefined>(undefined);
   readonly busy = signal<number | undefined>(undefined);
+  // How many there are, shown or not; undefined: not known yet.
+  readonly total = signal<number | undefined>(undefined);
   readonly outcome = signal<Outcome | undefined>(undefined);
+  // Subjects that the bus refused to take from this user.
+  readonly refused = signal<ReadonlySet<string>>(new Set());
   readonly #bus: Bus;
-  readonly #poll = new Poll(POLL_MS, () => this.#look());
+  readonly #staff: boolean;
+  readonly #poll = new Poll(POLL_MS, () => this.look());
   readonly #letters = new Map<number, Letter>();
+  #wanted = SHOWN;
   #last = 0;
+  // The stream as it was when it was last looked at, and as much of it as no new letter changes.
+  #known = "";
+  #kept = "";
 
-  constructor(bus: Bus) {
+  constructor(bus: Bus, user: string) {
     this.#bus = bus;
-    bus.subscribe("system.deadletter.>", () => void this.#poll.now());
+    this.#staff = user === "staff";
+    bus.subscribe(ALL, () => void this.#poll.now());
   }
   start(): void {
     this.#poll.start();
@@ -84,27 +97,43 @@ export class Letters {
     this.#poll.stop();
   }
 
-  async #look(): Promise<void> {
+  // Whether this user has the right to send it again, as far as is known before it is tried.
+  mayReplay({ subject }: Letter): boolean {
+    return !this.refused.value.has(subject) && (!this.#staff || STAFF.test(subject));
+  }
+
+  older(): void {
+    this.#wanted += SHOWN;
+    this.#known = "";
+    void this.#poll.now();
+  }
+
+  async look(): Promise<void> {
     if (this.#bus.link.peek() !== "online") return;
     const { first, last, messages } = await span(this.#bus, STREAM);
     if (last < this.#last) {
       this.#letters.clear();
       this.#last = 0;
     }
-    let from = Math.max(1, first, this.#last + 1, last - SHOWN + 1);
-    while (from <= last) {
-      const stored = await next(this.#bus, STREAM, from, "system.deadletter.>");
-      if (!stored) break;
-      this.#letters.set(stored.seq, read(stored));
-      from = stored.seq + 1;
+    const state = `${first} ${last} ${messages}`;
+    if (state === this.#known) return;
+    // What others have replayed or purged, or is too old, is gone.
+    const kept = `${first} ${messages - last}`;
+    if (kept !== this.#kept) {
+      const before = [...this.#letters.keys()];
+      const there = new Set((await those(this.#bus, STREAM, before)).map(({ seq }) => seq));
+      for (const seq of before) if (!there.has(seq)) this.#letters.delete(seq);
     }
+    const add = (found: Stored[]) => found.forEach((stored) => this.#letters.set(stored.seq, read(stored)));
+    add(await newest(this.#bus, STREAM, ALL, Math.max(first, this.#last + 1), last + 1, this.#wanted));
+    for (const seq of [...this.#letters.keys()].sort((a, b) => b - a).slice(this.#wanted)) this.#letters.delete(seq);
+    const missing = Math.min(this.#wanted, messages) - this.#letters.size;
+    if (missing > 0) add(await newest(this.#bus, STREAM, ALL, first, Math.min(last + 1, ...this.#letters.keys()), missing));
     this.#last = last;
-    // What others have replayed or purged is gone.
-    for (const seq of messages === this.#letters.size ? [] : [...this.#letters.keys()]) {
-      const gone = seq < first || seq <= last - SHOWN || (await next(this.#bus, STREAM, seq, "system.deadletter.>"))?.seq !== seq;
-      if (gone) this.#letters.delete(seq);
-    }
+    this.#known = state;
+    this.#kept = kept;
     this.list.value = [...this.#letters.values()].sort((a, b) => b.seq - a.seq);
+    this.total.value = messages;
   }
 
   async replay(letter: Letter): Promise<void> {
@@ -121,12 +150,12 @@ export class Letters {
       const answer = await this.#send(letter);
       sent = true;
       await remove(this.#bus, STREAM, seq);
-      this.#letters.delete(seq);
       this.outcome.value = { seq, subject, done: true, why: "", text: answer };
     } catch (error) {
       const { message } = error as Error;
       const why = sent ? "kept" : isForbidden(error) ? "forbidden" : error instanceof Nobody ? "nobody" : "refused";
       this.outcome.value = { seq, subject, done: false, why, text: message };
+      if (why === "forbidden") this.refused.value = new Set([...this.refused.peek(), subject]);
     } finally {
       this.busy.value = undefined;
       void this.#poll.now();

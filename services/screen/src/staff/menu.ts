@@ -16,7 +16,8 @@ export interface Section {
   dishes: Dish[];
 }
 
-const POLL_MS = 3_000;
+// Each is an event in the operator's list. Own changes are looked at at once.
+const POLL_MS = 10_000;
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const list = (value: unknown) => (Array.isArray(value) ? (value as unknown[]).filter(isObject) : []);

@@ -69,21 +69,63 @@ export const at = (bus: Bus, stream: string, seq: number): Promise<Stored | unde
 // The first at or behind `seq` on `subject`.
 export const next = (bus: Bus, stream: string, seq: number, subject: string): Promise<Stored | undefined> => get(bus, stream, { seq, next_by_subj: subject });
 
-// All that are there from `first` to `last`, in their order.
-export async function range(bus: Bus, stream: string, first: number, last: number): Promise<Stored[]> {
+// Whether anything on `subject` lies from `from` on and before `below`.
+const some = async (bus: Bus, stream: string, subject: string, from: number, below: number): Promise<boolean> => ((await next(bus, stream, from, subject))?.seq ?? below) < below;
+
+// The newest `most` that are there from `first` on and before `below`, in their order; what was deleted between them is stepped over.
+export async function newest(bus: Bus, stream: string, subject: string, first: number, below: number, most: number): Promise<Stored[]> {
+  let found: Stored[] = [];
+  let end = below;
+  while (end > first && found.length < most) {
+    const from = Math.max(first, end - AT_ONCE);
+    const read = await range(bus, stream, from, end - 1);
+    found = [...read, ...found];
+    end = from;
+    if (read.length > 0) continue;
+    // A gap: strides that double, then the last one halved until its upper edge is the newest before the gap.
+    let step = AT_ONCE;
+    let low = end;
+    let high = end;
+    do {
+      high = low;
+      low = Math.max(first, low - step);
+      step *= 2;
+    } while (low > first && !(await some(bus, stream, subject, low, end)));
+    if (low === first && !(await some(bus, stream, subject, low, end))) break;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (await some(bus, stream, subject, middle, end)) low = middle;
+      else high = middle;
+    }
+    end = low + 1;
+  }
+  return found.slice(-most);
+}
+
+// Those of `seqs` that are there, in their order.
+export async function those(bus: Bus, stream: string, seqs: readonly number[]): Promise<Stored[]> {
   const found: Stored[] = [];
-  for (let from = first; from <= last; from += AT_ONCE) {
-    const some = await Promise.all(Array.from({ length: Math.min(AT_ONCE, last - from + 1) }, (_, index) => at(bus, stream, from + index)));
+  for (let from = 0; from < seqs.length; from += AT_ONCE) {
+    const some = await Promise.all(seqs.slice(from, from + AT_ONCE).map((seq) => at(bus, stream, seq)));
     for (const one of some) if (one) found.push(one);
   }
   return found;
 }
 
+// All that are there from `first` to `last`, in their order.
+export const range = (bus: Bus, stream: string, first: number, last: number): Promise<Stored[]> => those(bus, stream, Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index));
+
 export async function remove(bus: Bus, stream: string, seq: number): Promise<void> {
   await api(bus, `STREAM.MSG.DELETE.${stream}`, { seq });
 }
 
-export const consumers = async (bus: Bus, stream: string): Promise<Fields[]> => {
-  const answer = await api(bus, `CONSUMER.LIST.${stream}`, { offset: 0 });
-  return Array.isArray(answer["consumers"]) ? (answer["consumers"] as unknown[]).filter(isObject) : [];
-};
+// The server gives them in pages.
+export async function consumers(bus: Bus, stream: string): Promise<Fields[]> {
+  const found: Fields[] = [];
+  for (;;) {
+    const { consumers: page, total } = await api(bus, `CONSUMER.LIST.${stream}`, { offset: found.length });
+    const some = Array.isArray(page) ? (page as unknown[]).filter(isObject) : [];
+    found.push(...some);
+    if (some.length === 0 || found.length >= Number(total)) return found;
+  }
+}

@@ -48,6 +48,13 @@ const en = {
   "health.not_serving": "Not serving",
   "health.draining": "Draining",
   "health.silent": "No answer",
+  "health.stopped": "Stopped",
+  "health.absent": "Not started",
+  "fleet.lost": "1 copy lost at {time}",
+  "fleet.lost.more": "{count} copies lost, the last at {time}",
+  "fleet.silent": "No copy runs. Its log says why; start it:",
+  "fleet.stopped": "It went on purpose. Start it:",
+  "fleet.absent": "It has never taken work. If it belongs here, start it:",
   "fleet.troubles": "Service errors since the sign-in",
   "fleet.troubles.none": "None.",
   "fleet.action": "To do: {action}",
@@ -73,6 +80,8 @@ const en = {
   "replay.pause": "Pause",
   "replay.position": "Position",
   "replay.step": "{index} of {total}",
+  "replay.cart.count": "{count} items",
+  "replay.cart.none": "This screen shows no cart.",
   "menu.find": "Find a dish",
   "menu.dish": "Dish",
   "menu.price": "Price",
@@ -86,6 +95,9 @@ const en = {
   "menu.none": "No dish has such a name.",
   "menu.count": "{out} of {all} sold out",
   "letters.none": "No dead letters.",
+  "letters.operator": "Only the operator may send this again:",
+  "letters.shown": "The newest {shown} of {total}",
+  "letters.older": "Show older ones",
   "letters.replay": "Replay",
   "letters.replay.of": "Replay dead letter {seq}",
   "letters.busy": "Sending…",
@@ -123,7 +135,9 @@ const en = {
   "figures.dishes": "Top dishes",
   "figures.empty": "No orders yet.",
   "figures.latest": "Latest orders",
-  "figures.basis": "Orders are those of the last 24 hours. Suggestions and voice are of the {count} events read, since {since}.",
+  "figures.reading": "Reading the day: {share}",
+  "figures.bound": "of the newest {count} screens and intents, since {since}",
+  "figures.basis": "All figures are of the last 24 hours, as far as the stream of events keeps them. A suggestion is taken when the cart shows it.",
 };
 type Key = keyof typeof en;
 
@@ -174,6 +188,13 @@ const es: Record<Key, string> = {
   "health.not_serving": "Sin servicio",
   "health.draining": "Terminando",
   "health.silent": "No responde",
+  "health.stopped": "Parado",
+  "health.absent": "Sin iniciar",
+  "fleet.lost": "1 copia perdida a las {time}",
+  "fleet.lost.more": "{count} copias perdidas, la última a las {time}",
+  "fleet.silent": "No hay ninguna copia. Su registro dice por qué; para iniciarlo:",
+  "fleet.stopped": "Terminó a propósito. Para iniciarlo:",
+  "fleet.absent": "Nunca ha tomado trabajo. Si es de esta flota, para iniciarlo:",
   "fleet.troubles": "Errores de servicio desde la entrada",
   "fleet.troubles.none": "Ninguno.",
   "fleet.action": "Por hacer: {action}",
@@ -199,6 +220,8 @@ const es: Record<Key, string> = {
   "replay.pause": "Pausa",
   "replay.position": "Posición",
   "replay.step": "{index} de {total}",
+  "replay.cart.count": "{count} productos",
+  "replay.cart.none": "Esta pantalla no muestra ningún pedido.",
   "menu.find": "Buscar un plato",
   "menu.dish": "Plato",
   "menu.price": "Precio",
@@ -212,6 +235,9 @@ const es: Record<Key, string> = {
   "menu.none": "Ningún plato se llama así.",
   "menu.count": "{out} de {all} agotados",
   "letters.none": "No hay mensajes fallidos.",
+  "letters.operator": "Solo el operador puede reenviarlo:",
+  "letters.shown": "Los {shown} más nuevos de {total}",
+  "letters.older": "Ver anteriores",
   "letters.replay": "Reenviar",
   "letters.replay.of": "Reenviar el mensaje fallido {seq}",
   "letters.busy": "Enviando…",
@@ -249,7 +275,9 @@ const es: Record<Key, string> = {
   "figures.dishes": "Platos más pedidos",
   "figures.empty": "Aún no hay pedidos.",
   "figures.latest": "Últimos pedidos",
-  "figures.basis": "Los pedidos son de las últimas 24 horas. Sugerencias y voz, de los {count} eventos leídos, desde {since}.",
+  "figures.reading": "Leyendo el día: {share}",
+  "figures.bound": "de las {count} pantallas e intenciones más nuevas, desde {since}",
+  "figures.basis": "Todas las cifras son de las últimas 24 horas, mientras el flujo de eventos las guarde. Una sugerencia se acepta cuando el pedido la muestra.",
 };
 
 const english: Language<Key> = { name: "English", locale: "en-US", strings: en, words: {}, sentences: [] };
@@ -260,6 +288,7 @@ export const { t, money } = languages;
 export type StringKey = Key;
 
 export const clock = (time: number): string => new Intl.DateTimeFormat(languages.current.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(time);
+export const minute = (time: number): string => new Intl.DateTimeFormat(languages.current.locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(time);
 export const moment = (time: number): string => new Intl.DateTimeFormat(languages.current.locale, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(time);
 // To a hundredth below 10 ms, to whole ones above 100.
 export const milliseconds = (value: number): string => `${new Intl.NumberFormat(languages.current.locale, { maximumFractionDigits: value < 10 ? 2 : value < 100 ? 1 : 0 }).format(value)} ms`;

@@ -1,4 +1,6 @@
 import { useComputed } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { BOUND } from "../day";
 import { type Shift } from "../desk";
 import { byHour, suggestions, topDishes, voice } from "../figures";
 import { count, moment, money, percent, t } from "../strings";
@@ -58,23 +60,33 @@ function Dishes({ dishes }: { dishes: { name: string; quantity: number }[] }) {
   );
 }
 
-export function Figures({ shift: { journal, menu } }: { shift: Shift }) {
-  const offered = useComputed(() => suggestions(journal.happenings.value));
-  const said = useComputed(() => voice(journal.happenings.value));
+export function Figures({ shift: { day, journal, menu } }: { shift: Shift }) {
+  const offered = useComputed(() => suggestions(day.screens.value));
+  const said = useComputed(() => voice(day.said.value));
   const orders = journal.orders.value;
-  const all = journal.happenings.value;
   const price = (amount: number) => money(amount, menu.currency.value);
   const revenue = orders.reduce((sum, { total }) => sum + total, 0);
   const { taken, offered: asked } = offered.value;
   const { good, all: things } = said.value;
+  // The day is read when somebody wants to know, and on from there.
+  useEffect(() => {
+    day.start();
+    return () => day.stop();
+  }, [day]);
+  const reading = day.progress.value < 1;
+  const basis = reading
+    ? ` · ${t("figures.reading", { share: percent(day.progress.value) })}`
+    : day.since.value === undefined
+      ? ""
+      : ` · ${t("figures.bound", { count: count(BOUND), since: moment(day.since.value) })}`;
   return (
     <>
       <div class="tiles">
         <Tile title={t("figures.orders")} value={count(orders.length)} />
         <Tile title={t("figures.revenue")} value={price(revenue)} />
         <Tile title={t("figures.average")} value={orders.length === 0 ? "–" : price(revenue / orders.length)} />
-        <Tile title={t("figures.conversion")} value={asked === 0 ? "–" : percent(taken / asked)} share={asked === 0 ? undefined : taken / asked} hint={asked === 0 ? t("figures.none") : t("figures.conversion.hint", { taken, offered: asked })} />
-        <Tile title={t("figures.voice")} value={things === 0 ? "–" : percent(good / things)} share={things === 0 ? undefined : good / things} hint={things === 0 ? t("figures.none") : t("figures.voice.hint", { good, all: things })} />
+        <Tile title={t("figures.conversion")} value={asked === 0 ? "–" : percent(taken / asked)} share={asked === 0 ? undefined : taken / asked} hint={(asked === 0 ? t("figures.none") : t("figures.conversion.hint", { taken, offered: asked })) + basis} />
+        <Tile title={t("figures.voice")} value={things === 0 ? "–" : percent(good / things)} share={things === 0 ? undefined : good / things} hint={(things === 0 ? t("figures.none") : t("figures.voice.hint", { good, all: things })) + basis} />
       </div>
       <div class="pair">
         <section class="panel">
@@ -95,13 +107,17 @@ export function Figures({ shift: { journal, menu } }: { shift: Shift }) {
             {orders.slice(-LATEST).reverse().map((order) => (
               <li key={order.seq}>
                 <strong>{order.number}</strong> <span class="hint">{moment(order.time)} · {order.kiosk}</span> <span class="total">{price(order.total)}</span>
-                <span class="what">{order.lines.map(({ name, quantity, id }) => `${quantity} × ${name || `#${id}`}`).join(", ")}</span>
+                <span class="what">
+                  {order.lines.map(({ name, quantity, id, extras }, index) => (
+                    <span key={index}>{index > 0 && ", "}{quantity} × {name || `#${id}`}{extras.length > 0 && <small> ({extras.join(", ")})</small>}</span>
+                  ))}
+                </span>
               </li>
             ))}
           </ul>
         )}
       </section>
-      {all.length > 0 && <p class="hint">{t("figures.basis", { count: count(all.length), since: moment(all[0]!.time) })}</p>}
+      <p class="hint">{t("figures.basis")}</p>
     </>
   );
 }

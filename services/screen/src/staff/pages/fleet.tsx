@@ -1,7 +1,7 @@
 import { type Agent } from "../agents";
 import { type Shift } from "../desk";
 import { type Point } from "../latency";
-import { clock, count, milliseconds, t } from "../strings";
+import { clock, count, milliseconds, minute, t } from "../strings";
 
 const WIDTH = 120, HEIGHT = 32;
 const x = (index: number, length: number) => (2 + (index / Math.max(1, length - 1)) * (WIDTH - 4)).toFixed(1);
@@ -25,6 +25,13 @@ function Sparkline({ name, latency, history }: Agent) {
       <path class="p50" d={line("p50")} />
     </svg>
   );
+}
+
+// What is to be known or done beside the health.
+function Note({ name, health, lost }: Agent) {
+  if (lost) return <p class="hint note">{t(lost.copies === 1 ? "fleet.lost" : "fleet.lost.more", { count: lost.copies, time: minute(lost.at) })}</p>;
+  if (health !== "silent" && health !== "stopped" && health !== "absent") return null;
+  return <p class="hint note">{t(`fleet.${health}`)} <code>scripts/fleet start {name}</code></p>;
 }
 
 export function Fleet({ shift }: { shift: Shift }) {
@@ -54,7 +61,7 @@ export function Fleet({ shift }: { shift: Shift }) {
               {agents.map((agent) => (
                 <tr key={agent.name} data-agent={agent.name}>
                   <th scope="row">{agent.name}</th>
-                  <td><span class={`health ${agent.health}`}>{t(`health.${agent.health}`)}</span></td>
+                  <td><span class={`health ${agent.health}`}>{t(`health.${agent.health}`)}</span><Note {...agent} /></td>
                   <td class="number" data-label={t("fleet.copies")}>{agent.copies.filter(({ status }) => status !== "silent").length}</td>
                   <td class="latency">
                     <Sparkline {...agent} />

@@ -1,6 +1,6 @@
 import { Button } from "../../lib/ui";
 import { type Shift } from "../desk";
-import { moment, t } from "../strings";
+import { count, moment, t } from "../strings";
 
 const pretty = (body: string): string => {
   try {
@@ -13,6 +13,7 @@ const pretty = (body: string): string => {
 export function Letters({ shift: { letters } }: { shift: Shift }) {
   const list = letters.list.value;
   const outcome = letters.outcome.value;
+  const total = letters.total.value ?? 0;
   return (
     <>
       <p role="status" class={outcome ? `outcome ${outcome.done ? "good" : "bad"}` : "unseen"}>
@@ -28,11 +29,14 @@ export function Letters({ shift: { letters } }: { shift: Shift }) {
                 <h2>{letter.subject}</h2>
                 <p class="hint">#{letter.seq} · {moment(letter.time)} · {letter.agent} · {t("letters.deliveries", { count: letter.deliveries })}</p>
               </div>
-              <Button class="small" disabled={letter.unsendable !== "" || letters.busy.value !== undefined} aria-label={t("letters.replay.of", { seq: letter.seq })} onClick={() => void letters.replay(letter)}>
-                {t(letters.busy.value === letter.seq ? "letters.busy" : "letters.replay")}
-              </Button>
+              {letter.unsendable === "" && letters.mayReplay(letter) && (
+                <Button class="small" disabled={letters.busy.value !== undefined} aria-label={t("letters.replay.of", { seq: letter.seq })} onClick={() => void letters.replay(letter)}>
+                  {t(letters.busy.value === letter.seq ? "letters.busy" : "letters.replay")}
+                </Button>
+              )}
             </div>
             {letter.unsendable ? <p class="problem">{t(`letters.${letter.unsendable}`, { seq: letter.seq })}</p> : <p><strong>{letter.code}</strong> {letter.error}</p>}
+            {letter.unsendable === "" && !letters.mayReplay(letter) && <p class="hint">{t("letters.operator")} <code>arcctl deadletter replay {letter.seq}</code></p>}
             <details>
               <summary>{t("letters.content")}</summary>
               <pre tabIndex={0}>{letter.headers.map(({ name, value }) => `${name}: ${value}\n`).join("")}{letter.headers.length > 0 && "\n"}{pretty(letter.body).slice(0, 20_000)}</pre>
@@ -40,6 +44,12 @@ export function Letters({ shift: { letters } }: { shift: Shift }) {
           </li>
         ))}
       </ul>
+      {list && list.length < total && (
+        <div class="row">
+          <p class="hint">{t("letters.shown", { shown: count(list.length), total: count(total) })}</p>
+          <Button class="small" onClick={() => letters.older()}>{t("letters.older")}</Button>
+        </div>
+      )}
     </>
   );
 }

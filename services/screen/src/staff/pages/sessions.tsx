@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Button } from "../../lib/ui";
 import { describe } from "../describe";
 import { type Shift } from "../desk";
-import { type Happening } from "../journal";
+import { type Happening, type ShownCart } from "../journal";
 import { clock, moment, money, t } from "../strings";
 
 interface Session {
@@ -39,7 +39,27 @@ const offset = (time: number): string => {
   return `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
 };
 
-function Replay({ session, close }: { session: Session; close: () => void }) {
+// The cart as a screen said it.
+function Cart({ cart, price }: { cart: ShownCart | undefined; price: (amount: number) => string }) {
+  if (!cart) return <p class="hint">{t("replay.cart.none")}</p>;
+  const { lines, count, total } = cart;
+  return (
+    <ul class="cart" aria-label={t("sessions.cart")}>
+      {lines?.map((line, index) => (
+        <li key={index}>
+          <span>{line.quantity} × {line.name}{line.extras.length > 0 && <small> {line.extras.join(", ")}</small>}</span>
+          <span>{price(line.amount)}</span>
+        </li>
+      ))}
+      <li class="sum">
+        <span>{lines?.length === 0 ? t("sessions.cart.empty") : !lines && count !== undefined && t("replay.cart.count", { count })}</span>
+        {total !== undefined && <strong>{price(total)}</strong>}
+      </li>
+    </ul>
+  );
+}
+
+function Replay({ session, price, close }: { session: Session; price: (amount: number) => string; close: () => void }) {
   const position = useSignal(0);
   const playing = useSignal(false);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -86,6 +106,7 @@ function Replay({ session, close }: { session: Session; close: () => void }) {
         <span class="hint">{t("replay.step", { index: index + 1, total: events.length })}</span>
       </div>
       <p class="still">{t("sessions.screen")}: <strong>{screen ? describe(screen) : "–"}</strong></p>
+      {screen && <Cart cart={screen.payload?.["cart"] as ShownCart | undefined} price={price} />}
       <ol class="timeline" tabIndex={0} aria-label={t("sessions.events")}>
         {events.map((one, step) => (
           <li key={one.seq} ref={step === index ? current : undefined} class={step === index ? "now" : step > index ? "later" : ""} aria-current={step === index ? "step" : undefined}>
@@ -104,8 +125,8 @@ export function Sessions({ shift: { journal, kiosks, menu } }: { shift: Shift })
   const sessions = useComputed(() => sessionsOf(journal.happenings.value));
   const now = [...kiosks.all.value.values()].sort((a, b) => a.id.localeCompare(b.id));
   const replayed = sessions.value.find(({ id }) => id === chosen.value);
-  if (replayed) return <Replay key={replayed.id} session={replayed} close={() => (chosen.value = undefined)} />;
   const price = (amount: number) => money(amount, menu.currency.value);
+  if (replayed) return <Replay key={replayed.id} session={replayed} price={price} close={() => (chosen.value = undefined)} />;
   return (
     <>
       <section>
