@@ -1607,7 +1607,7 @@ absl::Status NatsBus::Impl::OpenDirect() {
     const std::lock_guard<std::mutex> lock(subscriptions_mutex);
     direct = opened;
     for (NatsSubscription* subscription : subscriptions) {
-      if (const absl::Status status = subscription->SubscribeTo(opened); !IsLater(status)) return status;
+      if (absl::Status status = subscription->SubscribeTo(opened); !IsLater(status)) return status;
     }
   }
   if (natsConnection_Status(opened) == NATS_CONN_STATUS_CONNECTED) {

@@ -25,7 +25,7 @@ class LoginTest : public ::testing::Test {
   ~LoginTest() override { unsetenv("XDG_RUNTIME_DIR"); }
 
   static std::string Write(const std::string& address, const std::string& text, mode_t mode = 0600) {
-    const std::string path = absl::StrCat(LoginFolder(), "/", address);
+    std::string path = absl::StrCat(LoginFolder(), "/", address);
     std::ofstream(path) << text;
     chmod(path.c_str(), mode);
     return path;

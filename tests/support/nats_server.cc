@@ -1,7 +1,12 @@
 #include "tests/support/nats_server.h"
 
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +14,8 @@
 #include <string>
 #include <utility>
 
+#include "absl/random/random.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/bus/nats_bus.h"
@@ -39,6 +46,26 @@ std::optional<int> PortIn(const std::string& folder) {
   return std::nullopt;
 }
 
+// One that the system gives to nobody who asks for any port, so that a server that is killed finds it free
+// when it comes back.
+int FreePort() {
+  constexpr int kLowest = 10'000;
+  int end = 32'768;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> end;
+  absl::BitGen random;
+  while (true) {
+    const int port = absl::Uniform(random, kLowest, std::max(end, kLowest + 1));
+    const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    const bool free = bind(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    close(probe);
+    if (free) return port;
+  }
+}
+
 }  // namespace
 
 NatsServer::NatsServer(absl::string_view extra_config) : extra_(extra_config) {
@@ -58,18 +85,29 @@ std::string NatsServer::log() const {
 }
 
 void NatsServer::Start() {
+  const bool chosen = port_ != -1;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    if (!chosen) port_ = FreePort();
+    if (StartOn(port_)) return;
+    // Another program took the port meanwhile.
+    if (chosen || !absl::StrContains(log(), "address already in use")) break;
+  }
+  ADD_FAILURE() << "nats-server did not start:\n" << log();
+}
+
+bool NatsServer::StartOn(int wanted) {
   // A folder for each start: a killed server leaves its ports file behind.
   const std::string ports = dir_.File(absl::StrCat("ports-", ++starts_));
   std::filesystem::create_directory(ports);
   const std::string config = dir_.File("nats-server.conf");
-  std::ofstream(config) << "host: \"127.0.0.1\"\nport: " << port_ << "\nports_file_dir: \"" << ports
+  std::ofstream(config) << "host: \"127.0.0.1\"\nport: " << wanted << "\nports_file_dir: \"" << ports
                         << "\"\njetstream {\n  store_dir: \"" << dir_.path()
                         << "\"\n  max_memory_store: 256MB\n  max_file_store: 1GB\n}\nmax_payload: 1MB\n"
                         << extra_ << "\n";
   absl::StatusOr<std::unique_ptr<Process>> process = Process::Start({"nats-server", "-c", config});
   if (!process.ok()) {
     ADD_FAILURE() << process.status();
-    return;
+    return true;
   }
   process_ = *std::move(process);
   std::optional<int> port;
@@ -77,11 +115,7 @@ void NatsServer::Start() {
     port = PortIn(ports);
     return port.has_value() || !process_->running();
   });
-  if (!port.has_value()) {
-    ADD_FAILURE() << "nats-server did not start:\n" << log();
-    return;
-  }
-  port_ = *port;
+  return port.has_value();
 }
 
 void NatsServer::Kill() {

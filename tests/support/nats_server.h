@@ -44,6 +44,8 @@ class NatsServer {
 
  private:
   void Start();
+  // False: it did not come to listen.
+  bool StartOn(int wanted);
 
   TempDir dir_;
   std::string extra_;
