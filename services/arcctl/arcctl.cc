@@ -97,7 +97,7 @@ absl::Status RunVerb(const VerbEntry& verb, const Arguments& arguments, std::ost
         absl::StrCat("no nats-server at ", options.url, " within ", absl::FormatDuration(timeout)));
   }
   Session session{*bus, arguments, out, err, stop, timeout, kiosk_id, arguments.Has("scoped")};
-  const absl::Status status = verb.run(session);
+  absl::Status status = verb.run(session);
   // What is not permitted gets no answer, only a word of the server.
   const std::string refused = bus->refused_publish();
   if (status.ok() || refused.empty() || absl::StrContains(status.message(), refused)) return status;
