@@ -174,6 +174,9 @@ TEST_F(OrchestratorBusTest, AnOrderSurvivesTheDeathOfTheLeaderAtAnyMoment) {
   ASSERT_TRUE(AwaitState(SessionState::kPaid));
   Touch("done");
   ASSERT_TRUE(AwaitState(SessionState::kAttract));
+  // A state is written before what follows from it is said.
+  ASSERT_TRUE(
+      Await("the session's end", kPatience, [&] { return !Stored(subjects::kSessionEnded).empty(); }));
   const auto completed = Stored(subjects::kOrderCompleted);
   ASSERT_THAT(completed, SizeIs(1));
   EXPECT_THAT(completed[0], HasSubstr("\"quantity\":30"));

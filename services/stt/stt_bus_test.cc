@@ -78,9 +78,12 @@ class SttBusTest : public testing_support::BusTest {
 
   Worker Start(const std::vector<std::string>& flags = {}, bool wait = true) {
     const std::string ready = folder_.File(absl::StrCat("ready-", started_++));
-    std::vector<std::string> argv = {
-        ARC_BIN_DIR "/arc-stt", absl::StrCat("--nats_url=", server_.url()), "--http_port=0",
-        "--grpc_port=0",        absl::StrCat("--ready_file=", ready),       "--workers=1"};
+    std::vector<std::string> argv = {absl::StrCat(ARC_BIN_DIR, "/arc-stt"),
+                                     absl::StrCat("--nats_url=", server_.url()),
+                                     "--http_port=0",
+                                     "--grpc_port=0",
+                                     absl::StrCat("--ready_file=", ready),
+                                     "--workers=1"};
     argv.insert(argv.end(), flags.begin(), flags.end());
     Worker worker;
     auto process = Process::Start(argv);

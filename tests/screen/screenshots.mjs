@@ -1,7 +1,7 @@
-// Makes pictures of everything that the kiosk's screen can show: node tests/screen/screenshots.mjs FOLDER [--docs]
+// Makes pictures of everything that the kiosk's screen and the staff console can show: node tests/screen/screenshots.mjs FOLDER [--docs]
 //
 // Each in portrait, landscape and on a phone; light, dark and in the second language. --docs also makes the small ones of
-// docs/screen anew.
+// docs/screen anew. staff_screenshots.mjs makes those of the console alone.
 import fs from "node:fs";
 import path from "node:path";
 import { ALL_AGENTS, Fleet, SOURCE } from "../interop/kit.mjs";
@@ -69,3 +69,4 @@ try {
   await fleet.down({ failed });
 }
 console.log(`${count} pictures in ${folder}`);
+await import("./staff_screenshots.mjs");
