@@ -58,14 +58,25 @@ class TerminalProcessTest : public ::testing::Test {
 
   void Spawn(std::vector<std::string> flags) {
     std::remove(folder_.File("ready.json").c_str());
-    flags.insert(flags.begin(),
-                 {ARC_BIN_DIR "/arc-terminal-sim", "--journal=" + folder_.File("journal.jsonl"),
-                  "--ready_file=" + folder_.File("ready.json")});
+    flags.insert(flags.begin(), {"--journal=" + folder_.File("journal.jsonl"),
+                                 "--ready_file=" + folder_.File("ready.json")});
+    Run(std::move(flags), &pid_);
+  }
+  static void Run(std::vector<std::string> flags, pid_t* pid) {
+    flags.insert(flags.begin(), ARC_BIN_DIR "/arc-terminal-sim");
     std::vector<char*> argv;
     argv.reserve(flags.size() + 1);
     for (std::string& flag : flags) argv.push_back(flag.data());
     argv.push_back(nullptr);
-    ASSERT_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ), 0);
+    ASSERT_EQ(posix_spawn(pid, argv[0], nullptr, nullptr, argv.data(), environ), 0);
+  }
+  // Of a second process of it, beside the device.
+  static int ExitStatus(std::vector<std::string> flags) {
+    pid_t pid = -1;
+    Run(std::move(flags), &pid);
+    int status = 0;
+    EXPECT_EQ(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
   // Starts the device and waits until it listens.
@@ -255,6 +266,15 @@ TEST_F(TerminalProcessTest, ATornLastLineIsForgotten) {
   Kill();
   Start();
   EXPECT_EQ(ByKey("order-1").state, State::kSucceeded);
+}
+
+TEST_F(TerminalProcessTest, IsItsOwnHealthClient) {
+  Start();
+  const std::string port = url_.substr(url_.rfind(':') + 1);
+  EXPECT_EQ(ExitStatus({"--probe", "--http_port=" + port}), 0);
+  Kill();
+  EXPECT_EQ(ExitStatus({"--probe", "--http_port=" + port}), 1);
+  EXPECT_EQ(ExitStatus({"--probe"}), 2);
 }
 
 TEST_F(TerminalProcessTest, WrongUsageIsSaid) {
