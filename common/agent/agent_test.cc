@@ -534,7 +534,7 @@ TEST_F(AgentTest, HeartbeatsTellEveryChangeAndErrorsReachOperators) {
       metrics,
       HasSubstr(
           R"(kiosk_agent_service_errors_total{agent="menu",error_type="out_of_paper",severity="warning"} 1)"));
-  EXPECT_THAT(metrics, ContainsRegex(R"(process_resident_memory_bytes\{agent="menu"\} [1-9][0-9.e+]+\n)"));
+  EXPECT_THAT(metrics, ContainsRegex(R"(process_resident_memory_bytes\{agent="menu"\} [1-9][0-9.e+]+)"));
   EXPECT_THAT(metrics, ContainsRegex(R"(process_cpu_seconds_total\{agent="menu"\} [0-9])"));
 }
 
