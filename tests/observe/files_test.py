@@ -19,7 +19,7 @@ class Rules(unittest.TestCase):
     maxDiff = None
 
     def promtool(self, *words):
-        done = subprocess.run([PROMTOOL, *map(str, words)], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([PROMTOOL, *map(str, words)], capture_output=True, text=True, timeout=300)
         self.assertEqual(0, done.returncode, f"promtool {' '.join(map(str, words))}\n{done.stdout}{done.stderr}")
 
     def test_promtool_takes_configuration_and_rules(self):

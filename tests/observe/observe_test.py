@@ -212,6 +212,8 @@ class Observed(unittest.TestCase):
         agents = set(self.facts()["agents"]) - {"menu-2"}
         if metric["agents"] == "all":
             return agents
+        if metric["agents"] == "handlers":
+            return agents - {"vision_bridge"}
         if metric["agents"] == "commands":
             return {"menu", "recsys", "payment", "hardware", "orchestrator"}
         return set(metric["agents"])
@@ -250,7 +252,7 @@ class Observed(unittest.TestCase):
         self.assertGreater(self.ask("nats_msgs_received")[0][1], 0)
         self.assertEqual(0, self.ask("nats_slow_consumers")[0][1])
         latency = {(labels["agent"], labels["action"], labels["quantile"]): value for labels, value in self.ask("kiosk_agent_latency_ms")}
-        for agent, action in (("menu", "list"), ("menu", "details"), ("payment", "process"), ("hardware", "print"), ("orchestrator", "snapshot")):
+        for agent, action in (("menu", "list"), ("menu", "details"), ("payment", "process"), ("hardware", "print"), ("orchestrator", "snapshot"), ("orchestrator", "input"), ("stt", "request"), ("brain", "request"), ("tts", "request"), ("voice", "turn")):
             self.assertLessEqual(latency[agent, action, "0.5"], latency[agent, action, "0.99"])
             self.assertGreater(latency[agent, action, "0.5"], 0)
         self.assertEqual(
