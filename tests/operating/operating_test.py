@@ -1,5 +1,7 @@
 """docs/operating.md word by word: the commands of its blocks, run as they stand there, on folders of the test's own."""
 
+import importlib.util
+import io
 import json
 import os
 import re
@@ -11,8 +13,10 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 import urllib.error
 import urllib.request
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -214,6 +218,44 @@ class Refusals(OperatingTest):
         self.assert_refused(self.backup_script(fleet, f"verify {self.backup}"), "it is no backup")
         # All of that has changed nothing.
         self.assertEqual("attract", self.snapshot(fleet)["state"])
+
+
+class Snapshots(unittest.TestCase):
+    """What scripts/backup makes of what a server sends; the server is a list of lines."""
+
+    @classmethod
+    def setUpClass(cls):
+        loader = SourceFileLoader("backup", str(REPO / "scripts" / "backup"))
+        cls.backup = importlib.util.module_from_spec(importlib.util.spec_from_loader("backup", loader))
+        loader.exec_module(cls.backup)
+
+    def bus(self, *messages):
+        """A bus on which these (subject, body) arrive, one after the other."""
+        lines = b"".join(f"MSG {subject} 1 {len(body)}\r\n".encode() + body + b"\r\n" for subject, body in messages)
+        bus = object.__new__(self.backup.Bus)
+        bus.inbox, bus.subscriptions, bus.early, bus.sent = "_INBOX.x", 0, [], []
+        bus.send, bus.stream, bus.connection = bus.sent.append, io.BytesIO(lines), unittest.mock.Mock()
+        return bus
+
+    def test_chunks_that_overtake_the_answer_are_kept(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "S.snapshot"
+            answer = json.dumps({"config": {"name": "S"}, "state": {"messages": 1}}).encode()
+            deliver = "_INBOX.x-snapshot.S"
+            bus = self.bus((deliver, b"\xff\x06\x00\x00S2s"), ("_INBOX.x.1", answer), (deliver, b"TwO"), (deliver, b""))
+            self.assertEqual(10, self.backup.save_stream(bus, "S", path)["bytes"])
+            self.assertEqual(b"\xff\x06\x00\x00S2sTwO", path.read_bytes())
+
+    def test_what_is_not_whole_is_no_snapshot(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "S.snapshot"
+            whole = b"\xff\x06\x00\x00S2sTwO" + b"\x00\x05\x00\x00" + b"abcde"
+            path.write_bytes(whole)
+            self.backup.check_frames(path)
+            for damaged in (whole[:-1], whole[10:], whole[:12], b"", whole + b"\x00"):
+                path.write_bytes(damaged)
+                with self.assertRaises(self.backup.BackupError, msg=damaged):
+                    self.backup.check_frames(path)
 
 
 class NewPasswords(OperatingTest):
