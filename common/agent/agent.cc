@@ -85,6 +85,11 @@ constexpr char kQueueLagHelp[] = "Commands that wait in the stream, as of the la
 constexpr char kInFlightHelp[] = "Commands in work.";
 constexpr char kReconnectsHelp[] = "Connections to nats-server after the first.";
 constexpr char kServingHelp[] = "1 while the agent is SERVING.";
+constexpr char kActiveSessionsHelp[] = "Sessions, as the heartbeat tells them.";
+constexpr char kServiceErrorsHelp[] = "Errors published on system.service.error.";
+constexpr char kMemoryHelp[] = "Resident memory size in bytes.";
+constexpr char kCpuSecondsHelp[] = "Total user and system CPU time spent in seconds.";
+constexpr char kUnknownAction[] = "unknown";
 
 // Written by the signal handler, read by Run().
 std::atomic<int> signal_count{0};
@@ -308,7 +313,7 @@ struct Agent::Impl {
   std::string ActionLabel(absl::string_view action) const {
     const std::string name(action);
     // A foreign message names any command it likes: such names must not become series.
-    return actions.count(name) != 0 ? name : "unknown";
+    return actions.count(name) != 0 ? name : kUnknownAction;
   }
 
   void CountHandled(const std::string& label, absl::Duration latency, bool ok) {
@@ -537,6 +542,8 @@ struct Agent::Impl {
     error.severity = std::string(severity);
     error.action_required = std::string(action_required);
     Log(LogLevel::kError, text, {{"error_type", error.error_type}, {"severity", error.severity}});
+    metrics.Increment(metric_names::kServiceErrors, kServiceErrorsHelp,
+                      {{"error_type", error.error_type}, {"severity", error.severity}});
     bus::Message message;
     message.subject = subjects::kServiceError;
     message.body = json::Encode(error);
@@ -618,7 +625,9 @@ struct Agent::Impl {
 
   void AddMetrics() {
     // Series that exist from the start can be watched for their first increase.
-    for (const std::string& action : actions) {
+    std::set<std::string> labels = actions;
+    if (!actions.empty()) labels.insert(kUnknownAction);
+    for (const std::string& action : labels) {
       for (const char* outcome : {"ok", "error"}) {
         metrics.Increment(metric_names::kRequests, kRequestsHelp, {{"action", action}, {"outcome", outcome}},
                           0);
@@ -643,6 +652,12 @@ struct Agent::Impl {
       std::lock_guard<std::mutex> lock(mutex);
       return serving ? 1.0 : 0.0;
     });
+    metrics.Callback(metric_names::kActiveSessions, kActiveSessionsHelp, false,
+                     [this] { return active_sessions ? static_cast<double>(active_sessions()) : 0.0; });
+    metrics.Callback(metric_names::kMemory, kMemoryHelp, false,
+                     [] { return ReadProcessStats().memory_mb * 1024 * 1024; });
+    metrics.Callback(metric_names::kCpuSeconds, kCpuSecondsHelp, true,
+                     [] { return absl::ToDoubleSeconds(ReadProcessStats().cpu_time); });
   }
 
   // Listens and says where.

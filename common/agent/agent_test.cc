@@ -28,6 +28,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ContainsRegex;
 using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -299,9 +300,11 @@ TEST_F(AgentTest, AnswersOnBothPathsAndCounts) {
   EXPECT_THAT(metrics, HasSubstr(R"(kiosk_agent_deliveries_total{agent="menu",action="search"} 1)"));
   EXPECT_THAT(metrics, HasSubstr(R"(kiosk_agent_expired_total{agent="menu",action="search"} 0)"));
   EXPECT_THAT(metrics, HasSubstr(R"(kiosk_agent_dead_letters_total{agent="menu",action="search"} 0)"));
+  EXPECT_THAT(metrics, HasSubstr(R"(kiosk_agent_dead_letters_total{agent="menu",action="unknown"} 0)"));
   for (const char* line :
        {"kiosk_agent_queue_lag{agent=\"menu\"} 0\n", "kiosk_agent_in_flight{agent=\"menu\"} 0\n",
-        "kiosk_agent_nats_reconnects_total{agent=\"menu\"} 0\n", "kiosk_agent_serving{agent=\"menu\"} 1\n"}) {
+        "kiosk_agent_nats_reconnects_total{agent=\"menu\"} 0\n", "kiosk_agent_serving{agent=\"menu\"} 1\n",
+        "kiosk_agent_active_sessions{agent=\"menu\"} 3\n"}) {
     EXPECT_THAT(metrics, HasSubstr(line));
   }
 }
@@ -526,6 +529,13 @@ TEST_F(AgentTest, HeartbeatsTellEveryChangeAndErrorsReachOperators) {
   ASSERT_TRUE(Await("the error", kLimit,
                     [&] { return Kept<messages::ServiceError>(*bus, subjects::kServiceError).size() == 1; }));
   EXPECT_EQ(Kept<messages::ServiceError>(*bus, subjects::kServiceError)[0].error_type, "out_of_paper");
+  const std::string metrics = agent.Get("/metrics").body;
+  EXPECT_THAT(
+      metrics,
+      HasSubstr(
+          R"(kiosk_agent_service_errors_total{agent="menu",error_type="out_of_paper",severity="warning"} 1)"));
+  EXPECT_THAT(metrics, ContainsRegex(R"(process_resident_memory_bytes\{agent="menu"\} [1-9][0-9.e+]+)"));
+  EXPECT_THAT(metrics, ContainsRegex(R"(process_cpu_seconds_total\{agent="menu"\} [0-9])"));
 }
 
 TEST(AgentFlagsTest, HelpListsEveryFlagAndWrongOnesAreRefused) {
