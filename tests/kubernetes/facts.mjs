@@ -72,10 +72,10 @@ const serverConfiguration = read("deploy/nats/nats-server.conf");
 const setting = (name) => new RegExp(`^\\s*${name}: "?([^"\\n]+)"?$`, "m").exec(serverConfiguration)[1];
 const topology = JSON.parse(read("deploy/streams.json"));
 
-// Names of the flags that compose.yaml gives each service.
+// Names of the flags that compose.yaml gives each service; those that choose an engine are a component's here.
 function composed() {
   const { services } = parse(read("compose.yaml"))[0];
-  return new Map(Object.entries(services).map(([name, { command }]) => [name, [command ?? []].flat().map((word) => /^--\w+/.exec(word)?.[0]).filter(Boolean)]));
+  return new Map(Object.entries(services).map(([name, { command }]) => [name, [command ?? []].flat().map((word) => /^--\w+/.exec(word)?.[0]).filter((flag) => flag && !/^--(engine|openai_)/.test(flag))]));
 }
 
 export const facts = {

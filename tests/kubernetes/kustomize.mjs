@@ -55,18 +55,40 @@ export function build(folder) {
   }
 }
 
-// The same of a copy of deploy/ in which `edit(text)` has changed one file, such as one component for another.
-export function buildEdited(overlay, file, edit) {
-  const copy = fs.mkdtempSync(path.join(os.tmpdir(), "arc-kustomize-"));
+// A copy of deploy/ to change. `read` and `write` take names below deploy/k8s.
+export class Copy {
+  constructor() {
+    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "arc-kustomize-"));
+    fs.cpSync(path.join(SOURCE, "deploy"), path.join(this.folder, "deploy"), { recursive: true });
+  }
+  file(name) {
+    return path.join(this.folder, "deploy/k8s", name);
+  }
+  read(name) {
+    return fs.readFileSync(this.file(name), "utf8");
+  }
+  write(name, text) {
+    fs.writeFileSync(this.file(name), text);
+  }
+  build(name) {
+    return build(this.file(name));
+  }
+  remove() {
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+// The manifests of an overlay whose kustomization `edit(text)` has changed, such as one component for another.
+export function buildEdited(overlay, edit) {
+  const copy = new Copy();
   try {
-    fs.cpSync(path.join(SOURCE, "deploy"), path.join(copy, "deploy"), { recursive: true });
-    const target = path.join(copy, "deploy/k8s", file);
-    const before = fs.readFileSync(target, "utf8");
+    const name = path.join(overlay, "kustomization.yaml");
+    const before = copy.read(name);
     const after = edit(before);
-    if (after === before) throw new Error(`${file} has nothing to edit`);
-    fs.writeFileSync(target, after);
-    return build(path.join(copy, "deploy/k8s", overlay));
+    if (after === before) throw new Error(`${name} has nothing to edit`);
+    copy.write(name, after);
+    return copy.build(overlay);
   } finally {
-    fs.rmSync(copy, { recursive: true, force: true });
+    copy.remove();
   }
 }
