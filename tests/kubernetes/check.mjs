@@ -287,7 +287,13 @@ class Check {
         for (const [key, file] of secret.items ? secret.items.map((item) => [item.key, item.path]) : keys.map((one) => [one, one])) if (keys.includes(key)) files.add(`${mountPath}/${file}`);
         this.want(readOnly === true, manifest, `${mountPath} is not read-only`);
       };
-      const mapOf = (mapName) => {
+      const mapOf = (mapName, items) => {
+        if (mapName === "topology" && this.secrets.has(mapName)) {
+          // The operator's, as Secrets are.
+          for (const { key, path } of list(items)) if (this.want(this.secrets.get(mapName).includes(key), manifest, `${mapName} has no key ${key}`)) files.add(`${mountPath}/${path}`);
+          this.want(items && readOnly === true, manifest, `${mountPath} is not read-only, or all of ${mapName}`);
+          return;
+        }
         const map = this.configMaps.get(mapName);
         if (!this.want(map, manifest, `there is no ConfigMap ${mapName}`)) return;
         for (const [key, text] of Object.entries(map.data)) {
@@ -297,6 +303,7 @@ class Check {
         }
       };
       if (volume.secret) secretOf(volume.secret, volume.secret.secretName);
+      else if (volume.configMap) mapOf(volume.configMap.name, volume.configMap.items);
       else if (volume.projected) {
         for (const source of volume.projected.sources) {
           if (source.secret) secretOf(source.secret, source.secret.name);
@@ -327,7 +334,8 @@ class Check {
     }
     const operator = labels[COMPONENT] === "operator";
     if (operator && command.length > 0) {
-      this.want(command.length === 1 && image.copied.includes("bin") && same(command, ["provision"]) && words.length === 0, manifest, `starts ${command}, which the image has not`);
+      this.want(same(command, ["provision"]) && image.copied.includes("provision"), manifest, `starts ${command}, which the image has not`);
+      this.want(words.every((word) => /^--file=/.test(word)), manifest, `gives arcctl ${words}`);
       for (const name of ["ARC_MENU", "ARC_HISTORY"]) this.want(values.has(name), manifest, `nothing sets ${name}`);
     } else {
       this.want(command.length === 0, manifest, "starts another program than the image's");
@@ -345,6 +353,8 @@ class Check {
       if (EDGE.includes(labels[NAME])) for (const name of ["--kiosk_id", "--scoped"]) this.want(names.includes(name), manifest, `has not the flag ${name}`);
       for (const name of names) this.want(names.indexOf(name) === names.lastIndexOf(name), manifest, `${name} is given twice`);
     }
+    // A cluster's streams have a copy a node, whoever makes them.
+    if (operator) this.want(words.includes("--file=/etc/arc/streams.json") === (this.options.chart !== undefined), manifest, `makes streams of ${words}`);
     const flag = (name) => words.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
     this.login(manifest, labels, operator ? values.get("ARC_NATS_USER") : flag("nats_user"), operator ? values.get("ARC_NATS_PASSWORD_FILE") : flag("nats_password_file"));
     this.reaches(manifest, operator ? values.get("ARC_NATS_URL") : flag("nats_url"), "nats");

@@ -10,13 +10,18 @@ export class Scaler {
   get path() {
     return `/jsz?acc=${this.account}&consumers=true&config=true`;
   }
-  // Commands that wait or are in work, as nats-server at `monitoring` says.
-  async lag(monitoring) {
-    const answer = await fetch(`${monitoring}${this.path}`);
-    const { account_details: accounts = [] } = await answer.json();
-    const stream = accounts.find(({ name }) => name === this.account)?.stream_detail?.find(({ name }) => name === this.stream);
-    if (!stream) throw new Error(`nats-server has no stream ${this.stream} in the account ${this.account}`);
-    const consumer = stream.consumer_detail?.find(({ name }) => name === this.consumer);
+  // Commands that wait or are in work, as nats-server says; of a cluster's nodes the one that leads the consumer.
+  async lag(...nodes) {
+    const found = [];
+    for (const node of nodes) {
+      const [{ account_details: accounts = [] }, { server_name }] = await Promise.all([this.path, "/varz"].map(async (path) => (await fetch(`${node}${path}`)).json()));
+      const stream = accounts.find(({ name }) => name === this.account)?.stream_detail?.find(({ name }) => name === this.stream);
+      if (!stream) continue;
+      const consumer = stream.consumer_detail?.find(({ name }) => name === this.consumer);
+      found.push({ stream, consumer, leads: nodes.length === 1 || consumer?.cluster?.leader === server_name });
+    }
+    const { stream, consumer } = found.find(({ leads }) => leads) ?? {};
+    if (!stream) throw new Error(`nats-server has no stream ${this.stream} in the account ${this.account}, or no leader of ${this.consumer}`);
     // Without its consumer the scaler takes all that the stream ever held to wait.
     return consumer ? consumer.num_pending + consumer.num_ack_pending : stream.state.last_seq;
   }

@@ -7,8 +7,9 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { eventually, run } from "../interop/kit.mjs";
+import { eventually, nats, run } from "../interop/kit.mjs";
 import { BUILD, facts } from "./facts.mjs";
+import { Scaler } from "./keda.mjs";
 import { SOURCE } from "./kustomize.mjs";
 import { VARIANTS } from "./variants.mjs";
 
@@ -178,15 +179,15 @@ describe("nats-server", () => {
   });
 
   // What the chart makes of the values, for one node.
-  const configuration = (ports) => {
+  const configuration = (ports, { node = 0, routes = [0, 1, 2].map((one) => `tls://nats-${one}.nats-headless:6222`) } = {}) => {
     const { config, tlsCA } = facts.values();
     const tls = { cert_file: path.join(folder, "tls.crt"), key_file: path.join(folder, "tls.key"), ...(tlsCA.enabled ? { ca_file: path.join(folder, "ca.crt") } : {}) };
     const bytes = (size) => Number.parseInt(size, 10) * (size.endsWith("Gi") ? 2 ** 30 : 2 ** 20);
     const made = {
-      server_name: "nats-0", port: ports.nats, http_port: ports.monitor, ...(config.nats.tls.enabled ? { tls } : {}),
+      server_name: `nats-${node}`, port: ports.nats, http_port: ports.monitor, ...(config.nats.tls.enabled ? { tls } : {}),
       websocket: { port: ports.websocket, no_tls: true },
-      jetstream: { store_dir: path.join(folder, "jetstream"), max_memory_store: bytes(config.jetstream.memoryStore.maxSize), max_file_store: bytes(config.jetstream.fileStore.maxSize) },
-      ...(ports.cluster ? { cluster: { name: "nats", port: ports.cluster, no_advertise: true, routes: [0, 1, 2].map((node) => `tls://nats-${node}.nats-headless:6222`), tls } } : {}),
+      jetstream: { store_dir: path.join(folder, `jetstream-${node}`), max_memory_store: bytes(config.jetstream.memoryStore.maxSize), max_file_store: bytes(config.jetstream.fileStore.maxSize) },
+      ...(ports.cluster ? { cluster: { name: "nats", port: ports.cluster, no_advertise: true, routes, tls } } : {}),
     };
     const payload = /^<< (.*) >>$/.exec(config.merge.max_payload)[1];
     return `${JSON.stringify(made, null, 2).slice(1, -1)}\nmax_payload: ${payload}\ninclude ${path.join("rights", path.basename(config.merge.$include))}\n`;
@@ -201,7 +202,7 @@ describe("nats-server", () => {
     const ports = { nats: await freePort(), monitor: await freePort(), websocket: await freePort() };
     const file = path.join(folder, "tls.conf");
     fs.writeFileSync(file, configuration(ports));
-    const nats = start(server, ["-c", file]);
+    const listener = start(server, ["-c", file]);
     await eventually("nats-server to listen", async () => (await fetch(`http://127.0.0.1:${ports.monitor}/healthz`)).status === 200);
     const production = VARIANTS.find(({ name }) => name === "production").make();
     const settings = production.find(({ kind, metadata }) => kind === "ConfigMap" && metadata.name.startsWith("settings")).data;
@@ -210,7 +211,7 @@ describe("nats-server", () => {
     // What an agent with this authority says about the server, or the server about the agent.
     const connects = async (authority, host) => {
       const ready = path.join(folder, `${authority}-${host}.json`);
-      const before = nats.output.length;
+      const before = listener.output.length;
       const child = start(path.join(BUILD, "bin/arc-menu"), [
         `--nats_url=${protocol}//${host}:${ports.nats}`, "--nats_user=menu", `--nats_password_file=${path.join(rights, "menu.password")}`, `--ready_file=${ready}`,
       ], { [variable]: path.join(folder, `${authority}.crt`) });
@@ -220,7 +221,7 @@ describe("nats-server", () => {
         return await eventually("menu to be let in or not", async () => {
           const { reasons } = await (await fetch(`${http_url}/healthz`)).json();
           // There is no stream: who is connected misses its bucket.
-          const found = reasons.find((reason) => reason.startsWith("bucket KIOSK_MENU")) ?? /TLS handshake error: .*/.exec(nats.output.slice(before))?.[0];
+          const found = reasons.find((reason) => reason.startsWith("bucket KIOSK_MENU")) ?? /TLS handshake error: .*/.exec(listener.output.slice(before))?.[0];
           if (!found) throw new Error(`${reasons.join("; ")}\n${child.output}`);
           return found;
         }, 15_000);
@@ -233,7 +234,68 @@ describe("nats-server", () => {
     assert.match(await connects("other", "localhost"), /^TLS handshake error: /);
     // 127.0.0.2 is not a name of the certificate.
     assert.match(await connects("ca", "127.0.0.2"), /^TLS handshake error: /);
-    nats.kill("SIGTERM");
-    await nats.ended;
+    listener.kill("SIGTERM");
+    await listener.ended;
+  });
+
+  test("as three nodes takes the streams of the overlay production, a copy a node, and tells KEDA what waits", async () => {
+    const nodes = [];
+    for (const node of [0, 1, 2]) nodes.push({ node, ports: { nats: await freePort(), monitor: await freePort(), websocket: await freePort(), cluster: await freePort() } });
+    const routes = nodes.map(({ ports }) => `tls://127.0.0.1:${ports.cluster}`);
+    for (const one of nodes) {
+      const file = path.join(folder, `node-${one.node}.conf`);
+      fs.writeFileSync(file, configuration(one.ports, { node: one.node, routes }));
+      one.process = start(server, ["-c", file]);
+    }
+    const production = VARIANTS.find(({ name }) => name === "production").make();
+    const settings = production.find(({ kind, metadata }) => kind === "ConfigMap" && metadata.name.startsWith("settings")).data;
+    const url = nodes.map(({ ports }) => `${new URL(settings.NATS_URL).protocol}//127.0.0.1:${ports.nats}`).join(",");
+    const monitoring = nodes.map(({ ports }) => `http://127.0.0.1:${ports.monitor}`);
+    const environment = (user) => ({ SSL_CERT_FILE: path.join(folder, "ca.crt"), ARC_NATS_URL: url, ARC_NATS_USER: user, ARC_NATS_PASSWORD_FILE: path.join(rights, `${user}.password`) });
+    // The guide's command makes the ConfigMap.
+    const [, filter] = /jq '([^']+)' deploy\/streams\.json/.exec(fs.readFileSync(path.join(SOURCE, "docs/kubernetes.md"), "utf8"));
+    const topology = path.join(folder, "streams.json");
+    fs.writeFileSync(topology, execFileSync("jq", [filter, path.join(SOURCE, "deploy/streams.json")]));
+    const [job] = ALL.filter(({ title }) => title === "Job provision of production");
+    const words = job.words.map((word) => word.replace("/etc/arc", folder));
+    await eventually("the cluster to take the streams", async () => {
+      const child = start(job.binary, ["provision", ...words], environment("operator"));
+      const status = await child.ended;
+      if (status !== 0) throw new Error(child.output);
+      return true;
+    }, 90_000);
+    const wanted = JSON.parse(fs.readFileSync(topology, "utf8"));
+    const names = [...wanted.streams.map(({ name }) => name), ...wanted.buckets.map(({ name }) => `KV_${name}`)].sort();
+    await eventually("a copy of each stream on each node", async () => {
+      for (const address of monitoring) {
+        const { account_details: accounts = [] } = await (await fetch(`${address}/jsz?acc=${facts.account}&streams=true&config=true`)).json();
+        const streams = accounts[0]?.stream_detail ?? [];
+        if (JSON.stringify(streams.map(({ name }) => name).sort()) !== JSON.stringify(names)) throw new Error(`${address} has ${streams.map(({ name }) => name)}`);
+        for (const { name, config } of streams) assert.equal(config.num_replicas, 3, name);
+      }
+      return true;
+    });
+    // Commands wait, for nobody is there.
+    const scaler = new Scaler(production.find(({ kind, metadata }) => kind === "ScaledObject" && metadata.name === "menu"));
+    const login = JSON.parse(fs.readFileSync(path.join(rights, "operator.json"), "utf8"));
+    const client = await nats.connect({
+      servers: nodes.map(({ ports }) => `127.0.0.1:${ports.nats}`), user: login.nats_user, pass: login.nats_password, tls: { caFile: path.join(folder, "ca.crt") },
+    });
+    const headers = nats.headers();
+    headers.set("Kiosk-Reply-To", nats.createInbox());
+    for (let number = 0; number < 230; ++number) client.publish("kiosk.agent.menu.search", JSON.stringify({ payload: { command: "search", query: "burger" } }), { headers });
+    await client.flush();
+    await eventually("all of them to wait", async () => (await scaler.lag(...monitoring)) === 230);
+    assert.equal(scaler.desired(230, scaler.least), 3);
+    // An agent of the cluster serves, and does them.
+    const ready = path.join(folder, "cluster.json");
+    const menu = start(path.join(BUILD, "bin/arc-menu"), [`--nats_url=${url}`, "--nats_user=menu", `--nats_password_file=${path.join(rights, "menu.password")}`, `--ready_file=${ready}`], environment("menu"));
+    await eventually("menu to serve", async () => (await fetch(`${JSON.parse(fs.readFileSync(ready, "utf8")).http_url}/healthz`)).status === 200);
+    await eventually("nothing to wait", async () => (await scaler.lag(...monitoring)) === 0);
+    await client.close();
+    menu.kill("SIGTERM");
+    assert.equal(await menu.ended, 0, menu.output);
+    for (const { process: one } of nodes) one.kill("SIGTERM");
+    await Promise.all(nodes.map(({ process: one }) => one.ended));
   });
 });
