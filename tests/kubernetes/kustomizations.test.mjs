@@ -47,9 +47,14 @@ for (const file of fs.readdirSync(MANIFESTS, { recursive: true }).map(String).fi
       assert.deepEqual(check(copy.build(`overlays/${name}`), overlays.get(name)), []);
       const unnoticed = [];
       let made = 0;
+      const misspelt = new Set();
       for (const { how, path: place, before, value: mutant } of mutants(value)) {
         const what = `${how} ${place} ${typeof before === "string" ? before : JSON.stringify(before)}`;
         if (FREE.some((free) => free.test(what))) continue;
+        // A field of a list's items is misspelt in the first that has it.
+        const field = place.replace(/\/\d+/g, "/#");
+        if (how === "misspelt" && misspelt.has(field)) continue;
+        if (how === "misspelt") misspelt.add(field);
         ++made;
         copy.write(file, stringify(mutant));
         try {

@@ -42,7 +42,7 @@ export function build(folder) {
   const errors = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "arc-kustomize-")), "stderr");
   const descriptor = fs.openSync(errors, "w");
   try {
-    const output = execFileSync(kubectl(), ["kustomize", folder], { stdio: ["ignore", "pipe", descriptor], maxBuffer: 1 << 26, encoding: "utf8" });
+    const output = execFileSync(kubectl(), ["kustomize", folder], { stdio: ["ignore", "pipe", descriptor], env: { ...process.env, GOGC: "off" }, maxBuffer: 1 << 26, encoding: "utf8" });
     const warnings = fs.readFileSync(errors, "utf8");
     if (warnings) throw new Error(`kubectl kustomize ${folder}: ${warnings}`);
     return parse(output);
