@@ -73,6 +73,35 @@ TEST_F(ProvisionTest, CreatesEverythingOnceAndThenNothing) {
   EXPECT_THAT(second->unchanged, SizeIs(first->created.size()));
 }
 
+TEST_F(ProvisionTest, AConsumerThatIsSentItsMessages) {
+  ASSERT_THAT(Provision(*bus_, topology_), IsOk());
+  Consumer archive;
+  archive.stream = "KIOSK_EVENTS";
+  archive.agent = "archive";
+  archive.config.durable_name = "archive-consumer";
+  archive.config.deliver_subject = "archive.events";
+  archive.config.max_waiting = 0;
+  topology_.consumers.push_back(archive);
+  const auto created = Provision(*bus_, topology_);
+  ASSERT_THAT(created, IsOk());
+  EXPECT_THAT(created->created, ElementsAre("consumer KIOSK_EVENTS > archive-consumer"));
+  const auto again = Provision(*bus_, topology_);
+  ASSERT_THAT(again, IsOk());
+  EXPECT_THAT(again->differences, IsEmpty());
+
+  Signal arrived;
+  bool seen = false;
+  const auto subscription = bus_->Subscribe("archive.events", "", [&](const bus::Message& message) {
+    arrived.Set([&] { seen = message.body == "{}"; });
+  });
+  ASSERT_THAT(subscription, IsOk());
+  bus::Message event;
+  event.subject = "kiosk.session.started";
+  event.body = "{}";
+  ASSERT_THAT(bus_->Publish(event), IsOk());
+  EXPECT_TRUE(arrived.Await("the event", kLimit, [&] { return seen; }));
+}
+
 TEST_F(ProvisionTest, BucketsAreUsableAsKeyValueStores) {
   ASSERT_THAT(Provision(*bus_, topology_), IsOk());
   for (const std::string& name : topology_.buckets) {

@@ -77,6 +77,7 @@ struct FileConsumer {
   std::string agent;
   std::string durable_name;
   std::string filter_subject;
+  std::string deliver_subject;
   std::string ack_wait;
   int64_t max_deliver = -1;
   int64_t max_ack_pending = 1000;
@@ -87,7 +88,8 @@ struct FileConsumer {
     v.Required("stream", s.stream, json::Range(1, 100));
     v.Required("agent", s.agent, json::Range(1, 100));
     v.Required("durable_name", s.durable_name, json::Range(1, 100));
-    v.Required("filter_subject", s.filter_subject, json::Range(1, 200));
+    v.Optional("filter_subject", s.filter_subject, json::Range(0, 200));
+    v.Optional("deliver_subject", s.deliver_subject, json::Range(0, 200));
     v.Required("ack_wait", s.ack_wait);
     v.Required("max_deliver", s.max_deliver, json::Range(-1, 1000000));
     v.Optional("max_ack_pending", s.max_ack_pending, json::Range(1, 1000000));
@@ -240,6 +242,12 @@ absl::StatusOr<Consumer> ToConsumer(const FileConsumer& file, absl::string_view 
   consumer.in_progress_acks = file.in_progress_acks;
   consumer.config.durable_name = file.durable_name;
   consumer.config.filter_subject = file.filter_subject;
+  consumer.config.deliver_subject = file.deliver_subject;
+  if (file.deliver_subject.empty() && file.filter_subject.empty()) {
+    return Invalid(absl::StrCat(where, ".filter_subject"), "is needed where there is no deliver_subject");
+  }
+  // Nobody waits for what is sent, and the server takes no limit for it.
+  if (!file.deliver_subject.empty()) consumer.config.max_waiting = 0;
   ASSIGN_OR_RETURN(consumer.config.ack_wait, Nanoseconds(file.ack_wait, absl::StrCat(where, ".ack_wait")));
   if (consumer.config.ack_wait == 0) return Invalid(absl::StrCat(where, ".ack_wait"), "must not be 0");
   if (file.max_deliver == 0) return Invalid(absl::StrCat(where, ".max_deliver"), "must not be 0");
@@ -265,11 +273,12 @@ absl::Status CheckConsumers(const Topology& topology, const std::vector<Consumer
     if (stream == topology.streams.end()) {
       return Invalid(absl::StrCat(where, ".stream"), absl::StrCat("there is no stream ", consumer.stream));
     }
-    if (std::none_of(stream->subjects.begin(), stream->subjects.end(), [&](const std::string& subject) {
-          return subjects::Overlap(subject, consumer.config.filter_subject);
-        })) {
+    const std::string& filter = consumer.config.filter_subject;
+    if (!filter.empty() &&
+        std::none_of(stream->subjects.begin(), stream->subjects.end(),
+                     [&](const std::string& subject) { return subjects::Overlap(subject, filter); })) {
       return Invalid(absl::StrCat(where, ".filter_subject"),
-                     absl::StrCat(consumer.stream, " captures nothing of ", consumer.config.filter_subject));
+                     absl::StrCat(consumer.stream, " captures nothing of ", filter));
     }
   }
   return absl::OkStatus();
@@ -344,7 +353,10 @@ std::vector<Difference> Compare(const StreamConfig& want, const StreamConfig& ha
 
 std::vector<Difference> Compare(absl::string_view stream, const ConsumerConfig& want,
                                 const ConsumerConfig& have) {
-  return CompareFields(absl::StrCat("consumer ", stream, " > ", want.durable_name), want, have);
+  ConsumerConfig found = have;
+  // The server leaves it out where there is nobody that could wait.
+  if (!have.deliver_subject.empty()) found.max_waiting = 0;
+  return CompareFields(absl::StrCat("consumer ", stream, " > ", want.durable_name), want, found);
 }
 
 std::vector<Overlap> FindOverlaps(const std::vector<Consumer>& consumers) {

@@ -4,7 +4,8 @@
 // The file holds, with durations such as "24h", "5m" or "30s":
 //   streams          name, subjects, retention, storage, replicas; max_age, max_msgs, max_bytes, no_ack, ...
 //   buckets          name, history, ttl, max_bytes: key-value buckets, which are streams named KV_<name>
-//   consumers        stream, agent, durable_name, filter_subject, ack_wait, max_deliver, ...
+//   consumers        stream, agent, durable_name, filter_subject, ack_wait, max_deliver, ...; with
+//                    deliver_subject the server sends there what an agent would pull
 //   kiosk_consumers  the same for each kiosk with subjects of its own: {kiosk_id} stands for its id
 //
 // Values and pure functions, thread-safe.
@@ -70,14 +71,14 @@ struct StreamConfig {
   }
 };
 
-// A durable consumer's configuration as the JetStream API writes it. All are pull consumers with explicit
-// acknowledgement that begin with the oldest message.
+// A durable consumer's configuration as the JetStream API writes it. All have explicit acknowledgement and
+// begin with the oldest message; agents pull from theirs.
 struct ConsumerConfig {
   std::string durable_name;
   std::string deliver_policy = "all";
   std::string ack_policy = "explicit";
   std::string replay_policy = "instant";
-  std::string filter_subject;
+  std::string filter_subject;   // empty: all of the stream's
   std::string deliver_subject;  // empty: a pull consumer
   int64_t ack_wait = 30000000000;
   int64_t max_deliver = -1;

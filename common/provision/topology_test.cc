@@ -182,6 +182,24 @@ TEST(ParseTopology, AgentsMayReadTheSameEventsEachForItself) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("take the same subjects")));
 }
 
+TEST(ParseTopology, WhatIsSentMayBeAllOfAStream) {
+  constexpr absl::string_view kSent = R"({
+    "streams": [{"name": "E", "subjects": ["e.>"], "retention": "limits", "storage": "file"}],
+    "consumers": [{"stream": "E", "agent": "a", "durable_name": "a-consumer", "deliver_subject": "a.events",
+                   "ack_wait": "30s", "max_deliver": -1}]})";
+  const auto topology = ParseTopology(kSent);
+  ASSERT_THAT(topology, IsOk());
+  const ConsumerConfig& wanted = topology->consumers[0].config;
+  EXPECT_EQ(wanted.deliver_subject, "a.events");
+  EXPECT_EQ(wanted.filter_subject, "");
+  ConsumerConfig found = wanted;
+  found.max_waiting = 512;  // as it is read where the server says nothing
+  EXPECT_THAT(Compare("E", wanted, found), IsEmpty());
+  EXPECT_THAT(
+      ParseTopology(absl::StrReplaceAll(kSent, {{R"("deliver_subject": "a.events",)", ""}})),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("consumers[0].filter_subject: is needed")));
+}
+
 TEST(FindOverlaps, ComparesConsumersOfOneStreamOnly) {
   const auto consumer = [](std::string stream, std::string name, std::string filter) {
     Consumer made;

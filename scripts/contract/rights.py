@@ -2,7 +2,7 @@
 
 The main account ARC has the streams, the agents, the staff and the operator. Each kiosk's screen has an account of its
 own, which reaches what it imports from the main account and nothing else; its imports put the kiosk's id into the
-subjects, so that a screen cannot speak for another kiosk. docs/rights.md has the reasons.
+subjects, so that a screen cannot speak for another kiosk. So has the archive. docs/rights.md has the reasons.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from pathlib import Path
 TABLE = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "rights.toml"
 MAIN_ACCOUNT = "ARC"
 KIOSK_ACCOUNT = "KIOSK_"  # and the kiosk's id
+ARCHIVE_ACCOUNT = "ARCHIVE"
 DEFAULT_KIOSK = "kiosk-001"
 INBOX = "_INBOX"
 
@@ -46,8 +47,8 @@ class Rights:
 
 
 @dataclasses.dataclass(frozen=True)
-class Screen:
-    """A kiosk's screen: `passed_on` and `heard` are (its own subject, that of the main account)."""
+class Guest:
+    """A user in an account of its own: `passed_on` and `heard` are (its own subject, that of the main account)."""
 
     rights: Rights
     account: str
@@ -79,6 +80,8 @@ class Table:
                 self.users[rights.user] = rights
         self.users = {name: self._without_others_inboxes(rights) for name, rights in self.users.items()}
         self.screens = {kiosk: self._screen(kiosk) for kiosk in self.kiosks}
+        self.archive = self._archive()
+        self.guests = (*self.screens.values(), self.archive)
 
     def user_of(self, role, kiosk):
         """The user that a process of `role` at this kiosk connects as."""
@@ -146,31 +149,38 @@ class Table:
         heard = [(subject, own(subject)) for subject in entry["hears"]] + same("hears_as_is")
         subscribe = (*(subject for subject, _ in heard), f"{INBOX}.*.*")
         rights = Rights(user, "screen", kiosk, tuple(subject for subject, _ in passed_on), subscribe, (), (f"{INBOX}.*.*.>",))
-        return Screen(rights, KIOSK_ACCOUNT + kiosk, tuple(passed_on), tuple(heard))
+        return Guest(rights, KIOSK_ACCOUNT + kiosk, tuple(passed_on), tuple(heard))
+
+    def _archive(self):
+        entry = self.data["archive"]
+        acknowledges = f"$JS.ACK.KIOSK_EVENTS.{entry['reads_events']}.>"
+        heard = (*entry["hears"], entry["sent_to"])
+        rights = Rights("archive", "archive", None, (acknowledges,), heard, (), tuple(entry["hears_not"]))
+        return Guest(rights, ARCHIVE_ACCOUNT, ((acknowledges, acknowledges),), tuple((subject, subject) for subject in heard))
 
     def all_users(self):
-        return {**self.users, **{screen.rights.user: screen.rights for screen in self.screens.values()}}
+        return {**self.users, **{guest.rights.user: guest.rights for guest in self.guests}}
 
     # nats-server's configuration
 
     def accounts(self, passwords):
         """The block `accounts` of nats-server.conf. `passwords`: by user."""
-        services = [subject for screen in self.screens.values() for _, subject in screen.passed_on]
-        streams = [subject for screen in self.screens.values() for _, subject in screen.heard]
+        services = [subject for guest in self.guests for _, subject in guest.passed_on]
+        streams = [subject for guest in self.guests for _, subject in guest.heard]
         lines = ["# Made by scripts/contract/rights.py from deploy/nats/rights.toml. Holds password hashes.", "accounts {", f"  {MAIN_ACCOUNT} {{", "    jetstream: enabled", "    users: ["]
         for rights in self.users.values():
             lines += _user(rights, passwords[rights.user])
         lines += ["    ]", "    exports: ["]
         for kind, subjects in (("service", services), ("stream", streams)):
             for subject in dict.fromkeys(subjects):
-                takers = [screen.account for screen in self.screens.values() if subject in [own for _, own in (*screen.passed_on, *screen.heard)]]
+                takers = [guest.account for guest in self.guests if subject in [own for _, own in (*guest.passed_on, *guest.heard)]]
                 lines.append(f"      {{{kind}: {json.dumps(subject)}, accounts: {json.dumps(takers)}}}")
         lines += ["    ]", "  }"]
-        for screen in self.screens.values():
-            lines += [f"  {json.dumps(screen.account)} {{", "    users: ["]
-            lines += _user(screen.rights, passwords[screen.rights.user])
+        for guest in self.guests:
+            lines += [f"  {json.dumps(guest.account)} {{", "    users: ["]
+            lines += _user(guest.rights, passwords[guest.rights.user])
             lines += ["    ]", "    imports: ["]
-            for kind, pairs in (("service", screen.passed_on), ("stream", screen.heard)):
+            for kind, pairs in (("service", guest.passed_on), ("stream", guest.heard)):
                 for here, there in pairs:
                     to = f", to: {json.dumps(here)}" if here != there else ""
                     lines.append(f"      {{{kind}: {{account: {MAIN_ACCOUNT}, subject: {json.dumps(there)}}}{to}}}")

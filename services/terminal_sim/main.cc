@@ -1,7 +1,9 @@
+#include <httplib.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -33,6 +35,8 @@ ABSL_FLAG(std::string, nats_password_file, "", "File with the user's password.")
 ABSL_FLAG(std::string, kiosk_id, arc::subjects::kDefaultKioskId,
           "Kiosk of payments and taps that name none.");
 ABSL_FLAG(std::string, ready_file, "", "File to write {\"pid\",\"http_url\"} to once the device listens.");
+ABSL_FLAG(bool, probe, false,
+          "Ask the device at --http_host and --http_port for its health; exit 0 if it is SERVING.");
 ABSL_FLAG(std::string, crash_after, "",
           "For tests: the process kills itself when it has journaled this event and told nobody: created, "
           "reopened, "
@@ -40,6 +44,8 @@ ABSL_FLAG(std::string, crash_after, "",
 
 namespace arc::terminal_sim {
 namespace {
+
+constexpr std::chrono::seconds kProbeTimeout(2);
 
 struct Ready {
   int64_t pid = 0;
@@ -80,6 +86,20 @@ absl::StatusOr<std::function<void(Event)>> CrashPoint(absl::string_view name) {
     };
   }
   return absl::InvalidArgumentError(absl::StrCat("--crash_after knows no event ", name));
+}
+
+absl::Status Probe() {
+  const int port = absl::GetFlag(FLAGS_http_port);
+  if (port == 0) return absl::InvalidArgumentError("--probe needs the device's port: --http_port=PORT");
+  const std::string host = absl::GetFlag(FLAGS_http_host);
+  httplib::Client device(host == "0.0.0.0" ? "127.0.0.1" : host, port);
+  device.set_connection_timeout(kProbeTimeout);
+  device.set_read_timeout(kProbeTimeout);
+  const httplib::Result answer = device.Get("/healthz");
+  if (answer && answer->status == 200) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(host, ":", port, ": ",
+                   answer ? absl::StrCat("status ", answer->status) : httplib::to_string(answer.error())));
 }
 
 absl::Status Run(const sigset_t& stop_signals) {
@@ -136,6 +156,12 @@ int main(int argc, char** argv) {
     std::cerr << "arc-terminal-sim: " << (rest.ok() ? "takes flags only" : rest.status().message()) << "\n";
     return 2;
   }
+  const auto ended_with = [](const absl::Status& status) {
+    if (status.ok()) return 0;
+    std::cerr << "arc-terminal-sim: " << status.message() << "\n";
+    return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
+  };
+  if (absl::GetFlag(FLAGS_probe)) return ended_with(arc::terminal_sim::Probe());
   // Blocked before any thread starts, so that the main thread alone takes them.
   sigset_t stop_signals;
   sigemptyset(&stop_signals);
@@ -143,8 +169,5 @@ int main(int argc, char** argv) {
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
-  const absl::Status status = arc::terminal_sim::Run(stop_signals);
-  if (status.ok()) return 0;
-  std::cerr << "arc-terminal-sim: " << status.message() << "\n";
-  return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
+  return ended_with(arc::terminal_sim::Run(stop_signals));
 }

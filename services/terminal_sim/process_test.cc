@@ -257,6 +257,15 @@ TEST_F(TerminalProcessTest, ATornLastLineIsForgotten) {
   EXPECT_EQ(ByKey("order-1").state, State::kSucceeded);
 }
 
+TEST_F(TerminalProcessTest, IsItsOwnHealthClient) {
+  Start();
+  const std::string port = url_.substr(url_.rfind(':') + 1);
+  EXPECT_EQ(ExitStatus({"--probe", "--http_port=" + port}), 0);
+  Kill();
+  EXPECT_EQ(ExitStatus({"--probe", "--http_port=" + port}), 1);
+  EXPECT_EQ(ExitStatus({"--probe"}), 2);
+}
+
 TEST_F(TerminalProcessTest, WrongUsageIsSaid) {
   Spawn({"--crash_after=lunch"});
   int status = Reap();

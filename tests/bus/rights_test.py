@@ -211,6 +211,23 @@ class Contract(unittest.TestCase):
                         self.assertFalse(entry.startswith("$"), entry)
                         self.assertFalse(overlap(entry, "kiosk.session.>") or overlap(entry, "system.>"), entry)
 
+    def test_the_archive(self):
+        topology = json.loads((REPO / "deploy" / "archive" / "topology.json").read_text())
+        plain = lambda stream: {key: value for key, value in stream.items() if key != "description"}
+        streams = {stream["name"]: plain(stream) for stream in STREAMS["streams"]}
+        self.assertEqual([plain(stream) for stream in topology["streams"]], [streams["KIOSK_EVENTS"]])
+        (consumer,) = topology["consumers"]
+        entry = self.tables[0].data["archive"]
+        self.assertEqual((consumer["durable_name"], consumer["deliver_subject"]), (entry["reads_events"], entry["sent_to"]))
+        # Every family that it gets has a topic.
+        config = (REPO / "deploy" / "archive" / "connect.yaml").read_text()
+        topics = (REPO / "deploy" / "archive" / "topics.sh").read_text()
+        cases = dict(re.findall(r'check: meta\("family"\) == "([\w.]+)"\n\s+output: \{pulsar: .*?topic: "persistent://kiosk/([\w/]+)"', config))
+        heard = [pattern for pattern in entry["hears"]] + streams["KIOSK_EVENTS"]["subjects"]
+        families = {".".join(address.split(".")[:2]) for address, _, _ in addresses() if any(covers(pattern, as_pattern(address)) for pattern in heard)}
+        self.assertEqual(families, set(cases))
+        self.assertEqual(set(cases.values()), set(re.findall(r"(?:events|agents)/\w+", topics)))
+
     def test_refusals(self):
         with self.assertRaisesRegex(rights.RightsError, "subjects of their own"):
             rights.Table(("a", "b"))
@@ -519,6 +536,8 @@ class ServerTest(unittest.TestCase):
                 seen_as = here.get(subject) if screen else subject
                 if seen_as is None:
                     continue
+                if any(covers(denied, seen_as) for denied in user.deny_subscribe):
+                    continue
                 if any(covers(subject_of(entry), seen_as) for entry in user.subscribe):
                     wanted.add(seen_as)
             heard = {subject for subject, _, _, body in connection.take() if body == marker}
@@ -574,6 +593,41 @@ class ServerTest(unittest.TestCase):
                     answered = connection.until("the answer", lambda: [m for m in connection.messages if m[0] == replies])
                     self.assertEqual(answered[0][3], b"answer")
             connection.close()
+
+    def test_the_archive_gets_every_event_until_it_acknowledges_it(self):
+        done = self.arcctl("provision", "--file", REPO / "deploy" / "archive" / "topology.json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        operator = self.connect("operator")
+        operator.publish("kiosk.session.started", b"for the archive")
+        operator.flush()
+        archive = self.connect("archive")
+        archive.subscribe("archive.events")
+
+        def has_it():
+            for subject, reply, _, body in archive.messages:
+                if body != b"for the archive":
+                    archive.publish(reply, b"+ACK")
+            found = [message for message in archive.messages if message[3] == b"for the archive"]
+            archive.messages.clear()
+            return found
+
+        (subject, reply, _, _), = archive.until("the event", has_it)
+        self.assertEqual(subject, "kiosk.session.started")
+        archive.publish(reply, b"+ACK")
+        archive.flush()
+        operator.subscribe("_INBOX.rights_test.*")
+
+        deadline = time.monotonic() + DEADLINE
+        waiting = None
+        while waiting != (0, 0):
+            self.assertLess(time.monotonic(), deadline, f"waited in vain for no event that waits for the archive; it was {waiting}")
+            operator.take()
+            operator.publish("$JS.API.CONSUMER.INFO.KIOSK_EVENTS.archive-consumer", b"", "_INBOX.rights_test.info")
+            found = operator.until("the consumer's state", lambda: [m for m in operator.messages if m[0] == "_INBOX.rights_test.info"])
+            state = json.loads(found[0][3])
+            waiting = (state["num_ack_pending"], state["num_pending"])
+        archive.close()
+        operator.close()
 
     def test_logins(self):
         for name in self.users:
