@@ -13,13 +13,13 @@ const POOL = "arc-kiosk/pool";
 const ENGINE = "arc-kiosk/engine";
 // Values that labels may have; null: any.
 const LABELS = {
-  [NAME]: null, [KIOSK]: null, [COMPONENT]: ["agent", "operator", "device", "bus", "nats"], [PART]: ["arc-kiosk"], [POOL]: ["shared", "edge"], [ENGINE]: ["server"],
+  [NAME]: null, [KIOSK]: null, [COMPONENT]: ["agent", "operator", "device", "page", "bus", "nats"], [PART]: ["arc-kiosk"], [POOL]: ["shared", "edge"], [ENGINE]: ["server"],
   "pod-security.kubernetes.io/enforce": ["restricted"], "pod-security.kubernetes.io/enforce-version": ["latest"], "app.kubernetes.io/instance": ["nats"],
 };
 const ANNOTATIONS = {};
-const EDGE = ["hardware", "vision-bridge", "voice"];
+const EDGE = ["hardware", "screen", "vision-bridge", "voice"];
 // Agents whose second copy would do harm, each with its reason in its file.
-const SINGLE = [...EDGE, "terminal-sim"];
+const SINGLE = ["hardware", "vision-bridge", "voice", "terminal-sim"];
 // Metadata that the nats-jetstream scaler reads.
 const TRIGGER = ["natsServerMonitoringEndpoint", "account", "stream", "consumer", "lagThreshold", "activationLagThreshold", "useHttps"];
 
@@ -350,12 +350,16 @@ class Check {
       const names = words.map((word) => word.split("=")[0]);
       for (const name of facts.composed.get(labels[NAME]) ?? []) this.want(names.includes(name), manifest, `has not the flag ${name}, which compose.yaml gives it`);
       if (labels[NAME] === "orchestrator") this.want(words.includes("--text_input=voice"), manifest, "answers typed words, which voice does");
-      if (EDGE.includes(labels[NAME])) for (const name of ["--kiosk_id", "--scoped"]) this.want(names.includes(name), manifest, `has not the flag ${name}`);
+      if (EDGE.includes(labels[NAME])) for (const name of labels[COMPONENT] === "agent" ? ["--kiosk_id", "--scoped"] : ["--kiosk_id"]) this.want(names.includes(name), manifest, `has not the flag ${name}`);
       for (const name of names) this.want(names.indexOf(name) === names.lastIndexOf(name), manifest, `${name} is given twice`);
     }
     // A cluster's streams have a copy a node, whoever makes them.
     if (operator) this.want(words.includes("--file=/etc/arc/streams.json") === (this.options.chart !== undefined), manifest, `makes streams of ${words}`);
     const flag = (name) => words.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
+    if (labels[COMPONENT] === "page") {
+      this.page(manifest, labels, words, flag);
+      return;
+    }
     this.login(manifest, labels, operator ? values.get("ARC_NATS_USER") : flag("nats_user"), operator ? values.get("ARC_NATS_PASSWORD_FILE") : flag("nats_password_file"));
     this.reaches(manifest, operator ? values.get("ARC_NATS_URL") : flag("nats_url"), "nats");
     if (labels[NAME] === "payment") this.reaches(manifest, flag("terminal_url"), "http");
@@ -377,6 +381,14 @@ class Check {
     this.want(login?.secret.secretName === `nats-${own.replaceAll("_", "-")}`, manifest, `has the password of ${login?.secret.secretName}`);
     const mount = manifest.spec.template.spec.containers[0].volumeMounts?.find(({ mountPath }) => mountPath === "/run/rights");
     this.want(mount && mount.name === login?.name, manifest, "has no password under /run/rights");
+  }
+  // The page is no user itself: it hands its kiosk's login to browsers, and says where they reach NATS.
+  page(manifest, labels, words, flag) {
+    this.ofKiosk(manifest, labels, flag);
+    this.want(manifest.spec.template.spec.volumes.some(({ secret }) => secret?.secretName === `nats-screen-${flag("kiosk_id")}`), manifest, "has another kiosk's login");
+    this.want(flag("login") === "/run/rights/login.json", manifest, `reads its login from ${flag("login")}`);
+    this.want(words.includes("--simulated_terminal") === !!this.options.simulator, manifest, "shows cards of a terminal that is not there, or none");
+    this.want((this.options.chart ? /^wss:\/\/[\w.-]+$/ : /^ws:\/\/127\.0\.0\.1:\d+$/).test(flag("nats_ws_url")), manifest, `${flag("nats_ws_url")} is no address of NATS for browsers`);
   }
   reaches(manifest, address, portName) {
     let url;
@@ -405,7 +417,7 @@ class Check {
     const kiosk = flag("kiosk_id");
     const own = this.options.kiosks ? labels[KIOSK] : "kiosk-001";
     this.want(kiosk === own, manifest, `is of ${kiosk} by its flags`);
-    if (labels[COMPONENT] === "operator") return;
+    if (labels[COMPONENT] !== "agent") return;
     this.want(flag("scoped") === `${!!this.options.kiosks}`, manifest, `--scoped=${flag("scoped")}`);
   }
   ports({ manifest, labels }, container, image, words) {
@@ -424,7 +436,7 @@ class Check {
   probes(manifest, labels, { startupProbe, readinessProbe, livenessProbe }, ports, image) {
     const http = (probe, where) => {
       const path = probe.httpGet?.path;
-      const known = image.nats ? ["/healthz", "/healthz?js-server-only=true", "/healthz?js-enabled=true"] : ["/metrics", "/healthz"];
+      const known = image.nats ? ["/healthz", "/healthz?js-server-only=true", "/healthz?js-enabled=true"] : labels[COMPONENT] === "page" ? ["/healthz"] : ["/metrics", "/healthz"];
       this.want(known.includes(path), manifest, `${where}: nobody answers ${path}`);
       const port = probe.httpGet?.port;
       const name = image.nats ? "monitor" : "http";
@@ -439,7 +451,7 @@ class Check {
     if (labels[COMPONENT] === "agent") this.want(readinessProbe.grpc?.port === ports.grpc && readinessProbe.grpc?.service === undefined && ports.grpc !== undefined, manifest, "readiness is not its gRPC health");
     else http(readinessProbe, "readiness");
     http(livenessProbe, "liveness");
-    if (!image.nats) this.want(livenessProbe.httpGet?.path === "/metrics", manifest, "is restarted when it waits for NATS");
+    if (!image.nats && labels[COMPONENT] !== "page") this.want(livenessProbe.httpGet?.path === "/metrics", manifest, "is restarted when it waits for NATS");
     if (startupProbe) http(startupProbe, "startup");
   }
 
@@ -629,6 +641,7 @@ class Check {
       return false;
     }
     if (of(to, "terminal-sim")) return at("http") && of(from, "payment");
+    if (component(to, "page")) return at("http") && from.name === "ingress-nginx";
     if (component(to, "agent") && at("http")) return from.name === "monitoring" || (from.name === "ingress-nginx" && of(to, "payment", "voice"));
     if (from.labels?.[ENGINE] === "server" && (to.name === "an engine" ? port === 8000 : to.name === "the Internet" && port === 443)) return true;
     if (to.name === "the restaurant" && this.options.kiosks) return (of(from, "hardware") && port === 9100) || (of(from, "vision-bridge") && port === 554) || (of(from, "payment") && port === 4300);

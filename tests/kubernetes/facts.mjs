@@ -55,12 +55,15 @@ function broughtSecrets() {
 
 const environment = Object.fromEntries(read(".env").split("\n").filter((line) => /^\w+=/.test(line)).map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
 
+// What an image's entry point is here: a program of the build, or of this repository.
+export const program = (binary) => (binary === "arc-screen" ? path.join(SOURCE, "services/screen/serve") : path.join(BUILD, "bin", binary));
+
 // Flags that a program says it has, and their defaults, by its --help.
 const helps = new Map();
 export function flagsOf(binary, ...verb) {
   const key = [binary, ...verb].join(" ");
   if (!helps.has(key)) {
-    const text = execFileSync(path.join(BUILD, "bin", binary), [...verb, "--help"], { encoding: "utf8" });
+    const text = execFileSync(program(binary), [...verb, "--help"], { encoding: "utf8" });
     const flags = new Map();
     for (const [, name, rest] of text.matchAll(/^ {2}--([\w-]+)(.*\n(?: {6}.*\n)*)/gm)) flags.set(name, /\(default: (.*)\)/.exec(rest)?.[1]);
     helps.set(key, flags);
@@ -75,7 +78,7 @@ const topology = JSON.parse(read("deploy/streams.json"));
 // Names of the flags that compose.yaml gives each service; those that choose an engine are a component's here.
 function composed() {
   const { services } = parse(read("compose.yaml"))[0];
-  return new Map(Object.entries(services).map(([name, { command }]) => [name, [command ?? []].flat().map((word) => /^--\w+/.exec(word)?.[0]).filter((flag) => flag && !/^--(engine|openai_)/.test(flag))]));
+  return new Map(Object.entries(services).map(([name, { command }]) => [name, [command ?? []].flat().flatMap((word) => word.split(" ")).map((word) => /^--\w+/.exec(word)?.[0]).filter((flag) => flag && !/^--(engine|openai_)/.test(flag))]));
 }
 
 export const facts = {
@@ -84,8 +87,8 @@ export const facts = {
   composed: composed(),
   configurations: { "nats-server.conf": serverConfiguration },
   version: /project\(arc_kiosk VERSION (\S+)/.exec(read("CMakeLists.txt"))[1],
-  // Agents, one folder each; what beside them is deployed.
-  services: fs.readdirSync(path.join(SOURCE, "services")).filter((name) => fs.existsSync(path.join(SOURCE, "services", name, "main.cc"))),
+  // Agents, pages and devices, a folder each.
+  services: fs.readdirSync(path.join(SOURCE, "services")).filter((name) => fs.existsSync(path.join(SOURCE, "services", name, "README.md"))),
   account: /^MAIN_ACCOUNT = "(\w+)"$/m.exec(read("scripts/contract/rights.py"))[1],
   consumers: topology.consumers,
   nats: {

@@ -5,8 +5,8 @@ import { build, buildEdited, MANIFESTS } from "./kustomize.mjs";
 
 const overlay = (name) => () => build(path.join(MANIFESTS, "overlays", name));
 const kiosks = ["kiosk-001", "kiosk-002"];
-const single = { tag: facts.environment.ARC_TAG, simulator: true, composed: true, services: ["nats", "nats-headless", "payment", "voice", "terminal-sim"] };
-const production = { tag: facts.version, kiosks, chart: facts.values(), services: ["nats", "nats-headless", "payment", ...kiosks.map((kiosk) => `voice-${kiosk}`)] };
+const single = { tag: facts.environment.ARC_TAG, simulator: true, composed: true, services: ["nats", "nats-headless", "payment", "voice", "screen", "terminal-sim"] };
+const production = { tag: facts.version, kiosks, chart: facts.values(), services: ["nats", "nats-headless", "payment", ...kiosks.flatMap((kiosk) => [`voice-${kiosk}`, `screen-${kiosk}`])] };
 const withComponent = (name, components, from) => () => buildEdited(`overlays/${name}`, (text) => (from ? text.replace(from, components) : `${text}\ncomponents:\n${components}`));
 
 export const VARIANTS = [
