@@ -700,6 +700,10 @@ class OneKiosk(ServerTest):
     kiosks = ("kiosk-001",)
 
 
+class Nkeys(OneKiosk):
+    nkeys = True
+
+
 class TwoKiosks(ServerTest):
     kiosks = ("kiosk-001", "kiosk-007")
     scoped = True
