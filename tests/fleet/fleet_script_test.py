@@ -343,6 +343,14 @@ class Refusals(ScriptTest):
     def test_scoped_without_a_kiosk(self):
         self.assert_refused(self.up(self.folder("fleet"), "--scoped"), "--scoped needs --kiosk_id")
 
+    def test_a_cluster_is_asked_for_as_a_whole(self):
+        folder = self.folder("fleet")
+        for words in (["--nats_networks"], ["--restaurant", "burger-12"]):
+            self.assert_refused(self.up(folder, *words), "need a cluster: --nats_nodes 3")
+        self.assert_refused(self.up(folder, "--nats_nodes", "3", "--leaf_addresses", "a:1,b:2"), "2 addresses for 3 nodes")
+        for words in (["--nats_nodes", "2"], ["--uplink", "/dev/null"], ["--leaf_addresses", "a"]):
+            self.assertEqual(self.up(folder, *words).returncode, 2, words)
+
     def test_vision_without_a_source(self):
         folder = self.folder("fleet")
         self.assert_refused(self.up(folder, "--agents", "vision_bridge"), "vision_bridge needs --vision_source")
