@@ -35,6 +35,7 @@
 #include "common/agent/process_stats.h"
 #include "common/agent/watchdog.h"
 #include "common/bus/nats_bus.h"
+#include "common/bus/nats_login.h"
 #include "common/discovery/discovery.h"
 #include "common/health/health.h"
 #include "common/log/log.h"
@@ -45,6 +46,9 @@ ABSL_FLAG(std::string, nats_url, "nats://localhost:4222",
           "nats-server; several, separated by commas, are one cluster.");
 ABSL_FLAG(std::string, nats_user, "", "User at nats-server; empty: none.");
 ABSL_FLAG(std::string, nats_password_file, "", "File with the user's password.");
+ABSL_FLAG(std::string, nats_nkey_file, "", "File with the seed of the user's nkey, in a password's place.");
+ABSL_FLAG(std::string, nats_ca_file, "",
+          "File with the authorities (PEM) that sign nats-server's certificate; the connection is TLS then.");
 ABSL_FLAG(std::string, listen_address, "127.0.0.1",
           "Address of the HTTP and gRPC ports; 0.0.0.0 in a container, where others have to reach them.");
 ABSL_FLAG(int, http_port, 0, "Port of /metrics and /healthz; 0: a free one.");
@@ -153,14 +157,6 @@ std::string CheckedServers(const std::string& url) {
     }
   }
   return url;
-}
-
-std::string ReadPassword(const std::string& file) {
-  if (file.empty()) return "";
-  std::ifstream in(file);
-  if (!in) Refuse(absl::StrCat("--nats_password_file: cannot read ", file));
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  return std::string(absl::StripTrailingAsciiWhitespace(text));
 }
 
 int Probe() {
@@ -404,7 +400,7 @@ struct Agent::Impl {
     if (refusal.empty()) return kNotConnected;
     return absl::StrCat(kNotConnected, ": it refuses ",
                         user.empty() ? "a connection without a user" : absl::StrCat("the user ", user), " (",
-                        refusal, "); see --nats_user and --nats_password_file");
+                        refusal, "); see --nats_user and --nats_password_file or --nats_nkey_file");
   }
 
   std::vector<std::string> FindReasons() {
@@ -828,7 +824,9 @@ Agent::Agent(Info info, int argc, char** argv) : impl_(std::make_unique<Impl>(st
   options.url = CheckedServers(absl::GetFlag(FLAGS_nats_url));
   options.name = impl_->info.name;
   options.user = absl::GetFlag(FLAGS_nats_user);
-  options.password = ReadPassword(absl::GetFlag(FLAGS_nats_password_file));
+  const bus::LoginFiles files = {absl::GetFlag(FLAGS_nats_password_file), absl::GetFlag(FLAGS_nats_nkey_file),
+                                 absl::GetFlag(FLAGS_nats_ca_file)};
+  if (const absl::Status read = bus::ReadLogin(files, options); !read.ok()) Refuse(read.message());
   absl::StatusOr<std::unique_ptr<bus::NatsBus>> bus = bus::NatsBus::Connect(impl_->clock, options);
   if (!bus.ok()) Refuse(absl::StrCat("--nats_url: ", bus.status().message()));
   impl_->bus = *std::move(bus);

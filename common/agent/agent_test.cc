@@ -541,9 +541,9 @@ TEST_F(AgentTest, HeartbeatsTellEveryChangeAndErrorsReachOperators) {
 TEST(AgentFlagsTest, HelpListsEveryFlagAndWrongOnesAreRefused) {
   const Finished help = RunProgram({ARC_TEST_AGENT, "--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* flag :
-       {"nats_url", "nats_user", "nats_password_file", "http_port", "grpc_port", "kiosk_id", "scoped",
-        "ready_file", "log_level", "drain_timeout", "probe", "grpc", "version"}) {
+  for (const char* flag : {"nats_url", "nats_user", "nats_password_file", "nats_nkey_file", "nats_ca_file",
+                           "http_port", "grpc_port", "kiosk_id", "scoped", "ready_file", "log_level",
+                           "drain_timeout", "probe", "grpc", "version"}) {
     EXPECT_THAT(help.out, HasSubstr(absl::StrCat("  --", flag)));
   }
   EXPECT_THAT(help.out, HasSubstr("(default: nats://localhost:4222)"));
@@ -560,6 +560,8 @@ TEST(AgentFlagsTest, HelpListsEveryFlagAndWrongOnesAreRefused) {
       {"--nats_url=::", "--nats_url: '::'"},
       {"--nats_url=nats://a:1,nats://b:x", "'nats://b:x'"},
       {"--nats_password_file=/no/such", "/no/such"},
+      {"--nats_nkey_file=/dev/null", "--nats_nkey_file: no line of /dev/null is a seed"},
+      {"--nats_ca_file=/dev/null", "--nats_ca_file: /dev/null holds no certificate"},
       {"menu", "'menu' is not a flag"},
       {"--probe", "--probe needs"}};
   for (const auto& [argument, reason] : wrong) {
