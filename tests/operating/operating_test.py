@@ -23,6 +23,8 @@ sys.dont_write_bytecode = True
 
 REPO = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ARC_BUILD_DIR", REPO / "build" / "release"))
+# scripts/backup's own imports, where it is loaded as a module.
+sys.path.insert(0, str(REPO / "scripts"))
 OPERATING = (REPO / "docs" / "operating.md").read_text()
 # Those that an order by touch needs; a paid order stays on the screen until it is touched.
 FLEET = f"--build_dir {BUILD} --agents menu,recsys,payment,hardware,orchestrator --flag orchestrator=--paid_timeout=1h"
@@ -218,6 +220,38 @@ class Refusals(OperatingTest):
         self.assert_refused(self.backup_script(fleet, f"verify {self.backup}"), "it is no backup")
         # All of that has changed nothing.
         self.assertEqual("attract", self.snapshot(fleet)["state"])
+
+
+class OfACluster(OperatingTest):
+    """TLS and an nkey: as fleet.json has them, and as flags."""
+
+    def up(self, folder):
+        return self.shell(f"scripts/fleet up --dir {folder} --build_dir {BUILD} --agents none --nats_nodes 3", folder)
+
+    def streams(self, folder):
+        answer = json.loads(get(self.facts(folder)["nats_http_url"] + "/jsz?acc=ARC&streams=1&config=1")[1])
+        return {
+            stream["name"]: (stream["state"]["messages"], stream["state"]["last_seq"], stream["config"]["num_replicas"])
+            for account in answer.get("account_details", [])
+            for stream in account["stream_detail"]
+            if stream["name"] != "KIOSK_COMMANDS"
+        }
+
+    def test_from_one_cluster_to_another(self):
+        old, new = self.machine("old"), self.machine("new")
+        self.up(old)
+        saved = self.streams(old)
+        self.assertGreater(saved["KV_KIOSK_MENU"][0], 0, "the demo restaurant's menu")
+        credentials = old / "credentials"
+        login = f"--nats_url {self.facts(old)['nats_url']} --nats_user operator --nats_nkey_file {credentials}/operator.nkey"
+        untrusted = self.shell(f"scripts/backup save {self.backup} {login}", old, check=False)
+        self.assertEqual(1, untrusted.returncode, untrusted.stdout)
+        self.assertIn("CERTIFICATE_VERIFY_FAILED", untrusted.stderr)
+        self.shell(f"scripts/backup save {self.backup} {login} --nats_ca_file {credentials}/ca.pem", old)
+        self.shell(f"scripts/fleet down --dir {old}", old)
+        self.up(new)
+        self.shell(f"scripts/backup restore {self.backup} --replace --dir {new}", new)
+        until("every node to have what was saved", lambda: self.streams(new) == saved)
 
 
 class Snapshots(unittest.TestCase):
