@@ -250,6 +250,8 @@ class OfACluster(OperatingTest):
         self.shell(f"scripts/backup save {self.backup} {login} --nats_ca_file {credentials}/ca.pem", old)
         self.shell(f"scripts/fleet down --dir {old}", old)
         self.up(new)
+        # It would make again at once what the restore deletes.
+        self.shell(f"scripts/fleet stop provision --dir {new}", new)
         self.shell(f"scripts/backup restore {self.backup} --replace --dir {new}", new)
         until("every node to have what was saved", lambda: self.streams(new) == saved)
 
