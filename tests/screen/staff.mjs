@@ -98,5 +98,7 @@ export async function walk(fleet, client, customer, staff, visit, { busy = 1 } =
 
   await page.locator("nav.pages button").nth(5).click();
   await page.locator(".bars li").first().waitFor();
+  await page.locator(".tile", { hasText: "Suggestions taken" }).getByText("%").first().waitFor();
+  await page.getByText(/Reading the day/).first().waitFor({ state: "detached" });
   await visit("figures", page);
 }

@@ -51,6 +51,7 @@ export class Day {
   readonly #poll = new Poll(POLL_MS, () => this.look());
   #pieces: Piece[] = [];
   #past = 0;
+  #done = 0;
   #read = 0;
   #next = 0;
   #oldest = Infinity;
@@ -77,7 +78,7 @@ export class Day {
     const pieces: Piece[] = [];
     for (let end = last; end >= Math.max(1, first, this.#next); end -= PIECE) pieces.push({ first: Math.max(1, first, this.#next, end - PIECE + 1), last: end, past });
     this.#next = last + 1;
-    if (past) this.#past = pieces.length;
+    if (past) [this.#past, this.#done] = [pieces.length, 0];
     this.#pieces.unshift(...pieces);
     const screens: Screen[] = [];
     const said: Said[] = [];
@@ -88,6 +89,8 @@ export class Day {
     const kept = <One extends { seq: number; time: number }>(known: readonly One[], read: readonly One[]) => [...known, ...read].filter(({ time }) => time > since).sort((a, b) => a.seq - b.seq);
     if (screens.length > 0) this.screens.value = kept(this.screens.peek(), screens);
     if (said.length > 0) this.said.value = kept(this.said.peek(), said);
+    // Only now: what is read is shown, too.
+    if (this.#pieces.length === 0) this.progress.value = 1;
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 
@@ -117,15 +120,16 @@ export class Day {
         for (const subject of INTENTS) await this.#each(subject, piece, (stored) => words.push(saidOf(stored)));
         screens.push(...here.filter(({ session, offers, cart }) => session !== "" && (offers.length > 0 || cart)));
         said.push(...words);
-        if (piece.past) this.#read += here.length + words.length;
+        if (piece.past) {
+          this.#read += here.length + words.length;
+          this.progress.value = Math.min(0.99, ++this.#done / this.#past);
+        }
         for (const { time } of [...here, ...words]) this.#oldest = Math.min(this.#oldest, time);
       } catch (error) {
         this.#pieces.unshift(piece);
         throw error;
       }
-      this.progress.value = this.#past === 0 ? 1 : 1 - this.#pieces.filter(({ past }) => past).length / this.#past;
     }
-    if (this.#pieces.length === 0) this.progress.value = 1;
   }
 
   async #each(subject: string, { first, last }: Piece, take: (stored: Stored) => void): Promise<void> {

@@ -74,19 +74,17 @@ export function Figures({ shift: { day, journal, menu } }: { shift: Shift }) {
     return () => day.stop();
   }, [day]);
   const reading = day.progress.value < 1;
-  const basis = reading
-    ? ` · ${t("figures.reading", { share: percent(day.progress.value) })}`
-    : day.since.value === undefined
-      ? ""
-      : ` · ${t("figures.bound", { count: count(BOUND), since: moment(day.since.value) })}`;
+  const progress = t("figures.reading", { share: percent(day.progress.value) });
+  const bound = day.since.value === undefined ? "" : ` · ${t("figures.bound", { count: count(BOUND), since: moment(day.since.value) })}`;
+  const basis = (known: string) => (known === "" ? (reading ? progress : t("figures.none") + bound) : known + (reading ? ` · ${progress}` : bound));
   return (
     <>
       <div class="tiles">
         <Tile title={t("figures.orders")} value={count(orders.length)} />
         <Tile title={t("figures.revenue")} value={price(revenue)} />
         <Tile title={t("figures.average")} value={orders.length === 0 ? "–" : price(revenue / orders.length)} />
-        <Tile title={t("figures.conversion")} value={asked === 0 ? "–" : percent(taken / asked)} share={asked === 0 ? undefined : taken / asked} hint={(asked === 0 ? t("figures.none") : t("figures.conversion.hint", { taken, offered: asked })) + basis} />
-        <Tile title={t("figures.voice")} value={things === 0 ? "–" : percent(good / things)} share={things === 0 ? undefined : good / things} hint={(things === 0 ? t("figures.none") : t("figures.voice.hint", { good, all: things })) + basis} />
+        <Tile title={t("figures.conversion")} value={asked === 0 ? "–" : percent(taken / asked)} share={asked === 0 ? undefined : taken / asked} hint={basis(asked === 0 ? "" : t("figures.conversion.hint", { taken, offered: asked }))} />
+        <Tile title={t("figures.voice")} value={things === 0 ? "–" : percent(good / things)} share={things === 0 ? undefined : good / things} hint={basis(things === 0 ? "" : t("figures.voice.hint", { good, all: things }))} />
       </div>
       <div class="pair">
         <section class="panel">
