@@ -108,6 +108,7 @@ absl::Status ReadLogin(const LoginFiles& files, NatsOptions& options) {
       return absl::InvalidArgumentError("--nats_nkey_file: a user has an nkey or a password, not both");
     }
     ASSIGN_OR_RETURN(const std::string text, ReadText("--nats_nkey_file", files.nkey_file));
+    options.nkey_seed.clear();
     for (const absl::string_view line : absl::StrSplit(text, '\n')) {
       const absl::string_view seed = absl::StripAsciiWhitespace(line);
       if (absl::StartsWith(seed, "SU") && NkeyPublicKey(seed).ok()) options.nkey_seed = std::string(seed);
