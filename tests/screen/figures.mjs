@@ -61,7 +61,6 @@ try {
     screens.push(seen.shown);
     long.push(seen.long.reduce((sum, duration) => sum + duration, 0));
     await page.getByRole("button", { name: "Cancel order" }).first().click();
-    await page.getByRole("alertdialog").getByRole("button", { name: "Cancel order" }).click();
     await customer.layout("attract");
     await customer.context.close();
   }
