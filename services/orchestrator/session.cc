@@ -515,6 +515,13 @@ class Stepper {
     s_.focus.line_id = line_id;
   }
 
+  // From the details of a dish to the cart.
+  void LeaveDish() {
+    ++s_.generation;
+    s_.focus = ItemFocus{};
+    GoCart();
+  }
+
   // Back from details or cart to the grid as it was.
   void GoBrowse() {
     ++s_.generation;
@@ -751,9 +758,7 @@ class Stepper {
     WarnOfAllergens(check.item);
     CartChanged();
     if (s_.state == SessionState::kDetails && s_.focus.item_id == step.item_id) {
-      ++s_.generation;
-      s_.focus = ItemFocus{};
-      GoCart();
+      LeaveDish();
     }
   }
 
@@ -925,9 +930,7 @@ class Stepper {
     Say("CHANGED", absl::StrCat(check.item.name, " changed."));
     CartChanged();
     if (s_.state == SessionState::kDetails && step.line_id.has_value() && s_.focus.line_id == *step.line_id) {
-      ++s_.generation;
-      s_.focus = ItemFocus{};
-      GoCart();
+      LeaveDish();
     }
   }
 
@@ -1454,9 +1457,7 @@ class Stepper {
         break;
       case SessionState::kDetails:
         if (s_.focus.line_id != 0) {
-          ++s_.generation;
-          s_.focus = ItemFocus{};
-          GoCart();
+          LeaveDish();
         } else {
           GoBrowse();
         }

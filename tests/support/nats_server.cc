@@ -107,7 +107,7 @@ bool NatsServer::StartOn(int wanted) {
   absl::StatusOr<std::unique_ptr<Process>> process = Process::Start({"nats-server", "-c", config});
   if (!process.ok()) {
     ADD_FAILURE() << process.status();
-    return true;
+    return false;
   }
   process_ = *std::move(process);
   std::optional<int> port;
