@@ -35,6 +35,7 @@
 #include "common/agent/process_stats.h"
 #include "common/agent/watchdog.h"
 #include "common/bus/nats_bus.h"
+#include "common/bus/nats_login.h"
 #include "common/discovery/discovery.h"
 #include "common/health/health.h"
 #include "common/log/log.h"
@@ -45,6 +46,9 @@ ABSL_FLAG(std::string, nats_url, "nats://localhost:4222",
           "nats-server; several, separated by commas, are one cluster.");
 ABSL_FLAG(std::string, nats_user, "", "User at nats-server; empty: none.");
 ABSL_FLAG(std::string, nats_password_file, "", "File with the user's password.");
+ABSL_FLAG(std::string, nats_nkey_file, "", "File with the seed of the user's nkey, in a password's place.");
+ABSL_FLAG(std::string, nats_ca_file, "",
+          "File with the authorities (PEM) that sign nats-server's certificate; the connection is TLS then.");
 ABSL_FLAG(std::string, listen_address, "127.0.0.1",
           "Address of the HTTP and gRPC ports; 0.0.0.0 in a container, where others have to reach them.");
 ABSL_FLAG(int, http_port, 0, "Port of /metrics and /healthz; 0: a free one.");
@@ -85,6 +89,11 @@ constexpr char kQueueLagHelp[] = "Commands that wait in the stream, as of the la
 constexpr char kInFlightHelp[] = "Commands in work.";
 constexpr char kReconnectsHelp[] = "Connections to nats-server after the first.";
 constexpr char kServingHelp[] = "1 while the agent is SERVING.";
+constexpr char kActiveSessionsHelp[] = "Sessions, as the heartbeat tells them.";
+constexpr char kServiceErrorsHelp[] = "Errors published on system.service.error.";
+constexpr char kMemoryHelp[] = "Resident memory size in bytes.";
+constexpr char kCpuSecondsHelp[] = "Total user and system CPU time spent in seconds.";
+constexpr char kUnknownAction[] = "unknown";
 
 // Written by the signal handler, read by Run().
 std::atomic<int> signal_count{0};
@@ -148,14 +157,6 @@ std::string CheckedServers(const std::string& url) {
     }
   }
   return url;
-}
-
-std::string ReadPassword(const std::string& file) {
-  if (file.empty()) return "";
-  std::ifstream in(file);
-  if (!in) Refuse(absl::StrCat("--nats_password_file: cannot read ", file));
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  return std::string(absl::StripTrailingAsciiWhitespace(text));
 }
 
 int Probe() {
@@ -308,7 +309,7 @@ struct Agent::Impl {
   std::string ActionLabel(absl::string_view action) const {
     const std::string name(action);
     // A foreign message names any command it likes: such names must not become series.
-    return actions.count(name) != 0 ? name : "unknown";
+    return actions.count(name) != 0 ? name : kUnknownAction;
   }
 
   void CountHandled(const std::string& label, absl::Duration latency, bool ok) {
@@ -399,7 +400,7 @@ struct Agent::Impl {
     if (refusal.empty()) return kNotConnected;
     return absl::StrCat(kNotConnected, ": it refuses ",
                         user.empty() ? "a connection without a user" : absl::StrCat("the user ", user), " (",
-                        refusal, "); see --nats_user and --nats_password_file");
+                        refusal, "); see --nats_user and --nats_password_file or --nats_nkey_file");
   }
 
   std::vector<std::string> FindReasons() {
@@ -537,6 +538,8 @@ struct Agent::Impl {
     error.severity = std::string(severity);
     error.action_required = std::string(action_required);
     Log(LogLevel::kError, text, {{"error_type", error.error_type}, {"severity", error.severity}});
+    metrics.Increment(metric_names::kServiceErrors, kServiceErrorsHelp,
+                      {{"error_type", error.error_type}, {"severity", error.severity}});
     bus::Message message;
     message.subject = subjects::kServiceError;
     message.body = json::Encode(error);
@@ -618,7 +621,9 @@ struct Agent::Impl {
 
   void AddMetrics() {
     // Series that exist from the start can be watched for their first increase.
-    for (const std::string& action : actions) {
+    std::set<std::string> labels = actions;
+    if (!actions.empty()) labels.insert(kUnknownAction);
+    for (const std::string& action : labels) {
       for (const char* outcome : {"ok", "error"}) {
         metrics.Increment(metric_names::kRequests, kRequestsHelp, {{"action", action}, {"outcome", outcome}},
                           0);
@@ -643,6 +648,12 @@ struct Agent::Impl {
       std::lock_guard<std::mutex> lock(mutex);
       return serving ? 1.0 : 0.0;
     });
+    metrics.Callback(metric_names::kActiveSessions, kActiveSessionsHelp, false,
+                     [this] { return active_sessions ? static_cast<double>(active_sessions()) : 0.0; });
+    metrics.Callback(metric_names::kMemory, kMemoryHelp, false,
+                     [] { return ReadProcessStats().memory_mb * 1024 * 1024; });
+    metrics.Callback(metric_names::kCpuSeconds, kCpuSecondsHelp, true,
+                     [] { return absl::ToDoubleSeconds(ReadProcessStats().cpu_time); });
   }
 
   // Listens and says where.
@@ -813,7 +824,9 @@ Agent::Agent(Info info, int argc, char** argv) : impl_(std::make_unique<Impl>(st
   options.url = CheckedServers(absl::GetFlag(FLAGS_nats_url));
   options.name = impl_->info.name;
   options.user = absl::GetFlag(FLAGS_nats_user);
-  options.password = ReadPassword(absl::GetFlag(FLAGS_nats_password_file));
+  const bus::LoginFiles files = {absl::GetFlag(FLAGS_nats_password_file), absl::GetFlag(FLAGS_nats_nkey_file),
+                                 absl::GetFlag(FLAGS_nats_ca_file)};
+  if (const absl::Status read = bus::ReadLogin(files, options); !read.ok()) Refuse(read.message());
   absl::StatusOr<std::unique_ptr<bus::NatsBus>> bus = bus::NatsBus::Connect(impl_->clock, options);
   if (!bus.ok()) Refuse(absl::StrCat("--nats_url: ", bus.status().message()));
   impl_->bus = *std::move(bus);

@@ -13,7 +13,8 @@
 //     return agent.Run();
 //   }
 //
-// Flags of every agent: --nats_url, --nats_user, --nats_password_file, --listen_address, --http_port,
+// Flags of every agent: --nats_url, --nats_user, --nats_password_file, --nats_nkey_file, --nats_ca_file,
+// --listen_address, --http_port,
 // --grpc_port, --kiosk_id, --scoped, --ready_file, --log_level, --drain_timeout, --probe, --grpc (address to
 // probe), --version, --help. An agent may have more, defined with ABSL_FLAG in its main.cc.
 //

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/bus/nats_login.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
@@ -31,6 +33,12 @@ namespace {
 // Kiosk specification, table 2.3.
 constexpr int64_t kReconnectWaitMs = 2000;
 constexpr int64_t kTimeoutMs = 5000;
+// A server that is cut off, with the connection open, is given up after the third ping without an answer:
+// another one of the cluster serves then.
+constexpr int64_t kPingIntervalMs = 2000;
+// Without it, whoever publishes to a server that is cut off waits for ever once the socket's buffer is full,
+// and the pings wait for the publisher.
+constexpr int64_t kWriteDeadlineMs = 2000;
 
 constexpr absl::Duration kRetiredLife = absl::Minutes(1);
 constexpr absl::Duration kRebindWait = absl::Milliseconds(200);
@@ -826,7 +834,15 @@ void OnError(natsConnection* connection, natsSubscription*, natsStatus status, v
 
 using OptionsPtr = std::unique_ptr<natsOptions, void (*)(natsOptions*)>;
 
-// Where to, and as whom.
+// Signs what the server asks a user with an nkey to sign. `closure`: the seed.
+natsStatus SignNonce(char** error, unsigned char** signature, int* length, const char* nonce, void* closure) {
+  const natsStatus status = nats_Sign(static_cast<const char*>(closure), nonce, signature, length);
+  // nats.c frees it.
+  if (status != NATS_OK) *error = strdup("the nkey cannot sign");
+  return status;
+}
+
+// Where to, and as whom. `options` has to outlive what is made.
 absl::StatusOr<OptionsPtr> MakeOptions(const NatsOptions& options, absl::string_view name_end) {
   natsOptions* raw = nullptr;
   RETURN_IF_ERROR(FromNats(natsOptions_Create(&raw), "options"));
@@ -839,7 +855,22 @@ absl::StatusOr<OptionsPtr> MakeOptions(const NatsOptions& options, absl::string_
   RETURN_IF_ERROR(FromNats(natsOptions_SetServers(raw, servers.data(), static_cast<int>(servers.size())),
                            absl::StrCat("NATS URL ", options.url)));
   natsOptions_SetName(raw, absl::StrCat(options.name, name_end).c_str());
-  if (!options.user.empty()) natsOptions_SetUserInfo(raw, options.user.c_str(), options.password.c_str());
+  if (!options.nkey_seed.empty()) {
+    ASSIGN_OR_RETURN(const std::string key, NkeyPublicKey(options.nkey_seed));
+    // The seed outlives the connection: Impl has it.
+    RETURN_IF_ERROR(FromNats(
+        natsOptions_SetNKey(raw, key.c_str(), SignNonce, const_cast<char*>(options.nkey_seed.c_str())),
+        "nkey"));
+  } else if (!options.user.empty()) {
+    natsOptions_SetUserInfo(raw, options.user.c_str(), options.password.c_str());
+  }
+  if (!options.ca_certificates.empty()) {
+    if (natsOptions_SetCATrustedCertificates(raw, options.ca_certificates.c_str()) != NATS_OK) {
+      return absl::InvalidArgumentError("the certificates of the authority cannot be read");
+    }
+    // Never without, even if the server would do without.
+    natsOptions_SetSecure(raw, true);
+  }
   natsOptions_SetTimeout(raw, kTimeoutMs);
   return made;
 }
@@ -865,7 +896,8 @@ absl::StatusOr<natsConnection*> Open(const NatsOptions& options, bool send_asap,
   natsOptions_SetMaxReconnect(raw, -1);
   natsOptions_SetReconnectWait(raw, kReconnectWaitMs);
   natsOptions_SetSendAsap(raw, send_asap);
-  natsOptions_SetPingInterval(raw, 10000);
+  natsOptions_SetPingInterval(raw, kPingIntervalMs);
+  natsOptions_SetWriteDeadline(raw, kWriteDeadlineMs);
   natsOptions_SetFailRequestsOnDisconnect(raw, true);
   natsOptions_SetCustomInboxPrefix(raw, InboxPrefix(options).c_str());
   auto* closure = new ConnectionClosure{std::move(refusals), std::move(on_change), std::move(on_closed)};

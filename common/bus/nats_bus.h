@@ -19,6 +19,9 @@ struct NatsOptions {
   std::string name;                           // shown in the server's connection list
   std::string user;                           // empty: none
   std::string password;
+  std::string nkey_seed = {};  // in the password's place (SU...); empty: none
+  // PEM; the connection is TLS then, and the server's certificate signed by one of them.
+  std::string ca_certificates = {};
 };
 
 // Where this user's replies come to: "_INBOX", and with a user "_INBOX.<user>", which nobody else may
@@ -27,8 +30,8 @@ std::string InboxPrefix(const NatsOptions& options);
 
 class NatsBus : public Bus {
  public:
-  // Returns at once; connects, and reconnects, in the background for ever. InvalidArgument: the URL is
-  // malformed.
+  // Returns at once; connects, and reconnects, in the background for ever. InvalidArgument: the URL, the
+  // seed or a certificate is malformed.
   static absl::StatusOr<std::unique_ptr<NatsBus>> Connect(Clock& clock, const NatsOptions& options);
 
   // Closes the connections. Everything made from this bus must be gone.

@@ -25,6 +25,12 @@ inline constexpr char kQueueLag[] = "kiosk_agent_queue_lag";                // g
 inline constexpr char kInFlight[] = "kiosk_agent_in_flight";                // gauge: agent
 inline constexpr char kReconnects[] = "kiosk_agent_nats_reconnects_total";  // counter: agent
 inline constexpr char kServing[] = "kiosk_agent_serving";                   // gauge: agent; 1 while SERVING
+inline constexpr char kActiveSessions[] = "kiosk_agent_active_sessions";  // gauge: agent; as in its heartbeat
+inline constexpr char kServiceErrors[] =
+    "kiosk_agent_service_errors_total";  // counter: agent, error_type, severity
+// Names that Prometheus' own client libraries use.
+inline constexpr char kMemory[] = "process_resident_memory_bytes";  // gauge: agent
+inline constexpr char kCpuSeconds[] = "process_cpu_seconds_total";  // counter: agent
 }  // namespace metric_names
 
 class Metrics {

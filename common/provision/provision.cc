@@ -55,7 +55,9 @@ absl::Status ProvisionStream(JetStreamApi& api, const StreamConfig& want, const 
     return absl::OkStatus();
   }
   if (options.update) {
-    absl::Status updated = api.UpdateStream(want);
+    StreamConfig wanted = want;
+    wanted.num_replicas = std::max(want.num_replicas, found.num_replicas);
+    absl::Status updated = api.UpdateStream(wanted);
     if (updated.ok()) {
       report.updated.push_back(object);
       return absl::OkStatus();

@@ -144,7 +144,11 @@ absl::string_view DefaultTopologyText();
 // InvalidArgument: `kiosk_id` cannot be part of a subject.
 absl::StatusOr<Topology> ForKiosk(Topology topology, absl::string_view kiosk_id);
 
-// How a server's configuration differs from the wanted one. Descriptions are not compared.
+// `topology` with so many copies of each stream and bucket, 1 to 5, each on a server of its own.
+Topology WithReplicas(Topology topology, int64_t replicas);
+
+// How a server's configuration differs from the wanted one. Descriptions are not compared, and more replicas
+// than wanted are none: they are a cluster's (`arcctl provision --replicas`).
 std::vector<Difference> Compare(const StreamConfig& want, const StreamConfig& have);
 std::vector<Difference> Compare(absl::string_view stream, const ConsumerConfig& want,
                                 const ConsumerConfig& have);

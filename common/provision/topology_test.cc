@@ -140,6 +140,14 @@ TEST(ForKiosk, AddsTheConsumersOfItsSubjects) {
   EXPECT_THAT(ForKiosk(*topology, ""), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
+TEST(WithReplicas, IsOfEveryStreamAndBucket) {
+  const auto topology = ParseTopology(DefaultTopologyText());
+  ASSERT_THAT(topology, IsOk());
+  for (const StreamConfig& stream : WithReplicas(*topology, 3).streams) {
+    EXPECT_EQ(stream.num_replicas, 3) << stream.name;
+  }
+}
+
 TEST(Compare, NamesEveryFieldThatDiffersForPeople) {
   StreamConfig want;
   want.name = "S";
@@ -156,6 +164,12 @@ TEST(Compare, NamesEveryFieldThatDiffersForPeople) {
   EXPECT_THAT(lines, ElementsAre("stream S: subjects is [\"a\"], should be [\"a\",\"b\"]",
                                  "stream S: max_age is 1m30s, should be 24h",
                                  "stream S: no_ack is true, should be false"));
+
+  // More copies are a cluster's; fewer are too few.
+  have = want;
+  have.num_replicas = 3;
+  EXPECT_THAT(Compare(want, have), IsEmpty());
+  EXPECT_THAT(Compare(have, want), SizeIs(1));
 
   ConsumerConfig wanted;
   wanted.durable_name = "d";

@@ -16,11 +16,16 @@ import tomllib
 import warnings
 from pathlib import Path
 
+from contract import keys
+
 TABLE = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "rights.toml"
 MAIN_ACCOUNT = "ARC"
 KIOSK_ACCOUNT = "KIOSK_"  # and the kiosk's id
 ARCHIVE_ACCOUNT = "ARCHIVE"
 DEFAULT_KIOSK = "kiosk-001"
+CHAIN_ACCOUNT = "CHAIN"  # at the chain's servers
+UPLINK_ACCOUNT = "UPLINK"  # at a restaurant's
+CHAIN_USER = "chain"  # who looks after the copies
 INBOX = "_INBOX"
 
 
@@ -56,19 +61,29 @@ class Guest:
     heard: tuple
 
 
-def check_kiosk(kiosk):
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", kiosk):
-        raise RightsError(f"'{kiosk}' is no kiosk's id: 1 to 64 letters, digits, - and _")
+def check_kiosk(name, what="kiosk"):
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        raise RightsError(f"'{name}' is no {what}'s id: 1 to 64 letters, digits, - and _")
+
+
+def leaf_user(restaurant):
+    """The user that a restaurant's server is at the chain's."""
+    return f"leaf_{restaurant}"
 
 
 class Table:
-    """rights.toml for these kiosks. `scoped`: the kiosks have subjects of their own."""
+    """rights.toml for these kiosks. `scoped`: the kiosks have subjects of their own. `restaurants`: those under this
+    chain; `restaurant`: which one this is, of a chain's."""
 
-    def __init__(self, kiosks=(DEFAULT_KIOSK,), scoped=False, path=TABLE):
+    def __init__(self, kiosks=(DEFAULT_KIOSK,), scoped=False, path=TABLE, restaurants=(), restaurant=None):
         self.kiosks = tuple(dict.fromkeys(kiosks))
         self.scoped = scoped
+        self.restaurants = tuple(dict.fromkeys(restaurants))
+        self.restaurant = restaurant
         for kiosk in self.kiosks:
             check_kiosk(kiosk)
+        for name in (*self.restaurants, *([restaurant] if restaurant else [])):
+            check_kiosk(name, "restaurant")
         if len(self.kiosks) > 1 and not scoped:
             raise RightsError("several kiosks on one bus need subjects of their own (scoped): by the bare ones a screen could speak for another")
         with open(path, "rb") as file:
@@ -159,26 +174,68 @@ class Table:
         return Guest(rights, ARCHIVE_ACCOUNT, ((acknowledges, acknowledges),), tuple((subject, subject) for subject in heard))
 
     def all_users(self):
-        return {**self.users, **{guest.rights.user: guest.rights for guest in self.guests}}
+        return {**self.users, **{guest.rights.user: guest.rights for guest in self.guests}, **self.chain_users()}
+
+    # A chain and its restaurants
+
+    def copies(self, restaurant):
+        """The streams that the chain has of a restaurant, as the JetStream API makes them."""
+        external = {"api": f"restaurant.{restaurant}.api", "deliver": f"restaurant.{restaurant}.events"}
+        return [{"name": f"{stream}_{restaurant}", "mirror": {"name": stream, "external": external}} for stream in self.data["uplink"]["copies"]]
+
+    def _of_copies(self, key):
+        return [one.replace("{stream}", stream) for stream in self.data["uplink"]["copies"] for one in self.data["uplink"][key]]
+
+    def chain_users(self):
+        """The users of the chain's account; a leaf's are what may pass its up-link."""
+        if not self.restaurants:
+            return {}
+        users = {CHAIN_USER: Rights(CHAIN_USER, CHAIN_USER, None, (">",), (">",))}
+        for restaurant in self.restaurants:
+            user = leaf_user(restaurant)
+            publish = (f"restaurant.{restaurant}.events.>", *self.data["uplink"]["answers"])
+            subscribe = (f"restaurant.{restaurant}.api.>", *self._of_copies("flow_control"))
+            users[user] = Rights(user, "leaf", None, publish, subscribe)
+        return users
+
+    def _uplink(self):
+        """What the restaurant's account UPLINK has of the main account: (kind, subject there, subject here)."""
+        here = f"restaurant.{self.restaurant}"
+        found = [("service", f"$JS.API.{one}", f"{here}.api.{one}") for one in self._of_copies("asked")]
+        found += [("service", one, one) for one in self._of_copies("flow_control")]
+        return [*found, ("stream", f"{here}.events.>", f"{here}.events.>")]
 
     # nats-server's configuration
 
-    def accounts(self, passwords):
-        """The block `accounts` of nats-server.conf. `passwords`: by user."""
+    def accounts(self, proofs):
+        """The block `accounts` of nats-server.conf. `proofs`: by user, the public key of its nkey or its password."""
         services = [subject for guest in self.guests for _, subject in guest.passed_on]
         streams = [subject for guest in self.guests for _, subject in guest.heard]
-        lines = ["# Made by scripts/contract/rights.py from deploy/nats/rights.toml. Holds password hashes.", "accounts {", f"  {MAIN_ACCOUNT} {{", "    jetstream: enabled", "    users: ["]
+        lines = ["# Made by scripts/contract/rights.py from deploy/nats/rights.toml. It has passwords as hashes.", "accounts {", f"  {MAIN_ACCOUNT} {{", "    jetstream: enabled", "    users: ["]
         for rights in self.users.values():
-            lines += _user(rights, passwords[rights.user])
+            lines += _user(rights, proofs[rights.user])
         lines += ["    ]", "    exports: ["]
         for kind, subjects in (("service", services), ("stream", streams)):
             for subject in dict.fromkeys(subjects):
                 takers = [guest.account for guest in self.guests if subject in [own for _, own in (*guest.passed_on, *guest.heard)]]
                 lines.append(f"      {{{kind}: {json.dumps(subject)}, accounts: {json.dumps(takers)}}}")
+        uplink = self._uplink() if self.restaurant else []
+        lines += [f"      {{{kind}: {json.dumps(there)}, accounts: [{UPLINK_ACCOUNT}]}}" for kind, there, _ in uplink]
         lines += ["    ]", "  }"]
+        if uplink:
+            lines += [f"  {UPLINK_ACCOUNT} {{", "    imports: ["]
+            for kind, there, here in uplink:
+                to = f", to: {json.dumps(here)}" if here != there else ""
+                lines.append(f"      {{{kind}: {{account: {MAIN_ACCOUNT}, subject: {json.dumps(there)}}}{to}}}")
+            lines += ["    ]", "  }"]
+        if self.restaurants:
+            lines += [f"  {CHAIN_ACCOUNT} {{", "    jetstream: enabled", "    users: ["]
+            for rights in self.chain_users().values():
+                lines += _user(rights, proofs[rights.user])
+            lines += ["    ]", "  }"]
         for guest in self.guests:
             lines += [f"  {json.dumps(guest.account)} {{", "    users: ["]
-            lines += _user(guest.rights, passwords[guest.rights.user])
+            lines += _user(guest.rights, proofs[guest.rights.user])
             lines += ["    ]", "    imports: ["]
             for kind, pairs in (("service", guest.passed_on), ("stream", guest.heard)):
                 for here, there in pairs:
@@ -188,16 +245,35 @@ class Table:
         return "\n".join([*lines, "}"]) + "\n"
 
 
-def _user(rights, password):
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """What a user shows that it is that user: a password, or an nkey in its place."""
+
+    password: str = ""
+    seed: str = ""
+
+    def configured(self, user):
+        """As nats-server's configuration has it."""
+        if self.seed:
+            return f"nkey: {keys.public_key(self.seed)}"
+        return f"user: {json.dumps(user)}, password: {json.dumps(hashed(self.password))}"
+
+    @property
+    def login(self):
+        """As the login of a page or a person has it."""
+        return {"nats_nkey_seed": self.seed} if self.seed else {"nats_password": self.password}
+
+
+def _user(rights, proof):
     def side(name, allow, deny):
         text = f"          {name}: {{allow: {json.dumps(list(allow))}"
         return text + (f", deny: {json.dumps(list(deny))}" if deny else "") + "}"
 
     if (rights.publish, rights.subscribe) == ((">",), (">",)):
-        return [f"      {{user: {json.dumps(rights.user)}, password: {json.dumps(hashed(password))}}}"]
+        return [f"      {{{proof.configured(rights.user)}}}"]
     # Without a list all would be allowed.
     return [
-        f"      {{user: {json.dumps(rights.user)}, password: {json.dumps(hashed(password))}, permissions: {{",
+        f"      {{{proof.configured(rights.user)}, permissions: {{",
         side("publish", rights.publish, rights.deny_publish) if rights.publish else '          publish: {deny: ">"}',
         side("subscribe", rights.subscribe, rights.deny_subscribe),
         "      }}",
@@ -230,10 +306,10 @@ def login_file(url):
     """Where arcctl finds the operator's login of a fleet on this machine (services/arcctl/login.h)."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     folder = Path(runtime) / "arc-kiosk" if runtime else Path(f"/tmp/arc-kiosk-{os.geteuid()}")
-    return folder / url.removeprefix("nats://")
+    return folder / re.sub(r"^\w+://", "", url)
 
 
-def publish_login(url, user, password):
+def publish_login(url, login):
     """Leaves the login there. Gives the reason when the folder is not this user's alone."""
     path = login_file(url)
     try:
@@ -241,7 +317,7 @@ def publish_login(url, user, password):
         status = path.parent.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             return f"{path.parent} is not a folder of this user alone"
-        write_secret(path, json.dumps({"nats_user": user, "nats_password": password}) + "\n")
+        write_secret(path, json.dumps(login) + "\n")
     except OSError as error:
         return str(error)
     return None
@@ -256,25 +332,39 @@ def password_file(folder, user):
     return Path(folder) / f"{user}.password"
 
 
-def make_credentials(folder, table):
-    """A password a user under `folder`, where those that are there stay; the logins of people and pages; rights.conf for
-    nats-server. Gives the passwords by user."""
+def nkey_file(folder, user):
+    return Path(folder) / f"{user}.nkey"
+
+
+def kept(path, make):
+    """The secret in the file; a new one, kept there, where there is none."""
+    secret = path.read_text().strip() if path.exists() else ""
+    if not secret:
+        secret = make()
+        write_secret(path, secret + "\n")
+    return secret
+
+
+def make_credentials(folder, table, nkeys=False):
+    """A password a user under `folder`, or an nkey, where those that are there stay; the logins of people and pages;
+    rights.conf for nats-server. Gives the proofs by user."""
     folder = Path(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    passwords = {}
+    proofs = {}
     for user in table.all_users():
-        path = password_file(folder, user)
-        password = path.read_text().strip() if path.exists() else ""
-        if not password:
-            password = secrets.token_urlsafe(32)
-            write_secret(path, password + "\n")
-        passwords[user] = password
+        # Measured on nats-server 2.9.10: a leaf node knows passwords and certificates, but no nkeys.
+        if nkeys and table.all_users()[user].role != "leaf":
+            proofs[user] = Proof(seed=kept(nkey_file(folder, user), keys.new_seed))
+        else:
+            proofs[user] = Proof(password=kept(password_file(folder, user), lambda: secrets.token_urlsafe(32)))
     logins = {"staff.json": table.users["staff"], "operator.json": table.users["operator"]}
+    if table.restaurants:
+        logins["chain.json"] = table.chain_users()[CHAIN_USER]
     for kiosk, screen in table.screens.items():
         logins["kiosk.json" if kiosk == table.kiosks[0] else f"kiosk-{kiosk}.json"] = screen.rights
     for name, rights in logins.items():
-        login = {"nats_user": rights.user, "nats_password": passwords[rights.user], "inbox_prefix": rights.inbox}
+        login = {"nats_user": rights.user, **proofs[rights.user].login, "inbox_prefix": rights.inbox}
         write_secret(folder / name, json.dumps(login | ({"kiosk_id": rights.kiosk} if rights.kiosk else {}), indent=2) + "\n")
-    write_secret(folder / "rights.conf", table.accounts(passwords))
-    return passwords
+    write_secret(folder / "rights.conf", table.accounts(proofs))
+    return proofs

@@ -1,15 +1,13 @@
 #include "services/arcctl/arcctl.h"
 
 #include <cstdlib>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/bus/nats_bus.h"
+#include "common/bus/nats_login.h"
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
@@ -30,6 +28,11 @@ const std::vector<FlagSpec>& CommonFlags() {
        "machine)"},
       {"nats_password_file", "FILE",
        "file that holds the user's password (default: $ARC_NATS_PASSWORD_FILE)"},
+      {"nats_nkey_file", "FILE",
+       "file that holds the seed of the user's nkey, in a password's place (default: $ARC_NATS_NKEY_FILE)"},
+      {"nats_ca_file", "FILE",
+       "authorities (PEM) that sign nats-server's certificate; the connection is TLS then (default: "
+       "$ARC_NATS_CA_FILE)"},
       {"kiosk_id", "K", "which kiosk (default: the one without an id of its own)"},
       {"scoped", "", "the kiosk's subjects end in its id"},
       {"timeout", "T", "how long to wait for the server and for answers (default: 5s)"},
@@ -56,20 +59,19 @@ absl::StatusOr<bus::NatsOptions> ConnectionOptions(const Arguments& arguments) {
   options.url = arguments.Get("nats_url", Environment("ARC_NATS_URL", kDefaultUrl));
   options.name = "arcctl";
   options.user = arguments.Get("nats_user", Environment("ARC_NATS_USER"));
-  const std::string path = arguments.Get("nats_password_file", Environment("ARC_NATS_PASSWORD_FILE"));
-  if (!path.empty()) {
-    std::ifstream file(path);
-    std::stringstream text;
-    text << file.rdbuf();
-    if (!file) return absl::NotFoundError(absl::StrCat("cannot read --nats_password_file ", path));
-    options.password = std::string(absl::StripAsciiWhitespace(text.str()));
-  }
+  bus::LoginFiles files;
+  files.password_file = arguments.Get("nats_password_file", Environment("ARC_NATS_PASSWORD_FILE"));
+  files.nkey_file = arguments.Get("nats_nkey_file", Environment("ARC_NATS_NKEY_FILE"));
+  files.ca_file = arguments.Get("nats_ca_file", Environment("ARC_NATS_CA_FILE"));
   if (options.user.empty()) {
     if (const std::optional<Login> login = FindLogin(options.url)) {
       options.user = login->user;
       options.password = login->password;
+      options.nkey_seed = login->nkey_seed;
+      if (files.ca_file.empty()) files.ca_file = login->ca_file;
     }
   }
+  RETURN_IF_ERROR(bus::ReadLogin(files, options));
   return options;
 }
 
@@ -91,7 +93,8 @@ absl::Status RunVerb(const VerbEntry& verb, const Arguments& arguments, std::ost
           "nats-server at ", options.url, " refuses ",
           options.user.empty() ? "a connection without a user" : absl::StrCat("the user ", options.user),
           " (", refusal,
-          "): give --nats_user and --nats_password_file; those of a fleet are in its folder credentials/"));
+          "): give --nats_user and --nats_password_file or --nats_nkey_file; those of a fleet are in its "
+          "folder credentials/"));
     }
     return absl::UnavailableError(
         absl::StrCat("no nats-server at ", options.url, " within ", absl::FormatDuration(timeout)));

@@ -19,12 +19,16 @@ namespace {
 
 struct LoginFile {
   std::string nats_user;
-  std::string nats_password;
+  std::optional<std::string> nats_password;
+  std::optional<std::string> nats_nkey_seed;
+  std::string nats_ca_file;
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
     v.Required("nats_user", s.nats_user);
-    v.Required("nats_password", s.nats_password);
+    v.Optional("nats_password", s.nats_password);
+    v.Optional("nats_nkey_seed", s.nats_nkey_seed);
+    v.Optional("nats_ca_file", s.nats_ca_file);
   }
 };
 
@@ -53,17 +57,21 @@ std::string LoginFolder() {
 }
 
 std::optional<Login> FindLogin(absl::string_view nats_url) {
-  absl::ConsumePrefix(&nats_url, "nats://");
+  if (absl::StrContains(nats_url, '@')) return std::nullopt;
+  // Any server of a cluster is the cluster's.
+  nats_url = nats_url.substr(0, nats_url.find(','));
+  if (!absl::ConsumePrefix(&nats_url, "nats://")) absl::ConsumePrefix(&nats_url, "tls://");
   absl::ConsumeSuffix(&nats_url, "/");
-  if (nats_url.empty() || nats_url.find_first_of("/,@") != absl::string_view::npos) return std::nullopt;
+  if (nats_url.empty() || absl::StrContains(nats_url, '/')) return std::nullopt;
   // As scripts/fleet writes the address.
   std::pair<absl::string_view, absl::string_view> address = absl::StrSplit(nats_url, absl::MaxSplits(':', 1));
   if (address.first == "localhost") address.first = "127.0.0.1";
   if (address.second.empty()) address.second = "4222";
   const absl::StatusOr<LoginFile> file =
       json::Decode<LoginFile>(ReadOwn(absl::StrCat(LoginFolder(), "/", address.first, ":", address.second)));
-  if (!file.ok()) return std::nullopt;
-  return Login{file->nats_user, file->nats_password};
+  if (!file.ok() || file->nats_password.has_value() == file->nats_nkey_seed.has_value()) return std::nullopt;
+  return Login{file->nats_user, file->nats_password.value_or(""), file->nats_nkey_seed.value_or(""),
+               file->nats_ca_file};
 }
 
 }  // namespace arc::arcctl

@@ -13,15 +13,17 @@ namespace arc::arcctl {
 
 struct Login {
   std::string user;
-  std::string password;
+  std::string password;   // or
+  std::string nkey_seed;  // of a fleet whose users have nkeys
+  std::string ca_file;    // path of the authorities of its TLS; empty: it has none
 };
 
 // $XDG_RUNTIME_DIR/arc-kiosk, or /tmp/arc-kiosk-UID where there is no such folder
 // (scripts/contract/rights.py).
 std::string LoginFolder();
 
-// None when there is none for this address, when `nats_url` names several servers or a user of its own, or
-// when the file is not this user's alone.
+// None when there is none for the first of these addresses, when one names a user of its own, or when the
+// file is not this user's alone.
 std::optional<Login> FindLogin(absl::string_view nats_url);
 
 }  // namespace arc::arcctl

@@ -46,9 +46,19 @@ TEST_F(LoginTest, IsFoundByTheServersAddress) {
     EXPECT_EQ(login->password, "secret");
   }
   for (const char* url : {"nats://127.0.0.1:4223", "nats://u:p@127.0.0.1:4222",
-                          "nats://127.0.0.1:4222,nats://b", "", "nats://../x"}) {
+                          "nats://127.0.0.1:4222,nats://u:p@b", "", "nats://../x"}) {
     EXPECT_FALSE(FindLogin(url).has_value()) << url;
   }
+}
+
+TEST_F(LoginTest, OfAClusterHasAnNkeyAndAnAuthority) {
+  Write("127.0.0.1:4222", R"({"nats_user":"operator","nats_nkey_seed":"SUA","nats_ca_file":"/f/ca.pem"})");
+  const std::optional<Login> login = FindLogin("tls://127.0.0.1:4222,tls://127.0.0.1:4223");
+  ASSERT_TRUE(login.has_value());
+  EXPECT_EQ(login->user, "operator");
+  EXPECT_EQ(login->password, "");
+  EXPECT_EQ(login->nkey_seed, "SUA");
+  EXPECT_EQ(login->ca_file, "/f/ca.pem");
 }
 
 TEST_F(LoginTest, IsThisUsersAlone) {
@@ -64,8 +74,9 @@ TEST_F(LoginTest, IsThisUsersAlone) {
 }
 
 TEST_F(LoginTest, WhatIsNoLoginIsNone) {
-  for (const char* text :
-       {"", "{", "[]", "{}", R"({"nats_user":"operator"})", R"({"nats_user":1,"nats_password":"x"})"}) {
+  for (const char* text : {"", "{", "[]", "{}", R"({"nats_user":"operator"})",
+                           R"({"nats_user":"operator","nats_password":"x","nats_nkey_seed":"SUA"})",
+                           R"({"nats_user":1,"nats_password":"x"})"}) {
     Write("127.0.0.1:4222", text);
     EXPECT_FALSE(FindLogin("127.0.0.1:4222").has_value()) << text;
   }

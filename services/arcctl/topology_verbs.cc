@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -37,6 +38,8 @@ absl::StatusOr<provision::Topology> LoadTopology(const Session& session) {
   }
   absl::StatusOr<provision::Topology> topology = provision::ParseTopology(text);
   if (!topology.ok()) return Annotate(topology.status(), name);
+  ASSIGN_OR_RETURN(const std::optional<int64_t> replicas, session.arguments.GetInteger("replicas", 1, 5));
+  if (replicas.has_value()) topology = provision::WithReplicas(*std::move(topology), *replicas);
   if (session.kiosk_id.empty()) return topology;
   return provision::ForKiosk(*std::move(topology), session.kiosk_id);
 }
@@ -123,6 +126,9 @@ absl::Status RunDoctor(Session& session) {
 }
 
 const FlagSpec kFileFlag = {"file", "F", "another topology than the built-in deploy/streams.json"};
+const FlagSpec kReplicasFlag = {
+    "replicas", "N",
+    "copies of each stream and bucket, as many servers as the cluster has (default: 1, and more are fine)"};
 
 }  // namespace
 
@@ -136,6 +142,7 @@ void AddTopologyVerbs(std::vector<VerbEntry>& verbs) {
   provision.flags = {
       {"keep", "", "stay: repair at once whatever is lost, as memory streams are when nats-server restarts"},
       {"update", "", "change what differs, as far as the server can"},
+      kReplicasFlag,
       kFileFlag};
   verbs.push_back({std::move(provision), RunProvision});
 
@@ -147,6 +154,7 @@ void AddTopologyVerbs(std::vector<VerbEntry>& verbs) {
       "overlapping filters, acknowledgement times that are too short, consumers nobody pulls from, messages\n"
       "that are stuck, dead letters and lag. Exit status 1 when it finds something.";
   doctor.flags = {{"max_lag", "N", "waiting messages of one consumer that are still fine (default: 1000)"},
+                  kReplicasFlag,
                   kFileFlag};
   verbs.push_back({std::move(doctor), RunDoctor});
 }

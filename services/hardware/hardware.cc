@@ -200,4 +200,9 @@ absl::StatusOr<messages::HardwareStatusResponse> Hardware::GetStatus() {
   return response;
 }
 
+SpoolCounts Hardware::spool_counts() const {
+  const Spool* const printing = spool();
+  return printing != nullptr ? printing->counts() : SpoolCounts();
+}
+
 }  // namespace arc::hardware

@@ -22,6 +22,9 @@
 
 namespace arc::hardware {
 
+inline constexpr char kSpooledMetric[] = "kiosk_hardware_spooled";      // gauge: receipts that wait
+inline constexpr char kUncertainMetric[] = "kiosk_hardware_uncertain";  // gauge: receipts to be looked after
+
 // Thread-safe. Print() and GetStatus() block for as long as the printer does; SetLed() never waits for them.
 class Hardware {
  public:
@@ -64,6 +67,9 @@ class Hardware {
 
   // kiosk.agent.hardware.status
   absl::StatusOr<messages::HardwareStatusResponse> GetStatus();
+
+  // Receipts that are not settled; none before Start().
+  SpoolCounts spool_counts() const;
 
   // OK unless the printer's configuration is unusable; a printer out of paper is no reason to stop serving.
   absl::Status Health() const;

@@ -194,6 +194,7 @@ TEST_F(HardwareTest, ReprintIsACopyAndComesOnceForARequest) {
 
 TEST_F(HardwareTest, OutOfPaperIsReportedAndHealsItself) {
   const auto hardware = Started();
+  EXPECT_EQ(hardware->spool_counts().pending, 0);
   const std::string control = folder_.path() + "/paper.paper_out";
   ASSERT_THAT(ReplaceFile(control, "", false), IsOk());
   EXPECT_THAT(hardware->Print(Request(kExample), "k"), HasErrorCode(ErrorCode::kHardwareError));
@@ -202,6 +203,8 @@ TEST_F(HardwareTest, OutOfPaperIsReportedAndHealsItself) {
   ASSERT_THAT(status, IsOk());
   EXPECT_EQ(status->printer.state, "out_of_paper");
   EXPECT_EQ(status->printer.spooled, 1);
+  EXPECT_EQ(hardware->spool_counts().pending, 1);
+  EXPECT_EQ(hardware->spool_counts().uncertain, 0);
   // Serving goes on: the light works and receipts are kept.
   EXPECT_THAT(hardware->Health(), IsOk());
   EXPECT_EQ(Paper(), "");

@@ -50,6 +50,11 @@ int main(int argc, char** argv) {
 
   agent.UseBucket(subjects::kReceiptsBucket, [&h](arc::bus::KeyValue& bucket) { return h.Start(bucket); });
   agent.HealthCheck("printer", [&h] { return h.Health(); });
+  agent.metrics().Callback(arc::hardware::kSpooledMetric, "Receipts that wait for the printer.", false,
+                           [&h] { return static_cast<double>(h.spool_counts().pending); });
+  agent.metrics().Callback(arc::hardware::kUncertainMetric,
+                           "Receipts of which nobody knows whether they are on paper.", false,
+                           [&h] { return static_cast<double>(h.spool_counts().uncertain); });
   agent.SetMetadata("printer", options.printer);
   agent.SetMetadata("led", options.led);
 

@@ -44,10 +44,13 @@ int main(int argc, char** argv) {
   options.is_gone = [&](const std::string& instance_id) {
     return arc::bus::IsCopyGone(agent.bus(), "payment", instance_id);
   };
-  options.on_ended = [&](absl::string_view outcome) {
+  const auto count = [&](absl::string_view outcome, double by) {
     agent.metrics().Increment(payment::kPaymentsMetric, "Payments by how they ended.",
-                              {{"outcome", std::string(outcome)}});
+                              {{"outcome", std::string(outcome)}}, by);
   };
+  // Series that exist from the start can be watched for their first increase.
+  for (const char* outcome : payment::kOutcomes) count(outcome, 0);
+  options.on_ended = [&](absl::string_view outcome) { count(outcome, 1); };
   const auto created = payment::Payment::Create(options, terminal, ledger, receipts, agent.clock());
   if (!created.ok()) {
     std::cerr << "arc-payment: " << created.status().message() << "\n";

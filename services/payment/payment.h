@@ -46,8 +46,10 @@
 // finds such an attempt with a card still awaited takes it over with its own deadline.
 namespace arc::payment {
 
-// Counter: outcome is "success", "failed", "cancelled" or "unknown".
+// Counter: outcome.
 inline constexpr char kPaymentsMetric[] = "kiosk_payments_total";
+// How a payment ends.
+inline constexpr const char* kOutcomes[] = {"success", "failed", "cancelled", "unknown"};
 
 class Payment {
  public:
@@ -59,7 +61,7 @@ class Payment {
     absl::Duration reconcile_interval = absl::Seconds(1);
     // Whether it is certain that a process is gone, so that its lease need not be waited for. May block.
     std::function<bool(const std::string& instance_id)> is_gone = [](const std::string&) { return false; };
-    // Tells an observer of metrics how a payment ended: "success", "failed", "cancelled" or "unknown".
+    // Tells an observer of metrics how a payment ended: one of kOutcomes.
     std::function<void(absl::string_view)> on_ended = [](absl::string_view) {};
   };
 

@@ -7,15 +7,14 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/agent/flags.h"
 #include "common/bus/nats_bus.h"
+#include "common/bus/nats_login.h"
 #include "common/log/log.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
@@ -32,6 +31,9 @@ ABSL_FLAG(std::string, journal, "",
 ABSL_FLAG(std::string, nats_url, "", "Where taps come from (kiosk.input.card); empty: over HTTP only.");
 ABSL_FLAG(std::string, nats_user, "", "User at nats-server; empty: none.");
 ABSL_FLAG(std::string, nats_password_file, "", "File with the user's password.");
+ABSL_FLAG(std::string, nats_nkey_file, "", "File with the seed of the user's nkey, in a password's place.");
+ABSL_FLAG(std::string, nats_ca_file, "",
+          "File with the authorities (PEM) that sign nats-server's certificate; the connection is TLS then.");
 ABSL_FLAG(std::string, kiosk_id, arc::subjects::kDefaultKioskId,
           "Kiosk of payments and taps that name none.");
 ABSL_FLAG(std::string, ready_file, "", "File to write {\"pid\",\"http_url\"} to once the device listens.");
@@ -66,13 +68,6 @@ absl::Status WriteReadyFile(const std::string& path, const Ready& ready) {
     return absl::UnavailableError(absl::StrCat("cannot write ", path));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> ReadPassword(const std::string& path) {
-  std::ifstream file(path);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot read --nats_password_file ", path));
-  return std::string(absl::StripTrailingAsciiWhitespace(text));
 }
 
 absl::StatusOr<std::function<void(Event)>> CrashPoint(absl::string_view name) {
@@ -121,9 +116,9 @@ absl::Status Run(const sigset_t& stop_signals) {
     nats.url = url;
     nats.name = "arc-terminal-sim";
     nats.user = absl::GetFlag(FLAGS_nats_user);
-    if (const std::string file = absl::GetFlag(FLAGS_nats_password_file); !file.empty()) {
-      ASSIGN_OR_RETURN(nats.password, ReadPassword(file));
-    }
+    RETURN_IF_ERROR(bus::ReadLogin({absl::GetFlag(FLAGS_nats_password_file),
+                                    absl::GetFlag(FLAGS_nats_nkey_file), absl::GetFlag(FLAGS_nats_ca_file)},
+                                   nats));
     ASSIGN_OR_RETURN(bus, bus::NatsBus::Connect(SystemClock::Get(), nats));
     ASSIGN_OR_RETURN(listener, TapListener::Start(*bus, *device));
     if (!bus->AwaitConnected(absl::Seconds(5))) Log(LogLevel::kWarning, "no bus yet", {{"nats_url", url}});

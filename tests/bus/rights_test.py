@@ -25,7 +25,7 @@ BUILD = Path(os.environ.get("ARC_BUILD_DIR", REPO / "build" / "release"))
 sys.path.insert(0, str(REPO / "scripts"))
 sys.dont_write_bytecode = True
 
-from contract import rights  # noqa: E402
+from contract import keys, rights  # noqa: E402
 from contract.document import Document  # noqa: E402
 
 STREAMS = json.loads((REPO / "deploy" / "streams.json").read_text())
@@ -240,30 +240,69 @@ class Contract(unittest.TestCase):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "credentials"
             table = rights.Table()
-            passwords = rights.make_credentials(folder, table)
-            self.assertEqual(len(set(passwords.values())), len(table.all_users()))
+            proofs = rights.make_credentials(folder, table)
+            self.assertEqual(len(set(proofs.values())), len(table.all_users()))
             self.assertEqual(folder.stat().st_mode & 0o777, 0o700)
             for path in folder.iterdir():
                 self.assertEqual(path.stat().st_mode & 0o777, 0o600, path.name)
-            self.assertEqual(rights.make_credentials(folder, table), passwords, "passwords changed without need")
+            self.assertEqual(rights.make_credentials(folder, table), proofs, "passwords changed without need")
             text = (folder / "rights.conf").read_text()
-            for password in passwords.values():
-                self.assertGreaterEqual(len(password), 40)
-                self.assertNotIn(password, text)
+            for proof in proofs.values():
+                self.assertGreaterEqual(len(proof.password), 40)
+                self.assertNotIn(proof.password, text)
             login = json.loads((folder / "kiosk.json").read_text())
-            self.assertEqual(login, {"nats_user": "screen_kiosk-001", "nats_password": passwords["screen_kiosk-001"], "inbox_prefix": "_INBOX", "kiosk_id": "kiosk-001"})
+            self.assertEqual(login, {"nats_user": "screen_kiosk-001", "nats_password": proofs["screen_kiosk-001"].password, "inbox_prefix": "_INBOX", "kiosk_id": "kiosk-001"})
+
+    def test_nkeys(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "credentials"
+            table = rights.Table()
+            proofs = rights.make_credentials(folder, table, nkeys=True)
+            self.assertEqual(len({proof.seed for proof in proofs.values()}), len(table.all_users()))
+            for path in folder.iterdir():
+                self.assertEqual(path.stat().st_mode & 0o777, 0o600, path.name)
+            self.assertEqual(list(folder.glob("*.password")), [])
+            self.assertEqual(rights.make_credentials(folder, table, nkeys=True), proofs, "nkeys changed without need")
+            text = (folder / "rights.conf").read_text()
+            for proof in proofs.values():
+                self.assertRegex(proof.seed, r"^SU[A-Z2-7]{56}$")
+                self.assertNotIn(proof.seed, text)
+                self.assertIn(keys.public_key(proof.seed), text)
+            self.assertEqual(json.loads((folder / "staff.json").read_text())["nats_nkey_seed"], proofs["staff"].seed)
+        for wrong in ("", "SU", keys.public_key(keys.new_seed()), keys.new_seed()[:-1] + "1", keys.new_seed().lower()):
+            with self.assertRaises(keys.KeyFailure):
+                keys.public_key(wrong)
+
+    def test_chain(self):
+        """What passes between a chain and its restaurants is what copies of the events need."""
+        chain = rights.Table(restaurants=("burger-12", "burger-13")).chain_users()
+        self.assertEqual(set(chain), {"chain", "leaf_burger-12", "leaf_burger-13"})
+        leaf = chain["leaf_burger-12"]
+        for entry in (*leaf.publish, *leaf.subscribe):
+            self.assertFalse(overlap(entry, "restaurant.burger-13.>"), entry)
+            self.assertFalse(any(overlap(entry, other) for other in ("kiosk.>", "agent.>", "system.>", "$JS.API.>", "$KV.>", "$SRV.>", "_INBOX.>")), entry)
+        with self.assertRaisesRegex(rights.RightsError, "no restaurant's id"):
+            rights.Table(restaurants=("a.b",))
+
+
+def login_of(user, proof, info):
+    """The fields of CONNECT that show who this is."""
+    if not proof.seed:
+        return {"user": user, "pass": proof.password}
+    signature = base64.urlsafe_b64encode(keys.sign(proof.seed, info["nonce"].encode())).decode().rstrip("=")
+    return {"nkey": keys.public_key(proof.seed), "sig": signature}
 
 
 class Connection:
     """The NATS protocol, as far as this test speaks it. `refused`: what the server said no to, in its words."""
 
-    def __init__(self, port, user=None, password=None):
+    def __init__(self, port, user=None, proof=rights.Proof()):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
         self.stream = self.socket.makefile("rb")
-        self.stream.readline()
+        info = json.loads(self.stream.readline().removeprefix(b"INFO "))
         options = {"verbose": False, "headers": True, "no_responders": True, "pedantic": False, "name": "rights_test", "lang": "python", "version": "1", "protocol": 1}
         if user is not None:
-            options |= {"user": user, "pass": password}
+            options |= login_of(user, proof, info)
         self.refused = []
         self.messages = []  # (subject, reply, headers as text, body)
         self.closed = False
@@ -342,6 +381,7 @@ class Connection:
 class ServerTest(unittest.TestCase):
     kiosks = ()
     scoped = False
+    nkeys = False
 
     @classmethod
     def setUpClass(cls):
@@ -351,7 +391,7 @@ class ServerTest(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.table = rights.Table(cls.kiosks, cls.scoped)
         cls.users = cls.table.all_users()
-        cls.passwords = rights.make_credentials(cls.folder / "credentials", cls.table)
+        cls.proofs = rights.make_credentials(cls.folder / "credentials", cls.table, nkeys=cls.nkeys)
         values = {"HOST": "127.0.0.1", "PORT": -1, "HTTP_PORT": -1, "WS_PORT": -1, "STORE_DIR": cls.folder, "EXTRA": f'ports_file_dir: "{cls.folder}"'}
         template = (REPO / "deploy" / "nats" / "nats-server.conf.in").read_text()
         config = cls.folder / "nats-server.conf"
@@ -387,12 +427,13 @@ class ServerTest(unittest.TestCase):
 
     @classmethod
     def arcctl(cls, user, *words):
-        login = [f"--nats_user={user}", f"--nats_password_file={cls.folder / 'credentials' / (user + '.password')}"] if user else []
+        kind = "nkey" if cls.nkeys else "password"
+        login = [f"--nats_user={user}", f"--nats_{kind}_file={cls.folder / 'credentials' / f'{user}.{kind}'}"] if user else []
         command = [BUILD / "bin" / "arcctl", f"--nats_url=nats://127.0.0.1:{cls.port}", *login, *words]
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
     def connect(self, user):
-        connection = Connection(self.port, user, self.passwords[user])
+        connection = Connection(self.port, user, self.proofs[user])
         self.addCleanup(connection.close)
         self.assertEqual(connection.refused, [], user)
         return connection
@@ -631,18 +672,30 @@ class ServerTest(unittest.TestCase):
 
     def test_logins(self):
         for name in self.users:
-            for password in ("", "wrong", self.passwords["menu" if name != "menu" else "operator"]):
-                connection = Connection(self.port, name, password)
+            wrong = [rights.Proof(password=password) for password in ("", "wrong")]
+            # Another's nkey makes this the other: the name beside it is for people.
+            wrong.append(rights.Proof(seed=keys.new_seed()) if self.nkeys else self.proofs["menu" if name != "menu" else "operator"])
+            for proof in wrong:
+                connection = Connection(self.port, name, proof)
                 self.assertEqual(connection.refused, ["Authorization Violation"], name)
                 self.assertTrue(connection.closed)
                 connection.close()
         for user, password in ((None, None), ("nobody", "x"), ("", ""), ("$SYS", ""), ("sys", "sys")):
-            connection = Connection(self.port, user, password)
+            connection = Connection(self.port, user, rights.Proof(password=password))
             self.assertEqual(connection.refused, ["Authorization Violation"], user)
             connection.close()
 
     def test_the_websocket_is_no_other_door(self):
-        for login, refused in (({}, True), ({"user": "screen_" + self.kiosks[0], "pass": "wrong"}, True), ({"user": "screen_" + self.kiosks[0], "pass": self.passwords["screen_" + self.kiosks[0]]}, False)):
+        def frame(stream):
+            start = stream.read(2)
+            if len(start) < 2:
+                return b""
+            size = start[1] & 0x7F
+            size = int.from_bytes(stream.read(2), "big") if size == 126 else int.from_bytes(stream.read(8), "big") if size == 127 else size
+            return stream.read(size)
+
+        user = "screen_" + self.kiosks[0]
+        for proof, refused in ((None, True), (rights.Proof(password="wrong"), True), (self.proofs[user], False)):
             with socket.create_connection(("127.0.0.1", self.ws_port), timeout=DEADLINE) as connection, connection.makefile("rb") as stream:
                 key = base64.b64encode(os.urandom(16)).decode()
                 connection.sendall(
@@ -651,6 +704,8 @@ class ServerTest(unittest.TestCase):
                 self.assertIn(b"101", stream.readline())
                 while stream.readline().strip():
                     pass
+                info = json.loads(frame(stream).removeprefix(b"INFO "))
+                login = login_of(user, proof, info) if proof else {}
                 text = b"CONNECT " + json.dumps({"verbose": False, "pedantic": False, "lang": "python", "version": "1", "protocol": 1, **login}).encode() + b"\r\nSUB > 1\r\nPING\r\n"
                 mask = os.urandom(4)
                 self.assertLess(len(text), 65536)
@@ -658,11 +713,9 @@ class ServerTest(unittest.TestCase):
                 connection.sendall(head + bytes(byte ^ mask[index % 4] for index, byte in enumerate(text)))
                 said = b""
                 while (b"-ERR" not in said) if refused else (b"PONG" not in said):
-                    start = stream.read(2)
-                    self.assertEqual(len(start), 2, said)
-                    size = start[1] & 0x7F
-                    size = int.from_bytes(stream.read(2), "big") if size == 126 else int.from_bytes(stream.read(8), "big") if size == 127 else size
-                    said += stream.read(size)
+                    part = frame(stream)
+                    self.assertTrue(part, said)
+                    said += part
                 self.assertIn(b"Authorization Violation" if refused else b'Permissions Violation for Subscription to ">"', said)
 
     def test_operator(self):
@@ -699,6 +752,10 @@ class ServerTest(unittest.TestCase):
 
 class OneKiosk(ServerTest):
     kiosks = ("kiosk-001",)
+
+
+class Nkeys(OneKiosk):
+    nkeys = True
 
 
 class TwoKiosks(ServerTest):

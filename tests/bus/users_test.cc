@@ -2,9 +2,13 @@
 // screen is.
 #include <signal.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "common/bus/nats_login.h"
 #include "tests/bus/bus_fixture.h"
 
 namespace arc::bus {
@@ -112,6 +116,91 @@ TEST_F(Users, WhatIsRefusedIsSaidAtOnce) {
   ASSERT_TRUE(Await("the refusal", kSoon, [&] { return !bus->refused_subscriptions().empty(); }));
   EXPECT_THAT(bus->refused_subscriptions(), ElementsAre(HasSubstr("kiosk.>")));
   EXPECT_TRUE(bus->connected());
+}
+
+constexpr char kSeed[] = "SUAP6UOE5A4OIFOXM66DTXQNPLXXRMYG4PTPIISZEDQNMY7DWU6QPIWSJQ";
+constexpr char kPublicKey[] = "UC55S3PRETHMVX3NOH4MJSMBOURZZ3GBAKT3J5WNN2YLCBDBUDZN7YUS";
+
+TEST_F(Users, AnNkeyIsAsGoodAsAPassword) {
+  const NatsServer server(
+      absl::StrCat("authorization { users: [{nkey: ", kPublicKey,
+                   ", permissions: {publish: [\"a\"], subscribe: [\"a\", \"_INBOX.menu.>\"]}}] }"));
+  NatsOptions options{server.url(), "users_test", "menu", ""};
+  std::ofstream(dir_.File("nkey")) << "-----BEGIN USER NKEY SEED-----\n" << kSeed << "\n------END\n";
+  ASSERT_THAT(ReadLogin({"", dir_.File("nkey"), ""}, options), IsOk());
+  const auto bus = NatsBus::Connect(SystemClock::Get(), options).value();
+  ASSERT_TRUE(bus->AwaitConnected(kSoon)) << bus->refusal();
+  Listener listener(*bus, "a");
+  ASSERT_THAT(bus->Publish({"a", "", {}, "x"}), IsOk());
+  EXPECT_TRUE(listener.AwaitCount(1));
+
+  options.nkey_seed = "SUACPEJIXQHSZ7W4JBHXSMPSOJCXGTFWLCNVQIY4XO6UFR4K6BUQQOEDWY";
+  const auto other = NatsBus::Connect(SystemClock::Get(), options);
+  ASSERT_THAT(other, StatusIs(absl::StatusCode::kInvalidArgument)) << "its checksum is wrong";
+}
+
+// A certificate for 127.0.0.1, signed by itself.
+void MakeCertificate(const TempDir& dir, const std::string& name) {
+  const std::string command = absl::StrCat(
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=", name,
+      " -addext subjectAltName=IP:127.0.0.1 -keyout ", dir.File(name + ".key"), " -out ",
+      dir.File(name + ".pem"), " 2>/dev/null");
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;  // NOLINT(bugprone-command-processor)
+}
+
+TEST_F(Users, OnlyAServerOfTheAuthorityIsSpokenTo) {
+  MakeCertificate(dir_, "ours");
+  MakeCertificate(dir_, "other");
+  const NatsServer server(absl::StrCat("tls { cert_file: \"", dir_.File("ours.pem"), "\", key_file: \"",
+                                       dir_.File("ours.key"),
+                                       "\" }\n"
+                                       "authorization { users: [{user: menu, password: x}] }"));
+  const auto connect = [&](const std::string& authority) {
+    NatsOptions options{server.url(), "users_test", "menu", "x"};
+    EXPECT_THAT(ReadLogin({"", "", authority}, options), IsOk());
+    return NatsBus::Connect(SystemClock::Get(), options).value();
+  };
+  EXPECT_TRUE(connect(dir_.File("ours.pem"))->AwaitConnected(kSoon));
+  const auto fooled = connect(dir_.File("other.pem"));
+  ASSERT_TRUE(Await("the server to turn the connection down", kSoon,
+                    [&] { return absl::StrContains(server.log(), "TLS handshake error"); }));
+  EXPECT_FALSE(fooled->connected());
+
+  // And no server without TLS, whatever it says.
+  const NatsServer plain("authorization { users: [{user: menu, password: x}] }");
+  NatsOptions options{plain.url(), "users_test", "menu", "x"};
+  ASSERT_THAT(ReadLogin({"", "", dir_.File("ours.pem")}, options), IsOk());
+  const auto bus = NatsBus::Connect(SystemClock::Get(), options).value();
+  EXPECT_FALSE(bus->AwaitConnected(absl::Milliseconds(500)));
+}
+
+TEST(NkeyTest, APublicKeyBelongsToASeed) {
+  EXPECT_THAT(NkeyPublicKey(kSeed), IsOkAndHolds(kPublicKey));
+  for (const std::string& wrong :
+       {std::string(), std::string("SU"), std::string(kPublicKey), absl::StrCat(kSeed, "A"),
+        std::string(kSeed).substr(1), std::string(kSeed).replace(20, 1, "1"),
+        std::string(kSeed).replace(20, 1, "A"), absl::AsciiStrToLower(kSeed)}) {
+    EXPECT_THAT(NkeyPublicKey(wrong), StatusIs(absl::StatusCode::kInvalidArgument)) << wrong;
+  }
+}
+
+TEST(ReadLoginTest, SaysWhichFlagIsWrong) {
+  const TempDir dir;
+  std::ofstream(dir.File("password")) << "secret\n";
+  std::ofstream(dir.File("nkey")) << kSeed << "\n" << kPublicKey << "\n";
+  NatsOptions options;
+  ASSERT_THAT(ReadLogin({dir.File("password"), "", ""}, options), IsOk());
+  EXPECT_EQ(options.password, "secret");
+  ASSERT_THAT(ReadLogin({"", dir.File("nkey"), ""}, options), IsOk());
+  EXPECT_EQ(options.nkey_seed, kSeed);
+  EXPECT_THAT(ReadLogin({"", dir.File("no"), ""}, options),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("--nats_nkey_file: cannot read")));
+  EXPECT_THAT(ReadLogin({dir.File("password"), dir.File("nkey"), ""}, options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not both")));
+  EXPECT_THAT(ReadLogin({"", dir.File("password"), ""}, options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is a seed")));
+  EXPECT_THAT(ReadLogin({"", "", dir.File("password")}, options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--nats_ca_file")));
 }
 
 TEST(InboxPrefixTest, IsTheUsersOwn) {

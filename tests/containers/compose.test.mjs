@@ -19,13 +19,13 @@ const COMPOSE = yaml.load(TEXT);
 const SERVICES = COMPOSE.services;
 const DOCKERFILE = read("deploy/docker/Dockerfile");
 const GUIDE = read("docs/containers.md");
-const PROFILES = ["demo", "camera", "neural", "archive", "tools"];
+const PROFILES = ["demo", "camera", "observability", "neural", "archive", "tools"];
 // Other projects' images that write beside their programs.
 const WRITABLE = new Set(["kokoro", "pulsar"]);
 // Ends when its work is done.
 const ENDS = new Set(["rights", "provision", "pulsar-topics", "archive-provision", "arcctl"]);
 // Their images have nothing to ask with, or bring a check of their own.
-const UNCHECKED = new Set(["provision-keep", "archive", "whisper", "llama", "kokoro"]);
+const UNCHECKED = new Set(["provision-keep", "nats-exporter", "archive", "whisper", "llama", "kokoro"]);
 
 const variables = Object.fromEntries(
   read(".env").split("\n").filter((line) => line && !line.startsWith("#")).map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),

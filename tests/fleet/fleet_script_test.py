@@ -7,14 +7,12 @@ import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 import urllib.error
-import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -22,7 +20,7 @@ REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "scripts"))
 sys.dont_write_bytecode = True
 
-from contract import rights  # noqa: E402
+from contract import bus, keys, rights  # noqa: E402
 
 BUILD = Path(os.environ.get("ARC_BUILD_DIR", REPO / "build" / "release"))
 AGENTS = {"menu", "recsys", "payment", "hardware", "orchestrator", "stt", "brain", "tts", "voice"}
@@ -63,27 +61,6 @@ def processes_of(*words):
             if any(str(word) in line for word in words) and int(path.parent.name) != os.getpid():
                 found.append(line)
     return found
-
-
-def nats_request(fleet, subject, body):
-    """One plain request over the NATS protocol, as the operator, and its reply as JSON."""
-    address = urllib.parse.urlsplit(fleet["nats_url"])
-    data = json.dumps(body).encode()
-    options = {"verbose": False, "headers": True, "user": fleet["nats_user"], "pass": fleet["nats_password"]}
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection, connection.makefile("rb") as stream:
-        connection.sendall(
-            b"CONNECT " + json.dumps(options).encode() + b"\r\nSUB _INBOX.test 1\r\n"
-            + f"PUB {subject} _INBOX.test {len(data)}\r\n".encode() + data + b"\r\n"
-        )
-        for line in stream:
-            words = line.split()
-            if words[0] == b"PING":
-                connection.sendall(b"PONG\r\n")
-            elif words[0] == b"MSG":
-                return json.loads(stream.read(int(words[-1])))
-            elif words[0] == b"HMSG":
-                return json.loads(stream.read(int(words[-1]))[int(words[-2]):])
-    raise AssertionError(f"nats-server closed the connection before {subject} was answered")
 
 
 class ScriptTest(unittest.TestCase):
@@ -366,6 +343,14 @@ class Refusals(ScriptTest):
     def test_scoped_without_a_kiosk(self):
         self.assert_refused(self.up(self.folder("fleet"), "--scoped"), "--scoped needs --kiosk_id")
 
+    def test_a_cluster_is_asked_for_as_a_whole(self):
+        folder = self.folder("fleet")
+        for words in (["--nats_networks"], ["--restaurant", "burger-12"]):
+            self.assert_refused(self.up(folder, *words), "need a cluster: --nats_nodes 3")
+        self.assert_refused(self.up(folder, "--nats_nodes", "3", "--leaf_addresses", "a:1,b:2"), "2 addresses for 3 nodes")
+        for words in (["--nats_nodes", "2"], ["--uplink", "/dev/null"], ["--leaf_addresses", "a"]):
+            self.assertEqual(self.up(folder, *words).returncode, 2, words)
+
     def test_vision_without_a_source(self):
         folder = self.folder("fleet")
         self.assert_refused(self.up(folder, "--agents", "vision_bridge"), "vision_bridge needs --vision_source")
@@ -389,6 +374,43 @@ class Configuration(unittest.TestCase):
         filled = re.sub(r"@(\w+)@", lambda match: values[match.group(1)], (folder / "nats-server.conf.in").read_text())
         settings = lambda text: [line for line in text.splitlines() if line and not line.startswith("#")]
         self.assertEqual(settings(filled), settings((folder / "nats-server.conf").read_text()))
+
+    def test_nats_server_takes_every_configuration(self):
+        """Each kind of server, as scripts/fleet and scripts/rights make it."""
+        folder = REPO / "deploy" / "nats"
+        server = shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        kinds = {
+            "one": ([], rights.Table()),
+            "scoped": ([], rights.Table(("kiosk-001", "kiosk-007"), scoped=True)),
+            "node": (["cluster"], rights.Table()),
+            "chain": (["cluster", "chain"], rights.Table(restaurants=("burger-12", "burger-13"))),
+            "restaurant": (["leaf"], rights.Table(restaurant="burger-12")),
+        }
+        with tempfile.TemporaryDirectory() as scratch:
+            for kind, (parts, table) in kinds.items():
+                home = Path(scratch) / kind
+                credentials = home / "credentials"
+                rights.make_credentials(credentials, table, nkeys=kind in ("node", "chain"))
+                keys.make_authority(credentials)
+                for name in ("nats-2", "uplink"):
+                    keys.make_certificate(credentials, name, [name, "127.0.0.1"])
+                shutil.copy(credentials / keys.AUTHORITY, credentials / "uplink-ca.pem")
+                values = {
+                    "HOST": "127.0.0.1", "PORT": "4222", "HTTP_PORT": "8222", "WS_PORT": "8080", "STORE_DIR": home, "EXTRA": "", "NODE": "nats-2",
+                    "CREDENTIALS": credentials, "CLUSTER_PORT": "6222", "ROUTES": '"tls://127.0.0.1:6223", "tls://127.0.0.1:6224"',
+                    "LEAF_LISTEN": "127.0.0.1:7422", "LEAF_ADDRESS": "chain.example:7422", "RESTAURANT": "burger-12",
+                    "CHAIN_URLS": '"tls://leaf_burger-12:x@chain.example:7422"',
+                }
+                text = "".join((folder / f"{part}.conf.in").read_text() for part in ("nats-server", *parts))
+                config = home / "nats-server.conf"
+                config.write_text(re.sub(r"@(\w+)@", lambda match: str(values[match.group(1)]), text))
+                done = subprocess.run([server, "-c", config, "-t"], capture_output=True, text=True, timeout=20)
+                self.assertEqual(done.returncode, 0, f"{kind}: {done.stdout}{done.stderr}")
+                # The kiosk specification, section 2.1.
+                for limit in ("max_memory_store: 256MB", "max_file_store: 1GB", "max_payload: 1MB"):
+                    self.assertIn(limit, config.read_text(), kind)
+            used = {part for parts, _ in kinds.values() for part in parts} | {"nats-server"}
+            self.assertEqual({path.name.removesuffix(".conf.in") for path in folder.glob("*.conf.in")}, used)
 
     def test_every_script_explains_itself(self):
         for script in sorted((REPO / "scripts").iterdir()):
@@ -442,8 +464,8 @@ class NewAgent(ScriptTest):
         self.run_in(copy, *up)
         fleet = self.read(folder)
         self.assertEqual(set(fleet["agents"]), {"table_service"})
-        reply = nats_request(
-            fleet, "kiosk.agent.table_service.echo", {"payload": {"command": "echo", "text": "two coffees"}}
+        reply = bus.request(
+            fleet["nats_url"], fleet, "kiosk.agent.table_service.echo", {"payload": {"command": "echo", "text": "two coffees"}}
         )
         self.assertEqual(reply["payload"], {"status": "success", "text": "two coffees", "count": 1})
 

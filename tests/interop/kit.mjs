@@ -81,8 +81,10 @@ export class Fleet {
   }
   // Where the bus is and as whom, for the client's connect(): the operator, or `staff` or `kiosk`.
   login(who = "operator") {
-    const { nats_user: user, nats_password: pass, inbox_prefix: inboxPrefix } = JSON.parse(fs.readFileSync(path.join(this.dir, "credentials", `${who}.json`), "utf8"));
-    return { servers: this.facts.nats_url, user, pass, ...(who === "operator" ? {} : { inboxPrefix }) };
+    const { nats_user: user, nats_password: pass, nats_nkey_seed: seed, inbox_prefix: inboxPrefix } = JSON.parse(fs.readFileSync(path.join(this.dir, "credentials", `${who}.json`), "utf8"));
+    const { nats_url, nats_ca_file: caFile } = this.facts;
+    const proof = seed ? { authenticator: nats.nkeyAuthenticator(text.encode(seed)), tls: { caFile } } : { user, pass };
+    return { servers: nats_url.split(","), ...proof, ...(who === "operator" ? {} : { inboxPrefix }) };
   }
   arcctl(...words) {
     return run(path.join(BUILD, "bin/arcctl"), "--nats_url", this.facts.nats_url, ...words);
@@ -94,8 +96,8 @@ export class Fleet {
   }
   // Names of processes that have ended.
   dead() {
-    const { agents, companions, nats_pid } = this.facts;
-    return Object.entries({ ...agents, ...companions, nats: { pid: nats_pid } })
+    const { agents, companions, nats_nodes } = this.facts;
+    return Object.entries({ ...agents, ...companions, ...nats_nodes })
       .filter(([, { pid }]) => {
         try {
           process.kill(pid, 0);
@@ -144,18 +146,20 @@ const headersOf = (fields) => {
 const bytesOf = (body) => (body instanceof Uint8Array ? body : text.encode(typeof body === "string" ? body : JSON.stringify(body)));
 
 export class Client {
-  static async connect(fleet, options = {}) {
+  static async connect(fleet, { patience = 5000, ...options } = {}) {
     const client = new Client();
     client.nc = await nats.connect({ ...fleet.login(), reconnectTimeWait: 100, maxReconnectAttempts: -1, ...options });
     client.js = client.nc.jetstream();
-    client.jsm = await client.nc.jetstreamManager();
+    // As long as an answer of a server may take that is there.
+    client.patience = patience;
+    client.jsm = await client.nc.jetstreamManager({ timeout: patience });
     return client;
   }
   close() {
     return this.nc.close();
   }
   // A request as `nats req` makes it; `body` is bytes, text, or a value that becomes JSON.
-  async raw(subject, body, { timeout = 5000, headers = {} } = {}) {
+  async raw(subject, body, { timeout = this.patience, headers = {} } = {}) {
     const reply = await this.nc.request(subject, bytesOf(body), { timeout, headers: headersOf(headers) });
     return json(reply.data);
   }
@@ -211,6 +215,14 @@ export class Client {
   }
   queueEmpty(milliseconds = 15_000) {
     return eventually("KIOSK_COMMANDS to be empty", async () => (await this.waiting()) === 0, milliseconds);
+  }
+  // Whether every command has been taken and ended. Measured on nats-server 2.9.10: a copy of KIOSK_COMMANDS keeps commands that
+  // were acknowledged before it had stored them, until they are 5 minutes old; nobody is given them again.
+  async commandsEnded(milliseconds = 15_000) {
+    await eventually("no command to wait for an agent", async () => {
+      const consumers = await this.jsm.consumers.list("KIOSK_COMMANDS").next();
+      return consumers.length >= 6 && consumers.every(({ num_pending, num_ack_pending }) => num_pending + num_ack_pending === 0);
+    }, milliseconds);
   }
   // Dead letters from number `after` on, oldest first.
   async deadLetters(after = 0) {

@@ -149,7 +149,7 @@ describe("one kiosk, on the bare subjects", () => {
     const ended = new Promise((resolve) => child.on("exit", resolve));
     try {
       const { http_url } = await eventually("the agent to listen", () => JSON.parse(fs.readFileSync(ready, "utf8")));
-      const reason = "not connected to nats-server: it refuses the user menu (Authorization Violation); see --nats_user and --nats_password_file";
+      const reason = "not connected to nats-server: it refuses the user menu (Authorization Violation); see --nats_user and --nats_password_file or --nats_nkey_file";
       await eventually("the reason", async () => {
         const answer = await fetch(`${http_url}/healthz`);
         return answer.status === 503 && (await answer.json()).reasons.includes(reason);

@@ -5,7 +5,7 @@ import { TOUCH_AGENTS } from "../interop/kit.mjs";
 
 // The login under the fleet's credentials: `staff`, or another's.
 export async function fill(fleet, page, who) {
-  const { nats_user: user, nats_password: password } = JSON.parse(fs.readFileSync(path.join(fleet.dir, "credentials", `${who}.json`), "utf8"));
+  const { nats_user: user, nats_nkey_seed: seed, nats_password: password = seed } = JSON.parse(fs.readFileSync(path.join(fleet.dir, "credentials", `${who}.json`), "utf8"));
   await page.locator('input[name="user"]').fill(user);
   await page.locator('input[name="password"]').fill(password);
   await page.locator('button[type="submit"]').click();

@@ -34,7 +34,8 @@ std::optional<int> PortIn(const std::string& folder) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string text = ReadFile(entry.path().string());
-    constexpr absl::string_view kBefore = "nats://127.0.0.1:";
+    // The first of its addresses, clients': nats://... or, with TLS, tls://...
+    constexpr absl::string_view kBefore = "s://127.0.0.1:";
     const size_t at = text.find(kBefore.data());
     const size_t end = text.find('"', at == std::string::npos ? text.size() : at);
     int port = 0;

@@ -72,7 +72,7 @@ export class Kiosk {
       url: config.nats_ws_url,
       name: `screen of ${config.kiosk_id}`,
       user: config.nats_user,
-      password: config.nats_password,
+      password: config.nats_nkey_seed ?? config.nats_password,
       inboxPrefix: config.inbox_prefix,
       resume: (current) => this.#resume(current),
       keep: UNDER_WAY,

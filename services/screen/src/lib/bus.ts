@@ -6,14 +6,16 @@
 //    the orchestrator count once, if the page still means it (`resume`), and fails otherwise;
 //  - so does an event that was under way when the page was loaded again (`keep`), and `lost` says when it fails;
 //  - events go out one after the other, so that they keep their order.
-import { headers as natsHeaders, wsconnect, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
+import { headers as natsHeaders, nkeyAuthenticator, wsconnect, type ConnectionOptions, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { decode, encode, envelope, isObject, list, type Fields } from "./message";
 
 export interface BusOptions {
+  // Several, separated by commas, are one cluster.
   url: string;
   name: string;
   user?: string | undefined;
+  // A password, or the seed of the user's nkey.
   password?: string | undefined;
   // Where this user's replies come to, where each has a place of its own.
   inboxPrefix?: string | undefined;
@@ -65,6 +67,14 @@ export function toHeaders(fields: Record<string, string>) {
   return made;
 }
 
+const SEED = /^SU[A-Z2-7]{56}$/;
+
+// What the server is shown of who this is.
+function proof(user: string | undefined, password = ""): ConnectionOptions {
+  if (!user) return {};
+  return SEED.test(password) ? { authenticator: nkeyAuthenticator(new TextEncoder().encode(password)) } : { user, pass: password };
+}
+
 export class Bus {
   readonly #options: BusOptions;
   readonly #link = signal<Link>("connecting");
@@ -93,9 +103,9 @@ export class Bus {
   async open(): Promise<void> {
     const { url, name, user, password, inboxPrefix, impatient } = this.#options;
     this.#nc = await wsconnect({
-      servers: url,
+      servers: url.split(","),
       name,
-      ...(user ? { user, pass: password ?? "" } : {}),
+      ...proof(user, password),
       ...(inboxPrefix ? { inboxPrefix } : {}),
       waitOnFirstConnect: !impatient,
       maxReconnectAttempts: -1,

@@ -2,9 +2,12 @@
 import { isObject } from "./message";
 
 export interface Config {
+  // Several, separated by commas, are one cluster.
   nats_ws_url: string;
   nats_user?: string;
+  // One of them.
   nats_password?: string;
+  nats_nkey_seed?: string;
   inbox_prefix?: string;
   // Which kiosk this screen belongs to, and which one messages without a Kiosk-Id belong to.
   kiosk_id: string;

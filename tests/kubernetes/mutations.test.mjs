@@ -1,0 +1,82 @@
+// The check is checked: break anything in a rendering of deploy/k8s, and it says so. What may vary is listed here.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chartProblems } from "./chart.mjs";
+import { check } from "./check.mjs";
+import { facts } from "./facts.mjs";
+import { mutants } from "./mutate.mjs";
+import { VARIANTS } from "./variants.mjs";
+
+// Values that another restaurant, or another judgement, may have otherwise. Never a name of a field, a selector, a port, an
+// image or a setting.
+const FREE = [
+  // Settings' values. Those of the overlay single-node are .env's.
+  /^changed ConfigMap \/data\/(?!nats-server|KIOSK_ID|SCOPED|USER_SUFFIX|VOICE_TEXT|NATS_URL|SSL_CERT_FILE|TERMINAL_URL)/,
+  // Patience.
+  /^changed \w+ \/spec\/template\/spec\/containers\/0\/\w+Probe\/(failureThreshold|initialDelaySeconds|periodSeconds|timeoutSeconds)$/,
+  /^changed \w+ \/spec\/(template\/spec\/terminationGracePeriodSeconds|revisionHistoryLimit|backoffLimit|ttlSecondsAfterFinished|pollingInterval|fallback\/failureThreshold)$/,
+  // How many copies, and how fast there are more or fewer.
+  /^changed Deployment \/spec\/replicas$/,
+  /^changed ScaledObject \/spec\/(minReplicaCount|maxReplicaCount|fallback\/replicas)$/,
+  /^changed ScaledObject \/spec\/triggers\/0\/metadata\/activationLagThreshold$/,
+  /^changed HorizontalPodAutoscaler \/spec\/(minReplicas|maxReplicas|metrics\/0\/containerResource\/target\/averageUtilization)$/,
+  /^changed \w+ \/spec\/(advanced\/horizontalPodAutoscalerConfig\/)?behavior\/scaleDown\/stabilizationWindowSeconds$/,
+  /^(changed|left out) \w+ \/spec\/(advanced\/horizontalPodAutoscalerConfig\/)?behavior\/scale(Up|Down)\/policies\/\d(\/(periodSeconds|value))?$/,
+  // A policy is known by what it does.
+  /^changed NetworkPolicy \/metadata\/name$/,
+  // A folder on the agent's own volume.
+  /^changed Deployment \/spec\/template\/spec\/containers\/0\/args\/\d+ --spool_dir=/,
+];
+
+const seen = new Set();
+for (const { name, make, options } of VARIANTS) {
+  test(name, (context) => {
+    const manifests = make();
+    assert.deepEqual(check(manifests, options), []);
+    const unnoticed = [];
+    const made = {};
+    manifests.forEach((manifest, index) => {
+      // What an earlier variant had, too, was broken there.
+      const text = JSON.stringify(manifest);
+      if (seen.has(text)) return;
+      seen.add(text);
+      for (const { how, path, before, value } of mutants(manifest)) {
+        made[how] = (made[how] ?? 0) + 1;
+        if (check([...manifests.slice(0, index), value, ...manifests.slice(index + 1)], options).length > 0) continue;
+        const mutant = `${how} ${manifest.kind} ${path}${path.includes("/args/") ? ` ${before}` : ""}`;
+        if (!FREE.some((free) => free.test(mutant))) unnoticed.push(`${mutant} (${manifest.metadata.name})`);
+      }
+    });
+    context.diagnostic(`broken: ${Object.entries(made).map(([how, count]) => `${count} ${how}`).join(", ")}`);
+    assert.ok(Object.values(made).reduce((sum, count) => sum + count, 0) > 100);
+    assert.deepEqual(unnoticed, []);
+  });
+}
+
+test("a manifest left out, or there twice", () => {
+  for (const { make, options } of VARIANTS) {
+    const manifests = make();
+    manifests.forEach((manifest, index) => {
+      const what = `${manifest.kind} ${manifest.metadata.name}`;
+      assert.notDeepEqual(check(manifests.filter((one) => one !== manifest), options), [], `${what} left out`);
+      assert.notDeepEqual(check([...manifests, structuredClone(manifest)], options), [], `${what} twice`);
+    });
+  }
+});
+
+// Patience and sizes of the chart's values.
+const FREE_VALUES = [/^changed \/container\/(env\/GOMEMLIMIT|merge\/resources)/, /^changed \/podTemplate\/merge\/spec\/terminationGracePeriodSeconds$/, /^changed \/config\/jetstream\/fileStore\/dir$/];
+test("the values of NATS' chart", (context) => {
+  const { options } = VARIANTS.find(({ name }) => name === "production");
+  const manifests = VARIANTS.find(({ name }) => name === "production").make();
+  const unnoticed = [];
+  let made = 0;
+  for (const { how, path, value } of mutants(facts.values())) {
+    ++made;
+    if (chartProblems(value, options.secrets).length > 0 || check(manifests, { ...options, chart: value }).length > 0) continue;
+    const mutant = `${how} ${path}`;
+    if (!FREE_VALUES.some((free) => free.test(mutant))) unnoticed.push(mutant);
+  }
+  context.diagnostic(`broken: ${made}`);
+  assert.deepEqual(unnoticed, []);
+});
