@@ -83,11 +83,14 @@ function chartOf(values) {
 // What the policies allow, by the question.
 const answered = new Map();
 
+// Thrown when there are as many problems as were asked for.
+class Enough extends Error {}
+
 class Check {
   // `options`: tag (of the fleet's images), kiosks (those with subjects of their own; none: one kiosk of bare subjects),
   // chart (values, where NATS comes from the chart), keda, engines, simulator (the terminal's stand-in).
-  constructor(manifests, options) {
-    Object.assign(this, { manifests, options, problems: [] });
+  constructor(manifests, options, enough) {
+    Object.assign(this, { manifests, options, enough, problems: [] });
     this.workloads = workloadsOf(manifests);
     this.services = manifests.filter(({ kind }) => kind === "Service");
     this.running = [...this.workloads];
@@ -102,7 +105,9 @@ class Check {
   }
   // Notes a problem unless `holds`.
   want(holds, where, what) {
-    if (!holds) this.problems.push(`${typeof where === "string" ? where : title(where)}: ${what}`);
+    if (holds) return holds;
+    this.problems.push(`${typeof where === "string" ? where : title(where)}: ${what}`);
+    if (this.problems.length >= this.enough) throw new Enough();
     return holds;
   }
   service(name) {
@@ -287,13 +292,7 @@ class Check {
         for (const [key, file] of secret.items ? secret.items.map((item) => [item.key, item.path]) : keys.map((one) => [one, one])) if (keys.includes(key)) files.add(`${mountPath}/${file}`);
         this.want(readOnly === true, manifest, `${mountPath} is not read-only`);
       };
-      const mapOf = (mapName, items) => {
-        if (mapName === "topology" && this.secrets.has(mapName)) {
-          // The operator's, as Secrets are.
-          for (const { key, path } of list(items)) if (this.want(this.secrets.get(mapName).includes(key), manifest, `${mapName} has no key ${key}`)) files.add(`${mountPath}/${path}`);
-          this.want(items && readOnly === true, manifest, `${mountPath} is not read-only, or all of ${mapName}`);
-          return;
-        }
+      const mapOf = (mapName) => {
         const map = this.configMaps.get(mapName);
         if (!this.want(map, manifest, `there is no ConfigMap ${mapName}`)) return;
         for (const [key, text] of Object.entries(map.data)) {
@@ -303,7 +302,7 @@ class Check {
         }
       };
       if (volume.secret) secretOf(volume.secret, volume.secret.secretName);
-      else if (volume.configMap) mapOf(volume.configMap.name, volume.configMap.items);
+      else if (volume.configMap) mapOf(volume.configMap.name);
       else if (volume.projected) {
         for (const source of volume.projected.sources) {
           if (source.secret) secretOf(source.secret, source.secret.name);
@@ -333,35 +332,35 @@ class Check {
       return;
     }
     const operator = labels[COMPONENT] === "operator";
+    const known = flagsOf(binary, ...(operator ? ["provision"] : []));
+    for (const word of words.filter((one) => one.startsWith("-"))) {
+      const [, name] = /^--(\w+)(?:=|$)/.exec(word) ?? [];
+      this.want(known.has(name), manifest, `${binary} has no flag ${word}`);
+      this.want(!given.some((flag) => flag.startsWith(`--${name}=`)), manifest, `the image sets --${name} already`);
+    }
+    const names = words.map((word) => word.split("=")[0]);
+    for (const name of names) this.want(names.indexOf(name) === names.lastIndexOf(name), manifest, `${name} is given twice`);
     if (operator && command.length > 0) {
       this.want(same(command, ["provision"]) && image.copied.includes("provision"), manifest, `starts ${command}, which the image has not`);
-      this.want(words.every((word) => /^--file=/.test(word)), manifest, `gives arcctl ${words}`);
+      this.want(!names.includes("--keep"), manifest, "does not end");
       for (const name of ["ARC_MENU", "ARC_HISTORY"]) this.want(values.has(name), manifest, `nothing sets ${name}`);
     } else {
       this.want(command.length === 0, manifest, "starts another program than the image's");
       const verb = words.filter((word) => !word.startsWith("-"));
       if (operator) this.want(same(verb, ["provision"]) && words.includes("--keep"), manifest, `${words} does not keep what is provisioned`);
-      const known = flagsOf(binary, ...(operator ? ["provision"] : []));
-      for (const word of words.filter((one) => one.startsWith("-"))) {
-        const [, name] = /^--(\w+)(?:=|$)/.exec(word) ?? [];
-        this.want(known.has(name), manifest, `${binary} has no flag ${word}`);
-        this.want(!given.some((flag) => flag.startsWith(`--${name}=`)), manifest, `the image sets --${name} already`);
-      }
-      const names = words.map((word) => word.split("=")[0]);
       for (const name of facts.composed.get(labels[NAME]) ?? []) this.want(names.includes(name), manifest, `has not the flag ${name}, which compose.yaml gives it`);
       if (labels[NAME] === "orchestrator") this.want(words.includes("--text_input=voice"), manifest, "answers typed words, which voice does");
       if (EDGE.includes(labels[NAME])) for (const name of labels[COMPONENT] === "agent" ? ["--kiosk_id", "--scoped"] : ["--kiosk_id"]) this.want(names.includes(name), manifest, `has not the flag ${name}`);
-      for (const name of names) this.want(names.indexOf(name) === names.lastIndexOf(name), manifest, `${name} is given twice`);
     }
-    // A cluster's streams have a copy a node, whoever makes them.
-    if (operator) this.want(words.includes("--file=/etc/arc/streams.json") === (this.options.chart !== undefined), manifest, `makes streams of ${words}`);
     const flag = (name) => words.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
+    // A cluster's streams have a copy a node, whoever makes them.
+    if (operator) this.want(Number(flag("replicas")) === (this.options.chart?.config.cluster.replicas ?? 1), manifest, `makes ${flag("replicas")} copies of streams`);
     if (labels[COMPONENT] === "page") {
       this.page(manifest, labels, words, flag);
       return;
     }
     this.login(manifest, labels, operator ? values.get("ARC_NATS_USER") : flag("nats_user"), operator ? values.get("ARC_NATS_PASSWORD_FILE") : flag("nats_password_file"));
-    this.reaches(manifest, operator ? values.get("ARC_NATS_URL") : flag("nats_url"), "nats");
+    this.reaches(manifest, operator ? values.get("ARC_NATS_URL") : flag("nats_url"), "nats", operator ? values.get("ARC_NATS_CA_FILE") : flag("nats_ca_file"));
     if (labels[NAME] === "payment") this.reaches(manifest, flag("terminal_url"), "http");
     if (labels[ENGINE] === "server") {
       this.want(flag("engine") === "openai", manifest, `its engine is ${flag("engine")}`);
@@ -390,7 +389,7 @@ class Check {
     this.want(words.includes("--simulated_terminal") === !!this.options.simulator, manifest, "shows cards of a terminal that is not there, or none");
     this.want((this.options.chart ? /^wss:\/\/[\w.-]+$/ : /^ws:\/\/127\.0\.0\.1:\d+$/).test(flag("nats_ws_url")), manifest, `${flag("nats_ws_url")} is no address of NATS for browsers`);
   }
-  reaches(manifest, address, portName) {
+  reaches(manifest, address, portName, authority) {
     let url;
     try {
       url = new URL(address);
@@ -401,7 +400,9 @@ class Check {
     if (portName === "nats") {
       const tls = !!this.options.chart?.config.nats.tls.enabled;
       this.want(url.protocol === (tls ? "tls:" : "nats:"), manifest, `${address}: nats-server ${tls ? "wants" : "has no"} TLS`);
-      this.want(!tls || this.workloads.find((one) => one.manifest === manifest).pod.volumes.some(({ secret }) => secret?.secretName === "nats-ca"), manifest, "has not the authority of NATS' certificate");
+      // files() has it that this file is there.
+      this.want(authority === (tls ? "/run/nats-ca/ca.crt" : undefined), manifest, `has ${authority ?? "no authority"} for NATS' certificate`);
+      this.want(!tls || this.workloads.find((one) => one.manifest === manifest).pod.volumes.some(({ secret }) => secret?.secretName === this.options.chart.tlsCA.secretName), manifest, "has not the authority of NATS' certificate");
     } else this.want(url.protocol === "http:", manifest, `${address} is not HTTP`);
     if (url.hostname.endsWith(".example.com")) {
       this.want(portName !== "nats" && url.port === "4300", manifest, `${address} is not where policies lead`);
@@ -681,10 +682,17 @@ class Check {
   }
 }
 
-// What is wrong with these manifests, as sentences; none when nothing is.
-export function check(manifests, options) {
+// What is wrong with these manifests, as sentences; none when nothing is. Looks for `enough` of them, for who asks only
+// whether there is one.
+export function check(manifests, options, enough = Infinity) {
   const wrong = manifests.flatMap((manifest) => [...problemsOf(manifest), ...needed(manifest)].map((problem) => `${title(manifest)}: ${problem}`));
   // The rest reads fields, which the schemas have looked at.
   if (wrong.length > 0) return wrong;
-  return new Check(manifests, options).all();
+  const look = new Check(manifests, options, enough);
+  try {
+    return look.all();
+  } catch (error) {
+    if (!(error instanceof Enough)) throw error;
+    return look.problems;
+  }
 }
