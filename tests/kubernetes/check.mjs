@@ -20,6 +20,8 @@ const ANNOTATIONS = {};
 const EDGE = ["hardware", "screen", "vision-bridge", "voice"];
 // Agents whose second copy would do harm, each with its reason in its file.
 const SINGLE = ["hardware", "vision-bridge", "voice", "terminal-sim"];
+// The official image has no user of its own.
+const NATS_USER = { uid: 10001, gid: 10001 };
 // Metadata that the nats-jetstream scaler reads.
 const TRIGGER = ["natsServerMonitoringEndpoint", "account", "stream", "consumer", "lagThreshold", "activationLagThreshold", "useHttps"];
 
@@ -163,7 +165,7 @@ class Check {
     const suffix = this.options.kiosks && labels[POOL] === "edge" ? `-${labels[KIOSK]}` : "";
     this.want(workload.name === `${labels[NAME]}${suffix}`, manifest, `is of ${labels[NAME]}${suffix} by its labels`);
     if (SINGLE.includes(labels[NAME])) this.want(manifest.spec.strategy?.type === "Recreate" && list(manifest.spec.replicas ?? 1) === 1, manifest, "must not run twice, not even for a moment");
-    this.confined(manifest, pod);
+    this.confined(manifest, pod, image?.nats ? NATS_USER : image?.user);
     this.placed(manifest, pod, labels);
     this.want(pod.containers.length === 1 && !pod.initContainers && pod.containers[0].name === (labels[NAME] === "nats" ? "nats" : "main"), manifest, "has other containers than its own");
     this.want(kind === "Job" ? pod.restartPolicy === "OnFailure" : pod.restartPolicy === undefined, manifest, `restartPolicy is ${pod.restartPolicy}`);
@@ -185,9 +187,9 @@ class Check {
     this.want(target === own, manifest, `runs the image ${target}`);
     return image;
   }
-  confined(manifest, pod) {
+  confined(manifest, pod, user) {
     const context = pod.securityContext ?? {};
-    this.want(context.runAsNonRoot === true && context.runAsUser === 10001 && context.runAsGroup === 10001 && context.fsGroup === 10001, manifest, "may run as root, or as another user than the images'");
+    this.want(context.runAsNonRoot === true && context.runAsUser === user?.uid && context.runAsGroup === user?.gid && context.fsGroup === user?.gid, manifest, "may run as root, or as another user than the images'");
     this.want(context.seccompProfile?.type === "RuntimeDefault", manifest, "has no seccomp profile");
     this.want(pod.automountServiceAccountToken === false && pod.enableServiceLinks === false, manifest, "gets a token or variables of the cluster");
     for (const key of ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"]) this.want(!pod[key], manifest, `${key} is set`);
@@ -341,7 +343,7 @@ class Check {
     const names = words.map((word) => word.split("=")[0]);
     for (const name of names) this.want(names.indexOf(name) === names.lastIndexOf(name), manifest, `${name} is given twice`);
     if (operator && command.length > 0) {
-      this.want(same(command, ["provision"]) && image.copied.includes("provision"), manifest, `starts ${command}, which the image has not`);
+      this.want(same(command, ["provision"]) && image.files.includes("/usr/local/bin/provision"), manifest, `starts ${command}, which the image has not`);
       this.want(!names.includes("--keep"), manifest, "does not end");
       for (const name of ["ARC_MENU", "ARC_HISTORY"]) this.want(values.has(name), manifest, `nothing sets ${name}`);
     } else {
@@ -365,9 +367,32 @@ class Check {
     if (labels[ENGINE] === "server") {
       this.want(flag("engine") === "openai", manifest, `its engine is ${flag("engine")}`);
       this.want(/^https?:\/\/[\w.-]+(:8000)?$/.test(flag("openai_url") ?? ""), manifest, `${flag("openai_url")} is no engine's server`);
+      // The URL may be a provider's, with HTTPS.
+      this.want(image.packages.includes("ca-certificates"), manifest, "its image knows no authority that signs a provider's certificate");
       this.want((flag("openai_api_key_file") ?? flag("openai_key_file")) === "/run/engine/key", manifest, "has no key of its engine");
     } else this.want(flag("engine") === undefined, manifest, "has an engine without a way to it");
     if (labels[POOL] === "edge") this.ofKiosk(manifest, labels, flag);
+    this.receipts(manifest, flag);
+    this.devices(manifest, labels, image, flag);
+  }
+  receipts(manifest, flag) {
+    const address = flag("receipt_base_url");
+    this.want(address === undefined || address === "" || /^https?:\/\/[\w.-]+(:\d+)?(\/\S*)?$/.test(address), manifest, `${address} is no address of receipts`);
+  }
+  // Files are in the volume; what is on the network is where policies lead.
+  devices(manifest, labels, image, flag) {
+    const file = (text) => image.volumes.some((folder) => text?.startsWith(`${folder}/`));
+    if (labels[NAME] === "hardware") {
+      for (const name of ["printer", "led"]) {
+        const [, kind, where] = /^(\w+):(.*)$/.exec(flag(name)) ?? [];
+        this.want(kind === "file" ? file(where) : name === "printer" && kind === "tcp" && !!this.options.kiosks && /^[\w.-]+:9100$/.test(where), manifest, `--${name}=${flag(name)} is not to be reached`);
+      }
+      this.want(file(flag("spool_dir")), manifest, "its spool is lost with the pod");
+    }
+    if (labels[NAME] === "vision-bridge") {
+      const camera = this.options.kiosks ? /^rtsp:\/\/[\w.-]+(:554)?\/\S+$/.test(flag("source")) : image.files.includes(flag("source"));
+      this.want(camera, manifest, `--source=${flag("source")} is not to be reached`);
+    }
   }
   // Whose password is mounted is who it says it is.
   login(manifest, labels, user, file) {
@@ -387,7 +412,8 @@ class Check {
     this.want(manifest.spec.template.spec.volumes.some(({ secret }) => secret?.secretName === `nats-screen-${flag("kiosk_id")}`), manifest, "has another kiosk's login");
     this.want(flag("login") === "/run/rights/login.json", manifest, `reads its login from ${flag("login")}`);
     this.want(words.includes("--simulated_terminal") === !!this.options.simulator, manifest, "shows cards of a terminal that is not there, or none");
-    this.want((this.options.chart ? /^wss:\/\/[\w.-]+$/ : /^ws:\/\/127\.0\.0\.1:\d+$/).test(flag("nats_ws_url")), manifest, `${flag("nats_ws_url")} is no address of NATS for browsers`);
+    this.receipts(manifest, flag);
+    this.want(this.options.chart ? /^wss:\/\/[\w.-]+$/.test(flag("nats_ws_url")) : flag("nats_ws_url") === facts.forwarded, manifest, `${flag("nats_ws_url")} is no address of NATS for browsers`);
   }
   reaches(manifest, address, portName, authority) {
     let url;

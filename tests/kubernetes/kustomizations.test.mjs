@@ -18,7 +18,7 @@ const FREE = [
   /^left out \/configMapGenerator\/\d+\/literals\/\d+ (ARC_MENU|ARC_HISTORY|RECEIPT_BASE_URL|PRINTER|VISION_SOURCE)=/,
   /^changed \/replicas\/\d+\/count /,
   /^changed \/patches\/\d+\/patch /,
-  // The folders beneath say their namespace, too; kubectl has defaults for both.
+  // The folders beneath say their namespace, too; kubectl has defaults for both. manifests.test.mjs looks at them.
   /^(misspelt|changed) \/(namespace|apiVersion|kind) /,
 ];
 const overlays = new Map(["single-node", "production"].map((name) => [name, VARIANTS.find((variant) => variant.name === name).options]));
