@@ -573,6 +573,7 @@ class Check {
     for (const key of Object.keys(metadata)) this.want(TRIGGER.includes(key), scaler, `the scaler does not read ${key}`);
     for (const key of TRIGGER.slice(0, 5)) this.want(metadata[key] !== undefined, scaler, `its trigger has no ${key}`);
     this.want(metadata.account === facts.account, scaler, `the streams are in the account ${facts.account} and not in ${metadata.account}`);
+    this.want(facts.streams.includes(metadata.stream), scaler, `deploy/streams.json has no ${metadata.stream}`);
     const consumer = facts.consumers.find(({ stream, durable_name }) => stream === metadata.stream && durable_name === metadata.consumer);
     if (this.want(consumer, scaler, `deploy/streams.json has no ${metadata.consumer} of ${metadata.stream}`)) this.want(consumer.agent === target.name, scaler, `${metadata.consumer} is ${consumer.agent}'s`);
     this.want(/^[1-9]\d*$/.test(metadata.lagThreshold) && Number(metadata.lagThreshold) * most <= consumer?.max_ack_pending, scaler, `lagThreshold ${metadata.lagThreshold}`);

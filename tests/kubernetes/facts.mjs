@@ -101,6 +101,7 @@ export const facts = {
   // Agents, pages and devices, a folder each.
   services: fs.readdirSync(path.join(SOURCE, "services")).filter((name) => fs.existsSync(path.join(SOURCE, "services", name, "README.md"))),
   account: /^MAIN_ACCOUNT = "(\w+)"$/m.exec(read("scripts/contract/rights.py"))[1],
+  streams: topology.streams.map(({ name }) => name),
   consumers: topology.consumers,
   nats: {
     ports: { nats: Number(setting("port")), monitor: Number(setting("http").split(":")[1]), websocket: Number(/websocket \{[^}]*port: (\d+)/.exec(serverConfiguration)[1]) },
