@@ -90,7 +90,7 @@ class Enough extends Error {}
 
 class Check {
   // `options`: tag (of the fleet's images), kiosks (those with subjects of their own; none: one kiosk of bare subjects),
-  // chart (values, where NATS comes from the chart), keda, engines, simulator (the terminal's stand-in).
+  // chart (values, where NATS comes from the chart), keda, engines, traces, simulator (the terminal's stand-in).
   constructor(manifests, options, enough) {
     Object.assign(this, { manifests, options, enough, problems: [] });
     this.workloads = workloadsOf(manifests);
@@ -610,7 +610,7 @@ class Check {
     }
     const { inside, outside } = this.peers();
     // All pairs take long: the same question has the same answer.
-    const question = JSON.stringify([policies.map(({ spec }) => spec), inside.map(({ name, labels, ports }) => [name, labels, ports]), this.options.keda, this.options.kiosks, this.options.engines]);
+    const question = JSON.stringify([policies.map(({ spec }) => spec), inside.map(({ name, labels, ports }) => [name, labels, ports]), this.options.keda, this.options.kiosks, this.options.engines, this.options.traces]);
     if (answered.has(question)) {
       this.problems.push(...answered.get(question));
       return;
@@ -632,7 +632,7 @@ class Check {
       const namespace = peer.namespaceSelector ? selects(peer.namespaceSelector, { "kubernetes.io/metadata.name": other.namespace }) : other.namespace === NAMESPACE;
       return namespace && (!peer.podSelector || selects(peer.podSelector, other.labels));
     };
-    const numbers = [...new Set([...inside.flatMap(({ ports }) => Object.values(ports)), 53, 80, 443, 554, 4300, 6443, 8000, 9100])];
+    const numbers = [...new Set([...inside.flatMap(({ ports }) => Object.values(ports)), 53, 80, 443, 554, 4300, 4318, 6443, 8000, 9100])];
     // Each side has to say so by itself: what leaves a pod, and what is let in.
     for (const pod of inside) {
       for (const [direction, key, side] of [["Egress", "egress", "to"], ["Ingress", "ingress", "from"]]) {
@@ -672,6 +672,7 @@ class Check {
     if (component(to, "page")) return at("http") && from.name === "ingress-nginx";
     if (component(to, "agent") && at("http")) return from.name === "monitoring" || (from.name === "ingress-nginx" && of(to, "payment", "voice"));
     if (from.labels?.[ENGINE] === "server" && (to.name === "an engine" ? port === 8000 : to.name === "the Internet" && port === 443)) return true;
+    if (to.name === "monitoring") return !!this.options.traces && component(from, "agent") && port === 4318;
     if (to.name === "the restaurant" && this.options.kiosks) return (of(from, "hardware") && port === 9100) || (of(from, "vision-bridge") && port === 554) || (of(from, "payment") && port === 4300);
     return false;
   }
@@ -690,6 +691,8 @@ class Check {
       if (labels[POOL] === "shared" && labels[COMPONENT] === "agent" && !scaled) this.want(manifest.spec.replicas >= 2, manifest, "has no second copy");
     }
     for (const operator of ["provision", "provision-keep"]) this.want(runs(operator).length === 1, "deploy/k8s", `has no ${operator}`);
+    const collectors = [...this.configMaps.values()].map(({ data }) => data?.OTEL_EXPORTER_OTLP_ENDPOINT).filter((value) => value !== undefined);
+    this.want(this.options.traces ? collectors.length === 1 && /^http:\/\/[\w-]+\.monitoring(\.svc\.cluster\.local)?:4318$/.test(collectors[0]) : collectors.length === 0, "deploy/k8s", `sends traces to ${collectors}`);
     if (this.options.kiosks) this.want(runs("consumers").length === this.options.kiosks.length, "deploy/k8s", "does not make every kiosk's consumers");
     for (const name of this.options.services) this.want(this.service(name), "deploy/k8s", `has no Service ${name}`);
     this.want(this.manifests.some(({ kind, metadata }) => kind === "Namespace" && metadata.labels?.["pod-security.kubernetes.io/enforce"] === "restricted"), "deploy/k8s", "does not enforce the restricted standard");

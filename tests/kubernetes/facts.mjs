@@ -113,9 +113,10 @@ export const facts = {
   },
   // What an agent takes beyond --drain_timeout at most.
   exitGraceSeconds: Number(/kExitGrace = absl::Seconds\((\d+)\)/.exec(read("common/agent/agent.cc"))[1]),
-  // Variables of the environment that programs read by themselves: the operator's, provision's, the C library's.
+  // Variables of the environment that programs read by themselves: the operator's, provision's, agents', the C library's.
   variables: new Set([
     ...read("services/arcctl/login.cc").matchAll(/"(ARC_\w+)"/g), ...read("services/arcctl/arcctl.cc").matchAll(/"(ARC_\w+)"/g), ...read("deploy/docker/provision.sh").matchAll(/\$\{?(ARC_\w+)/g),
+    ...read("common/agent/agent.cc").matchAll(/Environment\("(OTEL_\w+)"\)/g),
   ].map(([, name]) => name)).add("TZ"),
   secrets: (kiosks) => new Map([...secrets(kiosks), ...broughtSecrets()]),
   values: () => parse(fs.readFileSync(path.join(MANIFESTS, "nats-values.yaml"), "utf8"))[0],

@@ -44,7 +44,7 @@ test("every file is part of something, and none has a key twice", () => {
   }
   for (const overlay of ["single-node", "production"]) named.add(`overlays/${overlay}/kustomization.yaml`);
   // In no overlay: the operator's choice.
-  for (const component of ["hpa", "openai-engines"]) named.add(`components/${component}/kustomization.yaml`);
+  for (const component of ["hpa", "openai-engines", "traces"]) named.add(`components/${component}/kustomization.yaml`);
   for (const file of files) {
     // kubectl would believe other words, too, or none: an overlay's namespace is put over all others.
     const [value] = read(file);

@@ -11,7 +11,7 @@ import { VARIANTS } from "./variants.mjs";
 // image or a setting.
 const FREE = [
   // Settings' values. Those of the overlay single-node are .env's.
-  /^changed ConfigMap \/data\/(?!nats-server|KIOSK_ID|SCOPED|USER_SUFFIX|VOICE_TEXT|NATS_URL|STREAM_REPLICAS|TERMINAL_URL|(STT|BRAIN|TTS)_URL)/,
+  /^changed ConfigMap \/data\/(?!nats-server|KIOSK_ID|SCOPED|USER_SUFFIX|VOICE_TEXT|NATS_URL|STREAM_REPLICAS|TERMINAL_URL|OTEL_|(STT|BRAIN|TTS)_URL)/,
   // Patience.
   /^changed \w+ \/spec\/template\/spec\/containers\/0\/\w+Probe\/(failureThreshold|initialDelaySeconds|periodSeconds|timeoutSeconds)$/,
   /^changed \w+ \/spec\/(template\/spec\/terminationGracePeriodSeconds|revisionHistoryLimit|backoffLimit|ttlSecondsAfterFinished|pollingInterval|fallback\/failureThreshold)$/,

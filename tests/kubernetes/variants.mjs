@@ -18,6 +18,7 @@ export const VARIANTS = [
   { name: "single-node", make: overlay("single-node"), options: single },
   { name: "single-node with KEDA", make: withComponent("single-node", "  - ../../components/keda\n"), options: { ...single, keda: true } },
   { name: "single-node with engines on servers", make: withComponent("single-node", "  - ../../components/openai-engines\n"), options: { ...single, engines: true } },
+  { name: "single-node with traces", make: withComponent("single-node", "  - ../../components/traces\n"), options: { ...single, traces: true } },
   { name: "production", make: overlay("production"), options: { ...production, keda: true } },
   { name: "production without KEDA", make: withComponent("production", "- ../../components/hpa\n", "- ../../components/keda\n"), options: { ...production, hpa: true } },
 ].map((variant) => ({ ...variant, make: once(variant.make), options: { ...variant.options, secrets: facts.secrets(variant.options.kiosks) } }));
