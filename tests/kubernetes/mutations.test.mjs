@@ -39,8 +39,8 @@ for (const { name, make, options } of VARIANTS) {
     const unnoticed = [];
     const made = {};
     manifests.forEach((manifest, index) => {
-      // What an earlier variant had, too, was broken there.
-      const text = JSON.stringify(manifest);
+      // What an earlier variant had, too, was broken there, whatever the settings and their hash are.
+      const text = JSON.stringify(manifest).replaceAll(/"(settings|kiosk)-[a-z0-9]{10}"/g, '"$1"');
       if (seen.has(text)) return;
       seen.add(text);
       for (const { how, path, before, value } of mutants(manifest)) {
