@@ -55,7 +55,7 @@ for (const { name, make, options } of VARIANTS) {
       }
     });
     context.diagnostic(`mutants: ${Object.entries(made).map(([how, count]) => `${count} ${how}`).join(", ")}; ${tried} so far`);
-    assert.ok(Object.values(made).reduce((sum, count) => sum + count, 0) > 100);
+    assert.ok(Object.values(made).reduce((sum, count) => sum + count, 0) > 50);
     assert.deepEqual(unnoticed, []);
   });
 }
