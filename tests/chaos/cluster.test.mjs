@@ -92,7 +92,7 @@ test(`${ORDERS} orders while nodes die and are cut off`, async () => {
     ["the leader of the events is killed", async () => leader, "kill", "restart"],
   ];
   if (networks) breaks.push(["the leader of the events is cut off", async () => leader, "cut", "heal"]);
-  let leader;
+  let leader, settled;
   await rush.run(async (over) => {
     for (const [what, choose, harm, mend] of breaks) {
       const from = Math.floor((ORDERS * (done.length + 0.2)) / breaks.length);
@@ -107,7 +107,10 @@ test(`${ORDERS} orders while nodes die and are cut off`, async () => {
       // The others go on without it before it comes back.
       await eventually(`orders to go on after ${what}`, () => rush.tally.inputs - inputs >= 5 * KIOSKS || over(), PATIENCE);
       const without = Date.now();
-      if (harm === "cut") await dialAll();
+      if (harm === "cut") {
+        await dialAll();
+        settled = reconnects;
+      }
       await fleet.script(mend, node);
       await whole();
       done.push({ what, node, led, at, without, back: Date.now() });
@@ -116,6 +119,7 @@ test(`${ORDERS} orders while nodes die and are cut off`, async () => {
   await rush.check(done.map(({ what, node }) => `${what} (${node})`).join(", "));
   assert.equal(done.length, breaks.length);
   await eventually("the customers to have one connection", async () => (await connections()) === 1, PATIENCE);
+  if (networks) assert.equal(reconnects, settled, "the customers lost their connection, though no node was away");
   await eventually("every process to be SERVING", () => fleet.script("status"), PATIENCE);
   const quiet = Math.max(...rush.steps.filter(({ began, ended }) => !done.some(({ at, back }) => ended > at && began < back)).map(({ began, ended }) => ended - began));
   console.log(`longest wait of a customer while nothing was broken: ${(quiet / 1000).toFixed(1)} s`);
