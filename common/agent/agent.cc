@@ -41,6 +41,8 @@
 #include "common/log/log.h"
 #include "common/messages/system.h"
 #include "common/subjects/subjects.h"
+#include "common/trace/otlp_exporter.h"
+#include "common/trace/trace.h"
 
 ABSL_FLAG(std::string, nats_url, "nats://localhost:4222",
           "nats-server; several, separated by commas, are one cluster.");
@@ -56,6 +58,13 @@ ABSL_FLAG(int, grpc_port, 0, "Port of the gRPC health service; 0: a free one.");
 ABSL_FLAG(std::string, kiosk_id, arc::subjects::kDefaultKioskId, "The kiosk that this agent belongs to.");
 ABSL_FLAG(bool, scoped, false, "The kiosk has subjects of its own, which end in its id.");
 ABSL_FLAG(std::string, ready_file, "", "File that gets the ports as JSON once they listen; empty: none.");
+ABSL_FLAG(std::string, otlp_endpoint, "",
+          "Collector of traces, by OTLP/HTTP, such as http://127.0.0.1:4318; empty: the environment's "
+          "OTEL_EXPORTER_OTLP_ENDPOINT, and without that none.");
+ABSL_FLAG(std::string, otlp_headers_file, "",
+          "File with headers for the collector, such as its key: name=value, separated by commas; empty: the "
+          "environment's OTEL_EXPORTER_OTLP_HEADERS.");
+ABSL_FLAG(double, trace_ratio, 1.0, "Share of the traces that begin here and are kept: 0 to 1.");
 ABSL_FLAG(std::string, log_level, "info", "Least level that is logged: debug, info, warning or error.");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(25),
           "How long what is in work may take to end after SIGTERM.");
@@ -75,6 +84,7 @@ constexpr absl::Duration kWatchdogLimit = absl::Seconds(5);
 constexpr absl::Duration kStartRetry = absl::Milliseconds(100);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
 constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
+constexpr absl::Duration kTraceFlushTimeout = absl::Milliseconds(500);
 // Beyond --drain_timeout, for OnDrain() and the connection.
 constexpr absl::Duration kExitGrace = absl::Seconds(3);
 
@@ -90,6 +100,8 @@ constexpr char kInFlightHelp[] = "Commands in work.";
 constexpr char kReconnectsHelp[] = "Connections to nats-server after the first.";
 constexpr char kServingHelp[] = "1 while the agent is SERVING.";
 constexpr char kActiveSessionsHelp[] = "Sessions, as the heartbeat tells them.";
+constexpr char kTraceSpansHelp[] =
+    "Spans: taken by the collector of traces, dropped because too many waited, or not taken.";
 constexpr char kServiceErrorsHelp[] = "Errors published on system.service.error.";
 constexpr char kMemoryHelp[] = "Resident memory size in bytes.";
 constexpr char kCpuSecondsHelp[] = "Total user and system CPU time spent in seconds.";
@@ -175,6 +187,63 @@ int Probe() {
   return 1;
 }
 
+const char* Environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// The exporter that the flags ask for; none without a collector's address.
+std::unique_ptr<trace::OtlpExporter> MakeExporter(const Agent::Info& info, const std::string& instance_id,
+                                                  const std::string& kiosk_id) {
+  const double ratio = absl::GetFlag(FLAGS_trace_ratio);
+  if (!(ratio >= 0 && ratio <= 1)) Refuse(absl::StrCat("--trace_ratio: ", ratio, " is not from 0 to 1"));
+  trace::SetSampling(ratio);
+  trace::OtlpOptions options;
+  std::string base = absl::GetFlag(FLAGS_otlp_endpoint);
+  std::string of = "--otlp_endpoint";
+  if (base.empty()) {
+    // The address of traces alone is used as it is (OpenTelemetry Protocol Exporter, "Endpoint URLs").
+    options.url = Environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    of = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+  }
+  if (base.empty() && options.url.empty()) {
+    base = Environment("OTEL_EXPORTER_OTLP_ENDPOINT");
+    of = "OTEL_EXPORTER_OTLP_ENDPOINT";
+  }
+  if (base.empty() && options.url.empty()) return nullptr;
+  if (options.url.empty()) {
+    absl::StatusOr<std::string> url = trace::TracesUrl(base);
+    if (!url.ok()) Refuse(absl::StrCat(of, ": ", url.status().message()));
+    options.url = *std::move(url);
+  }
+  std::string headers = Environment("OTEL_EXPORTER_OTLP_HEADERS");
+  std::string headers_of = "OTEL_EXPORTER_OTLP_HEADERS";
+  if (const std::string file = absl::GetFlag(FLAGS_otlp_headers_file); !file.empty()) {
+    std::ifstream in(file);
+    headers.assign(std::istreambuf_iterator<char>(in), {});
+    if (!in) Refuse(absl::StrCat("--otlp_headers_file: cannot read ", file));
+    headers_of = absl::StrCat("--otlp_headers_file: ", file);
+  }
+  auto pairs = trace::ParsePairs(absl::StripAsciiWhitespace(headers));
+  if (!pairs.ok()) Refuse(absl::StrCat(headers_of, ": ", pairs.status().message()));
+  options.headers = *std::move(pairs);
+  auto resource = trace::ParsePairs(Environment("OTEL_RESOURCE_ATTRIBUTES"));
+  if (!resource.ok()) Refuse(absl::StrCat("OTEL_RESOURCE_ATTRIBUTES: ", resource.status().message()));
+  for (auto& [key, value] : *resource) options.resource[key] = trace::Bounded(value);
+  options.resource["service.name"] = info.name;
+  options.resource["service.namespace"] = "arc-kiosk";
+  options.resource["service.version"] = ARC_VERSION;
+  options.resource["service.instance.id"] = instance_id;
+  options.resource["kiosk.id"] = kiosk_id;
+  options.resource["telemetry.sdk.language"] = "cpp";
+  options.resource["telemetry.sdk.name"] = "arc-kiosk";
+  options.resource["telemetry.sdk.version"] = ARC_VERSION;
+  options.scope_version = ARC_VERSION;
+  absl::StatusOr<std::unique_ptr<trace::OtlpExporter>> exporter = trace::OtlpExporter::Create(options);
+  if (!exporter.ok()) Refuse(absl::StrCat(of, ": ", exporter.status().message()));
+  return *std::move(exporter);
+}
+
 // The consumers of an agent's commands, and the subjects of the plain path beside them (deploy/streams.json).
 std::vector<bus::CommandServer::Source> SourcesOf(const std::string& service, const std::string& kiosk_id,
                                                   bool scoped) {
@@ -251,6 +320,11 @@ struct Agent::Impl {
   int wake_event = -1;
   std::string kiosk_id;
   bool scoped = false;
+
+  // Takes the spans of all that stands below it, so it is the last to go. The first span is the start, from
+  // the process' to the first SERVING.
+  std::unique_ptr<trace::OtlpExporter> exporter;
+  trace::Span starting;  // of Run()'s thread
 
   // What is made from the bus stands below it, so that it is gone first.
   std::unique_ptr<bus::NatsBus> bus;
@@ -340,6 +414,7 @@ struct Agent::Impl {
 
   // Waits for what the agent needs, in order; each step is tried again until it succeeds or the drain begins.
   void RunStart() {
+    const trace::Scope scope(trace::RootOf(ProcessTraceId()));
     if (!Until(
             [this] { return bus->connected() ? absl::OkStatus() : absl::UnavailableError(kNotConnected); })) {
       return;
@@ -450,6 +525,7 @@ struct Agent::Impl {
       if (bus->connected()) std::swap(at_once, announce);
     }
     if (is_serving != was_serving) health.SetServing(is_serving);
+    if (is_serving) starting.End();
     if (is_serving != was_serving || other_reasons) {
       Log(LogLevel::kInfo, is_serving ? "serving" : "not serving", {{"reasons", absl::StrJoin(found, "; ")}});
     }
@@ -650,6 +726,17 @@ struct Agent::Impl {
     });
     metrics.Callback(metric_names::kActiveSessions, kActiveSessionsHelp, false,
                      [this] { return active_sessions ? static_cast<double>(active_sessions()) : 0.0; });
+    using Counts = trace::OtlpExporter::Counts;
+    for (const auto& [outcome, count] :
+         {std::pair<const char*, uint64_t Counts::*>{"exported", &Counts::exported},
+          {"dropped", &Counts::dropped},
+          {"failed", &Counts::failed}}) {
+      metrics.Callback(metric_names::kTraceSpans, kTraceSpansHelp, true,
+                       [this, count = count] {
+                         return exporter == nullptr ? 0.0 : static_cast<double>(exporter->counts().*count);
+                       },
+                       {{"outcome", outcome}});
+    }
     metrics.Callback(metric_names::kMemory, kMemoryHelp, false,
                      [] { return ReadProcessStats().memory_mb * 1024 * 1024; });
     metrics.Callback(metric_names::kCpuSeconds, kCpuSecondsHelp, true,
@@ -700,6 +787,8 @@ struct Agent::Impl {
   int Drain() {
     const absl::Duration limit = absl::GetFlag(FLAGS_drain_timeout);
     const absl::Time deadline = clock.Now() + limit;
+    starting.End();
+    trace::Span ending("drain", trace::SpanKind::kInternal, trace::RootOf(ProcessTraceId()));
     Log(LogLevel::kInfo, "draining", {{"timeout", absl::FormatDuration(limit)}});
     // Whatever hangs, the process ends.
     const Clock::TimerId last_resort = clock.RunAfter(limit + kExitGrace, [] {
@@ -731,6 +820,12 @@ struct Agent::Impl {
       }
     }
     health.Stop();
+    ending.SetStatus(finished ? absl::OkStatus() : absl::DeadlineExceededError("commands in work"));
+    ending.End();
+    // A collector that is away costs the end no more than that.
+    if (exporter != nullptr && !exporter->Flush(kTraceFlushTimeout)) {
+      Log(LogLevel::kWarning, "the last spans were not taken");
+    }
     clock.Cancel(last_resort);
     if (const std::string file = absl::GetFlag(FLAGS_ready_file); !file.empty()) std::remove(file.c_str());
     Log(LogLevel::kInfo, "ended", {{"exit_status", finished ? "0" : "1"}});
@@ -803,6 +898,7 @@ Agent::Agent(Info info, int argc, char** argv) : impl_(std::make_unique<Impl>(st
   if (!subjects::IsValidKioskId(impl_->kiosk_id)) {
     Refuse(absl::StrCat("--kiosk_id: '", impl_->kiosk_id, "' is not 1 to 64 letters, digits, '-' and '_'"));
   }
+  impl_->exporter = MakeExporter(impl_->info, impl_->instance_id, impl_->kiosk_id);
   const absl::Duration drain = absl::GetFlag(FLAGS_drain_timeout);
   if (drain < absl::ZeroDuration() || drain > absl::Hours(1)) {
     Refuse(absl::StrCat("--drain_timeout: ", absl::FormatDuration(drain), " is not from 0s to 1h"));
@@ -810,6 +906,9 @@ Agent::Agent(Info info, int argc, char** argv) : impl_(std::make_unique<Impl>(st
   // Threads of agents are many and mostly idle: an arena each would be most of their memory.
   mallopt(M_ARENA_MAX, 2);
   InitLog(impl_->info.name, level);
+  if (impl_->exporter != nullptr) trace::SetProcessor(impl_->exporter.get());
+  impl_->starting = trace::Span::Root("start", trace::SpanKind::kInternal, trace::RootOf(ProcessTraceId()),
+                                      impl_->clock.Now());
   impl_->wake_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   signal_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   struct sigaction action {};
@@ -836,7 +935,10 @@ Agent::Agent(Info info, int argc, char** argv) : impl_(std::make_unique<Impl>(st
                                                          impl_->info.name, impl_->Observer());
 }
 
-Agent::~Agent() = default;
+Agent::~Agent() {
+  // Spans that end from here on go nowhere; what ends them goes before the exporter does.
+  trace::SetProcessor(nullptr);
+}
 
 bus::Bus& Agent::bus() {
   return *impl_->bus;

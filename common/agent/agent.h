@@ -15,8 +15,9 @@
 //
 // Flags of every agent: --nats_url, --nats_user, --nats_password_file, --nats_nkey_file, --nats_ca_file,
 // --listen_address, --http_port,
-// --grpc_port, --kiosk_id, --scoped, --ready_file, --log_level, --drain_timeout, --probe, --grpc (address to
-// probe), --version, --help. An agent may have more, defined with ABSL_FLAG in its main.cc.
+// --grpc_port, --kiosk_id, --scoped, --ready_file, --otlp_endpoint, --otlp_headers_file, --trace_ratio,
+// --log_level, --drain_timeout, --probe, --grpc (address to probe), --version, --help. An agent may have
+// more, defined with ABSL_FLAG in its main.cc.
 //
 // What is registered may use anything that outlives Run(): when Run() has returned, nothing is called any
 // more.

@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -544,9 +545,10 @@ TEST_F(AgentTest, HeartbeatsTellEveryChangeAndErrorsReachOperators) {
 TEST(AgentFlagsTest, HelpListsEveryFlagAndWrongOnesAreRefused) {
   const Finished help = RunProgram({ARC_TEST_AGENT, "--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* flag : {"nats_url", "nats_user", "nats_password_file", "nats_nkey_file", "nats_ca_file",
-                           "http_port", "grpc_port", "kiosk_id", "scoped", "ready_file", "log_level",
-                           "drain_timeout", "probe", "grpc", "version"}) {
+  for (const char* flag :
+       {"nats_url", "nats_user", "nats_password_file", "nats_nkey_file", "nats_ca_file", "http_port",
+        "grpc_port", "kiosk_id", "scoped", "ready_file", "log_level", "otlp_endpoint", "otlp_headers_file",
+        "trace_ratio", "drain_timeout", "probe", "grpc", "version"}) {
     EXPECT_THAT(help.out, HasSubstr(absl::StrCat("  --", flag)));
   }
   EXPECT_THAT(help.out, HasSubstr("(default: nats://localhost:4222)"));
@@ -565,12 +567,29 @@ TEST(AgentFlagsTest, HelpListsEveryFlagAndWrongOnesAreRefused) {
       {"--nats_password_file=/no/such", "/no/such"},
       {"--nats_nkey_file=/dev/null", "--nats_nkey_file: no line of /dev/null is a seed"},
       {"--nats_ca_file=/dev/null", "--nats_ca_file: /dev/null holds no certificate"},
+      {"--otlp_endpoint=localhost:4318",
+       "--otlp_endpoint: 'localhost:4318' is no http:// or https:// address"},
+      {"--trace_ratio=1.5", "--trace_ratio: 1.5 is not from 0 to 1"},
+      {"--trace_ratio=nan", "--trace_ratio: nan is not from 0 to 1"},
       {"menu", "'menu' is not a flag"},
       {"--probe", "--probe needs"}};
   for (const auto& [argument, reason] : wrong) {
     const Finished refused = RunProgram({ARC_TEST_AGENT, argument});
     EXPECT_EQ(refused.status, 2) << argument;
     EXPECT_THAT(refused.err, HasSubstr(reason)) << argument;
+  }
+}
+
+TEST(AgentFlagsTest, ACollectorsHeadersAreChecked) {
+  const TempDir folder;
+  const std::string file = folder.path() + "/headers";
+  std::ofstream(file) << "no pair\n";
+  for (const auto& [name, reason] : {std::pair<std::string, std::string>{file, "is not a list of name=value"},
+                                     {"/no/such", "cannot read"}}) {
+    const Finished refused = RunProgram({ARC_TEST_AGENT, "--otlp_endpoint=http://127.0.0.1:4318",
+                                         absl::StrCat("--otlp_headers_file=", name)});
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_THAT(refused.err, AllOf(HasSubstr("--otlp_headers_file"), HasSubstr(name), HasSubstr(reason)));
   }
 }
 

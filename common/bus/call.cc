@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/bus/tracing.h"
 #include "common/messages/system.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
@@ -97,15 +98,24 @@ void CallRaw(Bus& bus, absl::string_view subject, absl::string_view payload, con
                         : std::string(subject);
   message.body = WrapPayload(envelope, payload);
   if (!context.kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, context.kiosk_id);
-  const std::string parent = TraceParent(envelope.trace_id);
-  if (!parent.empty()) message.headers.Set(subjects::kTraceParentHeader, parent);
+  auto asking = std::make_shared<trace::Span>(RequestSpanName(subject), trace::SpanKind::kClient,
+                                              trace::ContextFor(envelope.trace_id));
+  if (!context.idempotency_key.empty()) asking->Set("kiosk.idempotency_key", context.idempotency_key);
+  const trace::Span publishing(PublishSpanName(subject), trace::SpanKind::kProducer, asking->context());
+  SetTraceParent(message, publishing.context());
   RequestOptions options;
   options.timeout = context.timeout > absl::ZeroDuration() ? context.timeout : DefaultTimeout(subject);
   options.service = ServiceOf(subject);
   options.idempotency_key = context.idempotency_key;
-  bus.Request(std::move(message), options, [&clock, done = std::move(done)](absl::StatusOr<Message> reply) {
-    done(ReadReply(std::move(reply), clock.Now()));
-  });
+  bus.Request(std::move(message), options,
+              [&clock, asking, caller = WorkedOn(envelope.trace_id),
+               done = std::move(done)](absl::StatusOr<Message> reply) {
+                absl::StatusOr<ParsedMessage> answer = ReadReply(std::move(reply), clock.Now());
+                asking->SetStatus(answer.status());
+                asking->End();
+                const trace::Scope scope(caller);
+                done(std::move(answer));
+              });
 }
 
 absl::StatusOr<ParsedMessage> CallRawAndWait(Bus& bus, absl::string_view subject, absl::string_view payload,
@@ -136,11 +146,17 @@ void PublishEvent(Bus& bus, absl::string_view subject, const Envelope& envelope,
   message.body = WrapPayload(envelope, payload);
   message.headers.Set(subjects::kMsgIdHeader, envelope.msg_id);
   if (!kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, kiosk_id);
-  const std::string parent = TraceParent(envelope.trace_id);
-  if (!parent.empty()) message.headers.Set(subjects::kTraceParentHeader, parent);
-  bus.PublishEvent(std::move(message), absl::Seconds(5), [done = std::move(done)](absl::Status status) {
-    if (done) done(std::move(status));
-  });
+  auto publishing = std::make_shared<trace::Span>(PublishSpanName(subject), trace::SpanKind::kProducer,
+                                                  trace::ContextFor(envelope.trace_id));
+  SetTraceParent(message, publishing->context());
+  bus.PublishEvent(
+      std::move(message), absl::Seconds(5),
+      [publishing, caller = WorkedOn(envelope.trace_id), done = std::move(done)](absl::Status status) {
+        publishing->SetStatus(status);
+        publishing->End();
+        const trace::Scope scope(caller);
+        if (done) done(std::move(status));
+      });
 }
 
 }  // namespace arc::bus

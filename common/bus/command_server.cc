@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/bus/dead_letter.h"
+#include "common/bus/tracing.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
 #include "common/messages/system.h"
@@ -180,11 +181,14 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
 
   void Process(Job& job, absl::string_view action) {
     Envelope envelope;
-    absl::StatusOr<std::string> reply = Answer(job, envelope);
+    trace::Span span;
+    std::optional<trace::Scope> scope;
+    absl::StatusOr<std::string> reply = Answer(job, envelope, span, scope);
     if (!reply.ok() && absl::IsCancelled(reply.status()) && job.deadline.has_value() &&
         *job.deadline <= bus.clock().Now() && job.endpoint != nullptr && envelope.msg_id.empty()) {
       // Expired: nothing was started. On the durable path nobody waits any more.
       if (observer.on_expired) observer.on_expired(action);
+      RecordExpired(job.msg(), job.endpoint->subject, "", SentAt(job), bus.clock().Now());
       if (job.delivery != nullptr) {
         job.delivery->Ack();
       } else if (IsInbox(job.reply_to)) {
@@ -212,10 +216,16 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     } else {
       EndDurable(job, envelope, reply, action);
     }
+    span.SetStatus(reply.status());
   }
 
-  // The reply's payload. Cancelled: expired.
-  absl::StatusOr<std::string> Answer(Job& job, Envelope& envelope) {
+  static absl::Time SentAt(const Job& job) {
+    return job.delivery != nullptr ? job.delivery->stored_at() : job.received;
+  }
+
+  // The reply's payload. Cancelled: expired. `span` and `scope` are those of the handling, begun here.
+  absl::StatusOr<std::string> Answer(Job& job, Envelope& envelope, trace::Span& span,
+                                     std::optional<trace::Scope>& scope) {
     const Message& message = job.msg();
     const absl::Time now = bus.clock().Now();
     if (job.delivery != nullptr && !IsInbox(job.reply_to)) {
@@ -232,11 +242,13 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     }
     absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, now);
     if (!parsed.ok()) {
-      envelope =
-          MakeEnvelope(now, "", TraceIdOf(message.headers.Get(subjects::kTraceParentHeader).value_or("")));
+      envelope = MakeEnvelope(now, "", ParentOf(message, "").trace_id);
       return std::move(parsed).status();
     }
     envelope = parsed->envelope;
+    if (const trace::SpanContext parent = ParentOf(message, ""); !parsed->had_trace_id && parent.valid()) {
+      envelope.trace_id = parent.trace_id;
+    }
     if (job.endpoint == nullptr) {
       return MakeError(ErrorCode::kInvalidRequest, absl::StrCat("subject ", message.subject, ": the ",
                                                                 service, " agent has no such command"));
@@ -256,6 +268,9 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     context.idempotency_key = message.headers.Get(subjects::kIdempotencyKeyHeader).value_or("");
     context.deadline = job.deadline;
     context.deliveries = job.delivery != nullptr ? job.delivery->deliveries() : 1;
+    span = BeginProcessing(message, {context.subject, context.trace_id, context.session_id, context.kiosk_id,
+                                     context.msg_id, context.deliveries, SentAt(job), now});
+    scope.emplace(span.context());
     return job.endpoint->handler(parsed->payload(), context);
   }
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/bus/tracing.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
@@ -91,7 +92,7 @@ std::string EncodeWithBody(absl::string_view body, messages::DeadLetter& letter)
 std::string TraceOf(const Message& message, absl::Time now) {
   const absl::StatusOr<ParsedMessage> parsed = ParseMessage(message.body, now);
   if (parsed.ok()) return parsed->envelope.trace_id;
-  return TraceIdOf(message.headers.Get(subjects::kTraceParentHeader).value_or(""));
+  return ParentOf(message, "").trace_id;
 }
 
 }  // namespace

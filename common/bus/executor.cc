@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include "common/trace/trace.h"
+
 namespace arc::bus {
 namespace {
 
@@ -21,6 +23,12 @@ Executor::~Executor() {
 }
 
 void Executor::Run(std::function<void()> work) {
+  if (trace::Current().valid()) {
+    work = [of = trace::Current(), work = std::move(work)] {
+      const trace::Scope scope(of);
+      work();
+    };
+  }
   std::lock_guard<std::mutex> lock(mutex_);
   queue_.push_back(std::move(work));
   if (static_cast<size_t>(idle_) >= queue_.size() || threads_ >= max_threads_) {

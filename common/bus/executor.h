@@ -18,6 +18,7 @@ class Executor {
   // Waits for all work to end.
   ~Executor();
 
+  // `work` runs as what the caller works on (trace::Current()).
   void Run(std::function<void()> work);
 
  private:

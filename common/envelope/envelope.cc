@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <random>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/clock/clock.h"
@@ -26,13 +25,6 @@ std::mt19937_64& Random() {
 
 std::string ToHex(const uint8_t* bytes, size_t size) {
   return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(bytes), size));
-}
-
-bool IsHex(absl::string_view text) {
-  for (const char c : text) {
-    if (!absl::ascii_isxdigit(static_cast<unsigned char>(c))) return false;
-  }
-  return true;
 }
 
 // The fields of an envelope as a sender wrote them; null and missing are empty.
@@ -95,6 +87,7 @@ absl::StatusOr<ParsedMessage> ParseMessage(absl::string_view body, absl::Time no
   envelope.msg_id = message.had_msg_id ? std::move(wire->msg_id) : NewUuid();
   envelope.timestamp = wire->timestamp.empty() ? FormatTimestamp(now) : std::move(wire->timestamp);
   envelope.session_id = std::move(wire->session_id);
+  message.had_trace_id = !wire->trace_id.empty();
   envelope.trace_id = wire->trace_id.empty() ? NewUuid() : std::move(wire->trace_id);
   envelope.version = wire->version.empty() ? "1.0" : std::move(wire->version);
   return message;
@@ -115,28 +108,6 @@ std::string WrapPayload(const Envelope& envelope, absl::string_view payload) {
   body.pop_back();
   absl::StrAppend(&body, ",\"payload\":", payload, "}");
   return body;
-}
-
-std::string TraceParent(absl::string_view trace_id) {
-  std::string hex;
-  for (const char c : trace_id) {
-    if (c != '-') hex.push_back(absl::ascii_tolower(static_cast<unsigned char>(c)));
-  }
-  if (hex.size() != 32 || !IsHex(hex) || hex == std::string(32, '0')) return "";
-  std::array<uint8_t, 8> span;
-  uint64_t word = 0;
-  while (word == 0) word = Random()();
-  for (size_t i = 0; i < span.size(); ++i) span[i] = static_cast<uint8_t>(word >> (8 * i));
-  return absl::StrCat("00-", hex, "-", ToHex(span.data(), span.size()), "-01");
-}
-
-std::string TraceIdOf(absl::string_view traceparent) {
-  if (traceparent.size() < 55 || traceparent[2] != '-' || traceparent[35] != '-' || traceparent[52] != '-')
-    return "";
-  const absl::string_view h = traceparent.substr(3, 32);
-  if (!IsHex(h) || h == std::string(32, '0')) return "";
-  return absl::StrCat(h.substr(0, 8), "-", h.substr(8, 4), "-", h.substr(12, 4), "-", h.substr(16, 4), "-",
-                      h.substr(20, 12));
 }
 
 }  // namespace arc

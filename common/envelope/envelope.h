@@ -33,7 +33,8 @@ Envelope MakeEnvelope(absl::Time now, absl::string_view session_id, absl::string
 struct ParsedMessage {
   Envelope envelope;
   json::Document document;
-  bool had_msg_id = false;  // false: the sender gave none and `envelope.msg_id` is made up
+  bool had_msg_id = false;    // false: the sender gave none and `envelope.msg_id` is made up
+  bool had_trace_id = false;  // likewise
 
   const json::Node& payload() const { return *payload_node; }
   const json::Node* payload_node = nullptr;
@@ -56,12 +57,6 @@ template <class T>
 absl::StatusOr<T> DecodePayload(const ParsedMessage& message) {
   return json::Decode<T>(message.payload(), "payload");
 }
-
-// W3C `traceparent` of a trace_id (its dashes taken out) with a fresh span id; empty when it is not a UUID.
-std::string TraceParent(absl::string_view trace_id);
-
-// The trace_id (a UUID with dashes) of a W3C `traceparent`; empty when it is malformed.
-std::string TraceIdOf(absl::string_view traceparent);
 
 }  // namespace arc
 

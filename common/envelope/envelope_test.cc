@@ -65,13 +65,5 @@ TEST(EnvelopeTest, WhatIsNotAnEnvelopeIsRefusedByName) {
       HasErrorCode(ErrorCode::kInvalidRequest));
 }
 
-TEST(EnvelopeTest, TraceParent) {
-  const std::string parent = TraceParent("550e8400-e29b-41d4-a716-446655440000");
-  EXPECT_THAT(parent, MatchesRegex("00-550e8400e29b41d4a716446655440000-[0-9a-f]{16}-01"));
-  EXPECT_EQ(TraceIdOf(parent), "550e8400-e29b-41d4-a716-446655440000");
-  EXPECT_EQ(TraceParent("not a uuid"), "");
-  EXPECT_EQ(TraceIdOf("00-zz"), "");
-}
-
 }  // namespace
 }  // namespace arc

@@ -2,14 +2,19 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
 #include "common/clock/clock.h"
+#include "common/envelope/envelope.h"
 #include "common/json/json.h"
+#include "common/trace/trace.h"
 
 namespace arc {
 namespace {
+
+constexpr absl::string_view kTraceId = "trace_id";
 
 std::atomic<LogLevel> least{LogLevel::kInfo};
 
@@ -44,6 +49,11 @@ void InitLog(absl::string_view agent, LogLevel level) {
   Name() = std::string(agent);
 }
 
+const std::string& ProcessTraceId() {
+  static const auto* const id = new std::string(NewUuid());
+  return *id;
+}
+
 void Log(LogLevel level, absl::string_view message,
          std::initializer_list<std::pair<absl::string_view, std::string>> fields) {
   if (level < least.load()) return;
@@ -56,7 +66,17 @@ void Log(LogLevel level, absl::string_view message,
     if (!Name().empty()) encoder.Required("agent", Name());
   }
   encoder.Constant("msg", message);
-  for (const auto& [key, value] : fields) encoder.Required(key, value);
+  // A field that somebody has left empty says nothing.
+  const auto given = std::find_if(fields.begin(), fields.end(), [](const auto& field) {
+    return field.first == kTraceId && !field.second.empty();
+  });
+  const std::string& current = trace::Current().trace_id;
+  encoder.Required(kTraceId, given != fields.end() ? given->second
+                             : !current.empty()    ? current
+                                                   : ProcessTraceId());
+  for (const auto& [key, value] : fields) {
+    if (key != kTraceId) encoder.Required(key, value);
+  }
   encoder.EndObject();
   std::string line = encoder.Take();
   line.push_back('\n');

@@ -29,6 +29,7 @@ struct Metrics::Impl {
     std::string help;
     bool counter = false;
     std::function<double()> value;
+    Labels labels;
   };
 
   const std::string agent;
@@ -95,9 +96,9 @@ Histogram Metrics::Observed(absl::string_view name, const Labels& labels) const 
 }
 
 void Metrics::Callback(absl::string_view name, absl::string_view help, bool counter,
-                       std::function<double()> value) {
+                       std::function<double()> value, const Labels& labels) {
   std::lock_guard<std::mutex> lock(impl_->mutex);
-  impl_->asked.push_back({std::string(name), std::string(help), counter, std::move(value)});
+  impl_->asked.push_back({std::string(name), std::string(help), counter, std::move(value), labels});
 }
 
 std::string Metrics::Text() const {
@@ -108,15 +109,19 @@ std::string Metrics::Text() const {
     asked = impl_->asked;
   }
   for (const Impl::Asked& one : asked) {
-    prometheus::MetricFamily family;
-    family.name = one.name;
-    family.help = one.help;
-    family.type = one.counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+    // Those that differ in their labels alone were registered one after the other.
+    if (families.empty() || families.back().name != one.name) {
+      prometheus::MetricFamily family;
+      family.name = one.name;
+      family.help = one.help;
+      family.type = one.counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+      families.push_back(std::move(family));
+    }
     prometheus::ClientMetric metric;
     metric.label.push_back({"agent", impl_->agent});
+    for (const auto& [label, value] : one.labels) metric.label.push_back({label, value});
     (one.counter ? metric.counter.value : metric.gauge.value) = one.value();
-    family.metric.push_back(std::move(metric));
-    families.push_back(std::move(family));
+    families.back().metric.push_back(std::move(metric));
   }
   return prometheus::TextSerializer().Serialize(families);
 }

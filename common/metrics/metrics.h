@@ -28,6 +28,7 @@ inline constexpr char kServing[] = "kiosk_agent_serving";                   // g
 inline constexpr char kActiveSessions[] = "kiosk_agent_active_sessions";  // gauge: agent; as in its heartbeat
 inline constexpr char kServiceErrors[] =
     "kiosk_agent_service_errors_total";  // counter: agent, error_type, severity
+inline constexpr char kTraceSpans[] = "kiosk_agent_trace_spans_total";  // counter: agent, outcome
 // Names that Prometheus' own client libraries use.
 inline constexpr char kMemory[] = "process_resident_memory_bytes";  // gauge: agent
 inline constexpr char kCpuSeconds[] = "process_cpu_seconds_total";  // counter: agent
@@ -48,7 +49,8 @@ class Metrics {
   // What Observe() has counted under `name` with exactly these labels; without a value before the first.
   Histogram Observed(absl::string_view name, const Labels& labels) const;
   // A gauge, or with `counter` a counter, whose value is asked for at each scrape.
-  void Callback(absl::string_view name, absl::string_view help, bool counter, std::function<double()> value);
+  void Callback(absl::string_view name, absl::string_view help, bool counter, std::function<double()> value,
+                const Labels& labels = {});
 
   std::string Text() const;  // Prometheus text format
 

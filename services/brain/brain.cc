@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "common/json/json.h"
 #include "common/status/status.h"
+#include "common/trace/trace.h"
 #include "services/brain/answer.h"
 #include "services/brain/constraints.h"
 #include "services/brain/decide.h"
@@ -261,7 +262,15 @@ void AskModel(Turn& turn, Model& model, MenuCache& menu) {
   // What the rules need, should the model fail.
   const absl::Duration whole = absl::Milliseconds(turn.request->constraints.timeout_ms);
   input.deadline = turn.tools->deadline() - std::min(absl::Milliseconds(250), whole / 4);
-  ModelOutcome outcome = model.Ask(input, *turn.tools, menu);
+  // What the model's tools do is a part of it.
+  trace::Span tracing("engine openai", trace::SpanKind::kInternal);
+  ModelOutcome outcome;
+  {
+    const trace::Scope scope(tracing.context());
+    outcome = model.Ask(input, *turn.tools, menu);
+  }
+  if (!outcome.answer.has_value()) tracing.SetStatus(absl::UnknownError("no answer"));
+  tracing.End();
   turn.engine_latency += outcome.latency;
   if (outcome.answer.has_value()) {
     turn.dialogue.exclude_allergens = dialogue.exclude_allergens;
@@ -475,6 +484,7 @@ void Brain::Build() {
   }
   graph_.AddNode("understand", "acts, dishes, wishes by rules", [this](Turn& turn) {
     const absl::Time begin = clock_.Now();
+    const trace::Span tracing("engine rules", trace::SpanKind::kInternal);
     UnderstandNode(turn);
     if (model_ == nullptr) turn.engine_latency += clock_.Now() - begin;
   });

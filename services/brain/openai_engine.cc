@@ -9,11 +9,11 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "common/clock/clock.h"
+#include "common/http/url.h"
 #include "common/json/json.h"
 #include "common/status/status.h"
 
@@ -651,22 +651,10 @@ class OpenAiEngine::Turn {
 absl::StatusOr<std::unique_ptr<OpenAiEngine>> OpenAiEngine::Create(const OpenAiOptions& options) {
   if (options.model.empty()) return absl::InvalidArgumentError("--openai_model: must name a model");
   auto engine = std::unique_ptr<OpenAiEngine>(new OpenAiEngine(options));
-  absl::string_view rest = options.url;
-  std::string scheme;
-  if (absl::ConsumePrefix(&rest, "http://")) {
-    scheme = "http://";
-  } else if (absl::ConsumePrefix(&rest, "https://")) {
-    scheme = "https://";
-  } else {
-    return absl::InvalidArgumentError("--openai_url: must begin with http:// or https://");
-  }
-  const size_t slash = rest.find('/');
-  const absl::string_view host = rest.substr(0, slash);
-  if (host.empty()) return absl::InvalidArgumentError("--openai_url: must name a host");
-  std::string path = slash == absl::string_view::npos ? "" : std::string(rest.substr(slash));
-  while (!path.empty() && path.back() == '/') path.pop_back();
-  engine->server_ = absl::StrCat(scheme, host);
-  engine->path_ = path.empty() ? "/v1" : path;
+  const absl::StatusOr<Url> url = ParseUrl(options.url);
+  if (!url.ok()) return Annotate(url.status(), "--openai_url");
+  engine->server_ = url->server;
+  engine->path_ = url->path.empty() ? "/v1" : url->path;
   if (!options.api_key_file.empty()) {
     std::ifstream file(options.api_key_file);
     if (!file)

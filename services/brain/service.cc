@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/bus/call.h"
 #include "common/bus/dead_letter.h"
+#include "common/bus/tracing.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
@@ -17,13 +18,10 @@ namespace {
 constexpr char kQueue[] = "brain";
 constexpr int kFailuresUntilReport = 3;
 
-bus::Message MakeMessage(absl::string_view subject, std::string body, absl::string_view trace_id,
-                         absl::string_view kiosk_id) {
+bus::Message MakeMessage(absl::string_view subject, std::string body, absl::string_view kiosk_id) {
   bus::Message message;
   message.subject = std::string(subject);
   message.body = std::move(body);
-  const std::string parent = TraceParent(trace_id);
-  if (!parent.empty()) message.headers.Set(subjects::kTraceParentHeader, parent);
   if (!kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, kiosk_id);
   return message;
 }
@@ -145,16 +143,20 @@ void Service::OnRequest(const bus::Message& message) {
     metrics_.Increment(brain_metrics::kErrors, "agent.brain.error by type", {{"type", "unavailable"}});
     const messages::AgentError error = MakeAgentError(bus_.clock(), request->request_id, request->trace_id,
                                                       "unavailable", "too many requests are in work");
-    bus::Message out =
-        MakeMessage(subjects::kBrainError, json::Encode(error), request->trace_id, request->context.kiosk_id);
-    bus_.Publish(out).IgnoreError();
+    bus::Message out = MakeMessage(subjects::kBrainError, json::Encode(error), request->context.kiosk_id);
+    bus::PublishTraced(bus_, out, request->trace_id).IgnoreError();
     if (!message.reply.empty()) {
       out.subject = message.reply;
       bus_.Publish(out).IgnoreError();
     }
     return;
   }
-  executor_.Run([this, request = *std::move(request), answer] { Work(request, answer); });
+  // The header alone is needed later.
+  bus::Message head;
+  head.subject = message.subject;
+  head.headers = message.headers;
+  executor_.Run(
+      [this, head = std::move(head), request = *std::move(request), answer] { Work(head, request, answer); });
 }
 
 void Service::Refuse(const bus::Message& message, const absl::Status& error) {
@@ -165,8 +167,7 @@ void Service::Refuse(const bus::Message& message, const absl::Status& error) {
     metrics_.Increment(brain_metrics::kErrors, "agent.brain.error by type", {{"type", "invalid_request"}});
     bus::Message out = MakeMessage(
         subjects::kBrainError,
-        json::Encode(MakeAgentError(bus_.clock(), request_id, "", "invalid_request", error.message())), "",
-        "");
+        json::Encode(MakeAgentError(bus_.clock(), request_id, "", "invalid_request", error.message())), "");
     bus_.Publish(out).IgnoreError();
     if (!message.reply.empty()) {
       out.subject = message.reply;
@@ -182,7 +183,18 @@ void Service::Refuse(const bus::Message& message, const absl::Status& error) {
   });
 }
 
-void Service::Work(const messages::BrainRequest& request, const std::shared_ptr<Answer>& answer) {
+void Service::Work(const bus::Message& head, const messages::BrainRequest& request,
+                   const std::shared_ptr<Answer>& answer) {
+  bus::Taken taken;
+  taken.subject = subjects::kBrainRequest;
+  taken.trace_id = request.trace_id;
+  taken.session_id = request.session_id;
+  taken.kiosk_id = request.context.kiosk_id;
+  taken.message_id = request.request_id;
+  taken.sent = answer->at;
+  taken.begin = bus_.clock().Now();
+  trace::Span span = bus::BeginProcessing(head, taken);
+  const trace::Scope scope(span.context());
   bus::CallContext context;
   context.session_id = request.session_id;
   context.trace_id = request.trace_id;
@@ -197,20 +209,22 @@ void Service::Work(const messages::BrainRequest& request, const std::shared_ptr<
   std::string reply_body;
   if (outcome.error.has_value()) {
     reply_body = json::Encode(*outcome.error);
-    out.push_back(MakeMessage(subjects::kBrainError, reply_body, request.trace_id, request.context.kiosk_id));
+    out.push_back(MakeMessage(subjects::kBrainError, reply_body, request.context.kiosk_id));
   }
   if (outcome.response.has_value()) {
     reply_body = json::Encode(*outcome.response);
-    out.push_back(
-        MakeMessage(subjects::kBrainResponse, reply_body, request.trace_id, request.context.kiosk_id));
+    out.push_back(MakeMessage(subjects::kBrainResponse, reply_body, request.context.kiosk_id));
   }
 
   Count(outcome);
-  Finish(answer, std::move(out), reply_body);
+  if (!outcome.response.has_value()) span.SetStatus(absl::UnknownError("no answer"));
+  Finish(answer, request.trace_id, std::move(out), reply_body);
 }
 
-void Service::Finish(const std::shared_ptr<Answer>& answer, std::vector<bus::Message> messages,
-                     const std::string& reply_body) {
+void Service::Finish(const std::shared_ptr<Answer>& answer, const std::string& trace_id,
+                     std::vector<bus::Message> messages, const std::string& reply_body) {
+  // Also of what is said again to whoever asks for the same once more.
+  for (bus::Message& message : messages) bus::SetTraceParent(message, trace::ContextFor(trace_id));
   std::vector<std::string> replies;
   bool again = false;
   {
@@ -223,7 +237,7 @@ void Service::Finish(const std::shared_ptr<Answer>& answer, std::vector<bus::Mes
   }
   for (int round = 0; round < (again ? 2 : 1); ++round) {
     for (const bus::Message& message : messages) {
-      const absl::Status sent = bus_.Publish(message);
+      const absl::Status sent = bus::PublishTraced(bus_, message, trace_id);
       if (!sent.ok()) {
         Log(LogLevel::kWarning, "answer was not sent", {{"error", std::string(sent.message())}});
       }

@@ -72,9 +72,11 @@ class Service {
 
   void OnRequest(const bus::Message& message);
   void Refuse(const bus::Message& message, const absl::Status& error);
-  void Work(const messages::BrainRequest& request, const std::shared_ptr<Answer>& answer);
-  void Finish(const std::shared_ptr<Answer>& answer, std::vector<bus::Message> messages,
-              const std::string& reply_body);
+  // `head`: subject and headers of the request's message.
+  void Work(const bus::Message& head, const messages::BrainRequest& request,
+            const std::shared_ptr<Answer>& answer);
+  void Finish(const std::shared_ptr<Answer>& answer, const std::string& trace_id,
+              std::vector<bus::Message> messages, const std::string& reply_body);
   void Forget(absl::Time now);
   void Count(const Outcome& outcome);
 

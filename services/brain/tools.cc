@@ -9,6 +9,7 @@
 #include "common/json/json.h"
 #include "common/status/status.h"
 #include "common/subjects/subjects.h"
+#include "common/trace/trace.h"
 
 namespace arc::brain {
 namespace {
@@ -93,7 +94,10 @@ template <class F>
 auto ToolLog::Record(absl::string_view tool, double share, F call) -> decltype(call(absl::Duration())) {
   const absl::Time begin = clock_.Now();
   const absl::Duration limit = left() * share;
+  trace::Span tracing(absl::StrCat("tool ", tool), trace::SpanKind::kInternal);
+  const trace::Scope scope(tracing.context());
   auto answer = call(limit);
+  tracing.End();
   const absl::Duration took = clock_.Now() - begin;
   spent_ += took;
   if (took >= limit && absl::StartsWith(tool, "menu.")) menu_hangs_ = true;

@@ -21,6 +21,7 @@
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
+#include "common/trace/trace.h"
 #include "services/hardware/digest.h"
 #include "services/hardware/file_util.h"
 
@@ -96,6 +97,7 @@ struct Spool::Record {
   std::optional<SpoolError> failure;  // Of the latest attempt, while pending.
   bool take_over = false;
   bool printed_elsewhere = false;
+  trace::SpanContext context;  // Of the latest request for it.
 
   std::string JobId() const { return absl::StrCat(KeyOf(order_id), ".", copies); }
 
@@ -257,6 +259,7 @@ absl::StatusOr<PrintOutcome> Spool::Print(const PrintJob& job) {
     *record = std::move(next);
     already = false;
   }
+  record->context = trace::Current();
   kicked_ = true;
   changed_.notify_all();
   const uint64_t sequence = record->sequence;
@@ -420,8 +423,11 @@ void Spool::Attempt(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Re
     return;
   }
   busy_ = true;
+  trace::Span tracing("engine printer", trace::SpanKind::kClient, record->context);
   lock.unlock();
   const PrintResult result = printer_.Print(job.JobId(), job.bytes);
+  if (result.fate != PrintResult::Fate::kPrinted) tracing.SetStatus(absl::UnknownError("not printed"));
+  tracing.End();
   lock.lock();
   busy_ = false;
   Finish(lock, record, result);

@@ -9,6 +9,7 @@
 #include "common/log/log.h"
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
+#include "common/trace/trace.h"
 
 namespace arc::menu {
 namespace {
@@ -65,7 +66,9 @@ absl::StatusOr<messages::SearchResponse> Menu::Search(const messages::SearchRequ
   query.dietary_filters = request.dietary_filters;
   query.exclude_allergens = request.exclude_allergens;
   query.limit = request.limit;
+  trace::Span tracing("engine inverted-index", trace::SpanKind::kInternal);
   ASSIGN_OR_RETURN(const SearchResult result, live->index->Search(query, *live->state->unavailable));
+  tracing.End();
   if (result.items.empty()) {
     return MakeError(ErrorCode::kMenuNotFound, "No items match the search query");
   }

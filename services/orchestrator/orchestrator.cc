@@ -18,12 +18,14 @@
 #include "common/bus/call.h"
 #include "common/bus/dead_letter.h"
 #include "common/bus/ordered_consumer.h"
+#include "common/bus/tracing.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
 #include "common/messages/hardware.h"
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
+#include "common/trace/trace.h"
 #include "services/orchestrator/screen.h"
 
 namespace arc::orchestrator {
@@ -169,15 +171,35 @@ absl::StatusOr<InputBody> DecodeEvent(absl::string_view subject, const ParsedMes
 }
 
 // Something a kiosk has to do next. Without an input it only stores what was completed.
+// A customer's turn: ends when the last that belongs to it lets it go.
+class Turn {
+ public:
+  Turn(std::string trace_id, trace::Span span) : trace_id_(std::move(trace_id)), span_(std::move(span)) {}
+  const std::string& trace_id() const { return trace_id_; }
+
+ private:
+  const std::string trace_id_;
+  trace::Span span_;
+};
+using TurnPtr = std::shared_ptr<Turn>;
+
 struct Work {
   std::optional<Input> input;
   std::function<void()> done;  // may be empty
+  // Of an event: its subject and headers, until its handling begins; then `span` is that of its handling.
+  std::optional<bus::Message> head;
+  absl::Time arrived;
+  trace::Span span;
+  trace::SpanContext context;  // of what led to this, when it is no event
+  TurnPtr turn;                // may be null
 };
 
 struct Publication {
   Effect effect;
   std::string payload;
   bool scoped = false;
+  trace::SpanContext context;  // of what it follows from
+  TurnPtr turn;                // may be null
 };
 
 struct Kiosk {
@@ -653,6 +675,12 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     origin.source = durable.source;
     origin.sequence = static_cast<int64_t>(event.sequence);
     origin.stored_at = event.stored_at;
+    work.arrived = received;
+    if (trace::enabled()) {
+      work.head.emplace();
+      work.head->subject = event.message.subject;
+      work.head->headers = event.message.headers;
+    }
     work.done = Told(durable.source, received, absl::OkStatus(), event.done);
     KioskPtr kiosk;
     {
@@ -768,6 +796,34 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     Run([self = shared_from_this(), kiosk] { self->DrainQueue(kiosk); });
   }
 
+  // Begins the span of an event's handling, and that of the whole turn unless another agent has that: who
+  // speaks is the voice agent's customer.
+  void BeginSpans(const std::string& kiosk_id, Work& work, const Input& input) const {
+    if (!work.head.has_value() || !input.origin.has_value()) return;
+    const bus::Message head = *std::move(work.head);
+    work.head.reset();
+    const Origin& origin = *input.origin;
+    bus::Taken taken;
+    taken.subject = subjects::SplitScope(head.subject).base;
+    taken.trace_id = origin.trace_id;
+    taken.session_id = origin.session_id;
+    taken.kiosk_id = kiosk_id;
+    taken.message_id = origin.msg_id;
+    taken.sent = origin.stored_at;
+    taken.begin = clock_.Now();
+    work.span = bus::BeginProcessing(head, taken);
+    const bool spoken =
+        origin.source == Source::kVoice ||
+        (std::holds_alternative<messages::TextInput>(input.body) && !options_.session.text_is_search);
+    const trace::SpanContext root = trace::RootOf(origin.trace_id);
+    if (spoken || !root.valid()) return;
+    trace::Span turn = trace::Span::Root("turn", trace::SpanKind::kServer, root, origin.stored_at);
+    turn.Set("kiosk.id", kiosk_id);
+    turn.Set("session.id", origin.session_id);
+    turn.Set("kiosk.source", taken.subject);
+    work.turn = std::make_shared<Turn>(origin.trace_id, std::move(turn));
+  }
+
   void DrainQueue(const KioskPtr& kiosk) {
     for (;;) {
       Input input;
@@ -794,6 +850,19 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
           kiosk->completed.clear();
         }
       }
+      trace::SpanContext context;
+      TurnPtr turn;
+      {
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (!kiosk->queue.empty()) {
+          Work& work = kiosk->queue.front();
+          BeginSpans(kiosk->id, work,
+                     kiosk->unstored.has_value() && work.input.has_value() ? *work.input : input);
+          context = work.span.context().valid() ? work.span.context() : work.context;
+          turn = work.turn;
+        }
+      }
+      const trace::Scope scope(context);
       if (!kiosk->unstored.has_value()) {
         if (has_input) {
           kiosk->unstored = machine_.Step(*state, input, *menu, clock_.Now());
@@ -843,15 +912,20 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       kiosk->unstored.reset();
       auto next = std::make_shared<const KioskState>(std::move(transition.state));
       std::function<void()> done;
+      trace::Span handling;
       {
         std::lock_guard<std::mutex> lock(mutex_);
         kiosk->state = next;
         if (!kiosk->queue.empty()) {
           done = std::move(kiosk->queue.front().done);
+          handling = std::move(kiosk->queue.front().span);
           kiosk->queue.pop_front();
         }
       }
-      for (const Effect& effect : transition.effects) CarryOut(kiosk, effect, *next);
+      for (const Effect& effect : transition.effects) {
+        CarryOut(kiosk, effect, *next,
+                 turn != nullptr && turn->trace_id() == effect.trace_id ? turn : nullptr);
+      }
       if (done) done();
       Arm(kiosk, *next);
     }
@@ -885,6 +959,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
 
   // Writes kiosk->unstored.
   Stored Store(const KioskPtr& kiosk) {
+    const trace::Span tracing("store session", trace::SpanKind::kClient);
     const KioskState& state = kiosk->unstored->state;
     const std::string key = KeyOf(kiosk->id);
     const std::string value = json::Encode(state);
@@ -979,12 +1054,14 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
 
   // Effects.
 
-  void CarryOut(const KioskPtr& kiosk, const Effect& effect, const KioskState& state) {
+  void CarryOut(const KioskPtr& kiosk, const Effect& effect, const KioskState& state, const TurnPtr& turn) {
     if (IsEvent(effect.kind)) {
       Publication publication;
       publication.effect = effect;
       publication.payload = effect.kind == EffectKind::kUiUpdate ? json::Encode(state.ui) : effect.payload;
       publication.scoped = state.scoped;
+      publication.context = trace::Current();
+      publication.turn = turn;
       {
         std::lock_guard<std::mutex> lock(mutex_);
         if (kiosk->retired) return;
@@ -1006,7 +1083,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       RefreshMenu(kiosk, effect.id);
       return;
     }
-    Send(kiosk, effect, state.scoped, 1);
+    Send(kiosk, effect, state.scoped, 1, turn);
   }
 
   // Publishes the first of the kiosk's publications; they leave one after another.
@@ -1021,6 +1098,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       publication = kiosk->publications.front();
     }
     const Effect& effect = publication.effect;
+    const trace::Scope scope(publication.context);
     Envelope envelope = MakeEnvelope(clock_.Now(), effect.session_id, effect.trace_id);
     envelope.msg_id = effect.msg_id;
     const char* base = SubjectOf(effect.kind);
@@ -1049,7 +1127,7 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
                       });
   }
 
-  void Send(const KioskPtr& kiosk, const Effect& effect, bool scoped, int attempt) {
+  void Send(const KioskPtr& kiosk, const Effect& effect, bool scoped, int attempt, const TurnPtr& turn) {
     const char* subject = SubjectOf(effect.kind);
     bus::CallContext context;
     context.session_id = effect.session_id;
@@ -1063,32 +1141,33 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
       context.timeout =
           absl::FromUnixMillis(effect.created_ms) + options_.session.payment_timeout - clock_.Now();
       if (context.timeout <= absl::ZeroDuration()) {
-        Answer(kiosk, effect, MakeError(ErrorCode::kTimeout, "the payment was not asked for in time"));
+        Answer(kiosk, effect, MakeError(ErrorCode::kTimeout, "the payment was not asked for in time"), turn);
         return;
       }
     } else if (effect.kind == EffectKind::kPrint) {
       context.timeout = absl::FromUnixMillis(effect.until_ms) - clock_.Now();
       if (context.timeout <= absl::ZeroDuration()) {
-        Answer(kiosk, effect, MakeError(ErrorCode::kTimeout, "the receipt was not asked for in time"));
+        Answer(kiosk, effect, MakeError(ErrorCode::kTimeout, "the receipt was not asked for in time"), turn);
         return;
       }
     }
-    bus::CallRaw(
-        bus_, subject, effect.payload, context,
-        [weak = weak_from_this(), kiosk, effect, scoped, attempt](absl::StatusOr<ParsedMessage> answer) {
-          auto self = weak.lock();
-          if (self == nullptr) return;
-          const bool again = !answer.ok() && IsRead(effect.kind) && attempt < kReadAttempts &&
-                             IsRetryable(WireErrorCode(answer.status()));
-          if (again) {
-            self->Send(kiosk, effect, scoped, attempt + 1);
-          } else {
-            self->Answer(kiosk, effect, std::move(answer));
-          }
-        });
+    bus::CallRaw(bus_, subject, effect.payload, context,
+                 [weak = weak_from_this(), kiosk, effect, scoped, attempt,
+                  turn](absl::StatusOr<ParsedMessage> answer) {
+                   auto self = weak.lock();
+                   if (self == nullptr) return;
+                   const bool again = !answer.ok() && IsRead(effect.kind) && attempt < kReadAttempts &&
+                                      IsRetryable(WireErrorCode(answer.status()));
+                   if (again) {
+                     self->Send(kiosk, effect, scoped, attempt + 1, turn);
+                   } else {
+                     self->Answer(kiosk, effect, std::move(answer), turn);
+                   }
+                 });
   }
 
-  void Answer(const KioskPtr& kiosk, const Effect& effect, absl::StatusOr<ParsedMessage> answer) {
+  void Answer(const KioskPtr& kiosk, const Effect& effect, absl::StatusOr<ParsedMessage> answer,
+              TurnPtr turn) {
     if (!answer.ok() && (effect.kind == EffectKind::kPrint || effect.kind == EffectKind::kLed)) {
       Log(LogLevel::kWarning,
           effect.kind == EffectKind::kLed ? "the light was not set"
@@ -1108,6 +1187,8 @@ class Orchestrator::Core : public std::enable_shared_from_this<Orchestrator::Cor
     }
     Work work;
     work.input = Input{ReadAnswer(effect, answer), std::nullopt, {}};
+    work.context = trace::Current();
+    work.turn = std::move(turn);
     Push(kiosk, std::move(work));
   }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/json/json.h"
 #include "common/status/status_macros.h"
+#include "common/trace/trace.h"
 
 namespace arc::payment {
 
@@ -129,8 +130,17 @@ void SetTimeouts(httplib::Client& client, absl::Duration connect, absl::Duration
 HttpTerminal::HttpTerminal(std::string url, Clock& clock, absl::Duration timeout)
     : url_(std::move(url)), clock_(clock), timeout_(timeout) {}
 
-absl::StatusOr<std::string> HttpTerminal::Call(const std::string& path, const std::string& key,
-                                               const std::string& body, absl::Duration answer_within) {
+absl::StatusOr<std::string> HttpTerminal::Call(absl::string_view operation, const std::string& path,
+                                               const std::string& key, const std::string& body,
+                                               absl::Duration answer_within) {
+  trace::Span tracing(absl::StrCat("terminal ", operation), trace::SpanKind::kClient);
+  absl::StatusOr<std::string> answer = Exchange(path, key, body, answer_within);
+  tracing.SetStatus(answer.status());
+  return answer;
+}
+
+absl::StatusOr<std::string> HttpTerminal::Exchange(const std::string& path, const std::string& key,
+                                                   const std::string& body, absl::Duration answer_within) {
   httplib::Client client(url_);
   if (!client.is_valid())
     return absl::UnavailableError(absl::StrCat("the card terminal's address is wrong: ", url_));
@@ -146,9 +156,10 @@ absl::StatusOr<std::string> HttpTerminal::Call(const std::string& path, const st
   return result->body;
 }
 
-absl::StatusOr<Intent> HttpTerminal::CallForIntent(const std::string& path, const std::string& key,
-                                                   const std::string& body, absl::Duration answer_within) {
-  ASSIGN_OR_RETURN(const std::string answer, Call(path, key, body, answer_within));
+absl::StatusOr<Intent> HttpTerminal::CallForIntent(absl::string_view operation, const std::string& path,
+                                                   const std::string& key, const std::string& body,
+                                                   absl::Duration answer_within) {
+  ASSIGN_OR_RETURN(const std::string answer, Call(operation, path, key, body, answer_within));
   absl::StatusOr<IntentBody> parsed = json::Decode<IntentBody>(answer);
   if (!parsed.ok()) {
     return absl::InternalError(
@@ -169,35 +180,36 @@ absl::StatusOr<Intent> HttpTerminal::Create(const CreateIntent& request) {
   body.kiosk_id = request.kiosk_id;
   body.attempt = request.attempt;
   body.expires_in_ms = std::max<int64_t>(absl::ToInt64Milliseconds(request.expires_in), 1);
-  return CallForIntent("/v1/intents", request.key, json::Encode(body), timeout_);
+  return CallForIntent("create", "/v1/intents", request.key, json::Encode(body), timeout_);
 }
 
 absl::StatusOr<Intent> HttpTerminal::Get(const std::string& key) {
-  return CallForIntent(absl::StrCat("/v1/intents?key=", httplib::detail::encode_query_param(key)), "", "",
-                       timeout_);
+  return CallForIntent("get", absl::StrCat("/v1/intents?key=", httplib::detail::encode_query_param(key)), "",
+                       "", timeout_);
 }
 
 absl::StatusOr<Intent> HttpTerminal::WaitForChange(const Intent& seen, absl::Time deadline) {
   const absl::Duration wait = std::max(deadline - clock_.Now(), absl::ZeroDuration());
-  return CallForIntent(absl::StrCat("/v1/intents/", seen.id, "?version=", seen.version,
+  return CallForIntent("wait",
+                       absl::StrCat("/v1/intents/", seen.id, "?version=", seen.version,
                                     "&wait_ms=", absl::ToInt64Milliseconds(wait)),
                        "", "", wait + timeout_);
 }
 
 absl::StatusOr<Intent> HttpTerminal::Cancel(const Intent& intent) {
-  return CallForIntent(absl::StrCat("/v1/intents/", intent.id, "/cancel"), "",
+  return CallForIntent("cancel", absl::StrCat("/v1/intents/", intent.id, "/cancel"), "",
                        absl::StrCat("{\"attempt\":", intent.attempt, "}"), timeout_);
 }
 
 absl::Status HttpTerminal::Refund(const std::string& intent_id, const std::string& refund_key,
                                   int64_t amount_minor) {
-  return Call(absl::StrCat("/v1/intents/", intent_id, "/refund"), refund_key,
+  return Call("refund", absl::StrCat("/v1/intents/", intent_id, "/refund"), refund_key,
               absl::StrCat("{\"amount\":", amount_minor, "}"), timeout_)
       .status();
 }
 
 absl::Status HttpTerminal::Ping() {
-  return Call("/healthz", "", "", timeout_).status();
+  return Call("ping", "/healthz", "", "", timeout_).status();
 }
 
 }  // namespace arc::payment

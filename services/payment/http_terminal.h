@@ -24,11 +24,15 @@ class HttpTerminal : public Terminal {
   absl::Status Ping() override;
 
  private:
-  // The body of a 2xx answer. `body` empty: a GET.
-  absl::StatusOr<std::string> Call(const std::string& path, const std::string& key, const std::string& body,
+  // The body of a 2xx answer. `body` empty: a GET. `operation` names the span.
+  absl::StatusOr<std::string> Call(absl::string_view operation, const std::string& path,
+                                   const std::string& key, const std::string& body,
                                    absl::Duration answer_within);
-  absl::StatusOr<Intent> CallForIntent(const std::string& path, const std::string& key,
+  absl::StatusOr<std::string> Exchange(const std::string& path, const std::string& key,
                                        const std::string& body, absl::Duration answer_within);
+  absl::StatusOr<Intent> CallForIntent(absl::string_view operation, const std::string& path,
+                                       const std::string& key, const std::string& body,
+                                       absl::Duration answer_within);
 
   const std::string url_;
   Clock& clock_;

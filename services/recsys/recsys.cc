@@ -4,12 +4,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/bus/dead_letter.h"
+#include "common/bus/tracing.h"
 #include "common/envelope/envelope.h"
 #include "common/log/log.h"
 #include "common/messages/session.h"
 #include "common/status/status.h"
 #include "common/status/status_macros.h"
 #include "common/subjects/subjects.h"
+#include "common/trace/trace.h"
 
 namespace arc::recsys {
 namespace {
@@ -104,6 +106,7 @@ absl::StatusOr<messages::SuggestResponse> Recsys::Suggest(const messages::Sugges
     if (!no_menu) return MakeError(ErrorCode::kUnavailable, "the menu is being read");
     return MakeError(ErrorCode::kMenuNotFound, "no menu has been imported yet");
   }
+  const trace::Span tracing("engine suggestions", trace::SpanKind::kInternal);
   return live->suggester->Suggest(request, *live->state->unavailable, model_.model());
 }
 
@@ -118,8 +121,16 @@ absl::Status Recsys::Health() const {
 }
 
 void Recsys::OnDelivery(std::shared_ptr<bus::Delivery> delivery) {
+  bus::Taken taken;
+  taken.subject = subjects::kOrderCompleted;
+  taken.sent = delivery->stored_at();
+  taken.deliveries = delivery->deliveries();
+  taken.begin = bus_->clock().Now();
+  // Until it is put to what is learned next, in batches.
+  trace::Span span = bus::BeginProcessing(delivery->message(), taken);
   absl::StatusOr<Basket> basket = BasketOf(delivery->message(), bus_->clock().Now());
   if (!basket.ok()) {
+    span.SetStatus(basket.status());
     Bury(delivery, basket.status());
     return;
   }

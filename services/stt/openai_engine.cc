@@ -17,6 +17,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/audio/audio.h"
+#include "common/http/url.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
 #include "common/status/status_macros.h"
@@ -185,18 +186,7 @@ class OpenaiEngine::Utterance : public Recognition {
 };
 
 absl::StatusOr<std::unique_ptr<OpenaiEngine>> OpenaiEngine::Create(OpenaiOptions options, Clock& clock) {
-  absl::string_view rest = options.url;
-  const bool http = absl::ConsumePrefix(&rest, "http://");
-  if (!http && !absl::ConsumePrefix(&rest, "https://")) {
-    return absl::InvalidArgumentError(absl::StrCat("'", options.url, "' is no http:// or https:// address"));
-  }
-  const size_t slash = std::min(rest.find('/'), rest.size());
-  const std::string host = absl::StrCat(http ? "http://" : "https://", rest.substr(0, slash));
-  absl::string_view prefix = absl::StripSuffix(rest.substr(slash), "/");
-  prefix = absl::StripSuffix(prefix, "/v1");
-  if (slash == 0 || !httplib::Client(host).is_valid()) {
-    return absl::InvalidArgumentError(absl::StrCat("'", options.url, "' is no http:// or https:// address"));
-  }
+  ASSIGN_OR_RETURN(const Url url, ParseUrl(options.url));
   if (options.timeout <= absl::ZeroDuration() || options.timeout > absl::Minutes(5)) {
     return absl::InvalidArgumentError("the time-out must be at most 5 minutes");
   }
@@ -208,8 +198,8 @@ absl::StatusOr<std::unique_ptr<OpenaiEngine>> OpenaiEngine::Create(OpenaiOptions
   if (options.api_key.find_first_of("\r\n") != std::string::npos) {
     return absl::InvalidArgumentError("the API key has several lines");
   }
-  return std::unique_ptr<OpenaiEngine>(
-      new OpenaiEngine(std::move(options), clock, host, std::string(prefix)));
+  return std::unique_ptr<OpenaiEngine>(new OpenaiEngine(std::move(options), clock, url.server,
+                                                        std::string(absl::StripSuffix(url.path, "/v1"))));
 }
 
 OpenaiEngine::OpenaiEngine(OpenaiOptions options, Clock& clock, std::string host, std::string prefix)

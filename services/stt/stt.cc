@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/audio/audio.h"
 #include "common/bus/dead_letter.h"
+#include "common/bus/tracing.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
@@ -68,6 +69,7 @@ struct Stt::Utterance {
   messages::SttRequest request;
   std::string kiosk_id;
   absl::Time begin;
+  trace::Span span;  // of the handling of the request, to the final text
   std::unique_ptr<Recognition> recognition;
   std::unique_ptr<bus::Subscription> audio;
 
@@ -182,7 +184,7 @@ void Stt::OnRequest(const bus::Message& message) {
   absl::StatusOr<messages::SttAccepted> answer = absl::UnknownError("");
   absl::StatusOr<messages::SttRequest> request = json::Decode<messages::SttRequest>(message.body);
   if (request.ok()) {
-    answer = Claim(*request, message.headers.Get(subjects::kKioskIdHeader).value_or(""));
+    answer = Claim(*request, message);
   } else {
     answer = request.status();
   }
@@ -214,7 +216,7 @@ void Stt::OnRequest(const bus::Message& message) {
 }
 
 absl::StatusOr<messages::SttAccepted> Stt::Claim(const messages::SttRequest& request,
-                                                 const std::string& kiosk_id) {
+                                                 const bus::Message& message) {
   if (!subjects::IsName(request.request_id, 100)) {
     return MakeError(ErrorCode::kInvalidRequest, "request_id: must be letters, digits, '-' and '_'");
   }
@@ -248,7 +250,7 @@ absl::StatusOr<messages::SttAccepted> Stt::Claim(const messages::SttRequest& req
     changed_.notify_all();
   };
   utterance->request = request;
-  utterance->kiosk_id = kiosk_id;
+  utterance->kiosk_id = message.headers.Get(subjects::kKioskIdHeader).value_or("");
   utterance->begin = utterance->last_frame = clock_.Now();
   // Frames count from 0: this makes a first frame that is lost, or late, as good as any other.
   utterance->order.Push(0, "");
@@ -263,12 +265,20 @@ absl::StatusOr<messages::SttAccepted> Stt::Claim(const messages::SttRequest& req
   absl::StatusOr<std::unique_ptr<bus::Subscription>> audio =
       bus_.Subscribe(answer.audio_subject, "",
                      // Ends before the utterance does: the worker destroys it.
-                     [this, raw = utterance.get()](const bus::Message& message) { OnFrame(*raw, message); });
+                     [this, raw = utterance.get()](const bus::Message& frame) { OnFrame(*raw, frame); });
   if (!audio.ok()) {
     give_up();
     return MakeError(ErrorCode::kUnavailable, audio.status().message());
   }
   utterance->audio = *std::move(audio);
+  bus::Taken taken;
+  taken.subject = subjects::kSttRequest;
+  taken.trace_id = request.trace_id;
+  taken.session_id = request.session_id;
+  taken.kiosk_id = utterance->kiosk_id;
+  taken.message_id = request.request_id;
+  taken.sent = taken.begin = utterance->begin;
+  utterance->span = bus::BeginProcessing(message, taken);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     claimed_.push_back(std::move(utterance));
@@ -359,7 +369,13 @@ void Stt::Work() {
 }
 
 void Stt::Run(Utterance& utterance) {
+  const trace::Scope scope(utterance.span.context());
+  trace::Span engine(absl::StrCat("engine ", engine_.name()), trace::SpanKind::kInternal);
   const absl::StatusOr<Hypothesis> hypothesis = Recognize(utterance);
+  engine.SetStatus(hypothesis.status());
+  engine.Set("audio_ms", absl::ToInt64Milliseconds(utterance.decoded));
+  engine.Set("decoding_ms", absl::ToInt64Milliseconds(utterance.decoding));
+  engine.End();
   utterance.audio.reset();
   utterance.retries = utterance.recognition->retries();
   utterance.recognition.reset();
@@ -486,7 +502,7 @@ void Stt::PublishTranscript(Utterance& utterance, const std::string& text, bool 
     }
     transcript.frames_lost = std::min(utterance.order.counts().lost, kMostFramesLost);
   }
-  Publish(subjects::kSttTranscript, utterance, json::Encode(transcript));
+  Publish(subjects::kSttTranscript, utterance, json::Encode(transcript), /*traced=*/is_final);
 }
 
 void Stt::PublishError(Utterance& utterance, absl::string_view type, const absl::Status& status) {
@@ -498,26 +514,30 @@ void Stt::PublishError(Utterance& utterance, absl::string_view type, const absl:
   error.error_message = std::string(status.message().substr(0, 2000));
   error.retry_count = utterance.retries;
   Log(LogLevel::kWarning, "agent.stt.error",
-      {{"request_id", error.request_id}, {"error_type", error.error_type}, {"error", error.error_message}});
-  Publish(subjects::kSttError, utterance, json::Encode(error));
+      {{"request_id", error.request_id},
+       {"trace_id", error.trace_id},
+       {"error_type", error.error_type},
+       {"error", error.error_message}});
+  Publish(subjects::kSttError, utterance, json::Encode(error), /*traced=*/true);
 }
 
-void Stt::Publish(absl::string_view subject, const Utterance& utterance, std::string body) {
+void Stt::Publish(absl::string_view subject, const Utterance& utterance, std::string body, bool traced) {
   bus::Message message;
   message.subject = std::string(subject);
   message.body = std::move(body);
   if (!utterance.kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, utterance.kiosk_id);
-  if (!utterance.request.trace_id.empty()) {
-    const std::string parent = TraceParent(utterance.request.trace_id);
-    if (!parent.empty()) message.headers.Set(subjects::kTraceParentHeader, parent);
-  }
-  const absl::Status sent = bus_.Publish(message);
+  const std::string& trace_id = utterance.request.trace_id;
+  if (!traced) bus::SetTraceParent(message, trace::ContextFor(trace_id));
+  const absl::Status sent =
+      traced ? bus::PublishTraced(bus_, std::move(message), trace_id) : bus_.Publish(message);
   if (!sent.ok()) {
     Log(LogLevel::kWarning, "an utterance's message is lost", {{"error", std::string(sent.message())}});
   }
 }
 
 void Stt::Finished(Utterance& utterance, absl::string_view outcome, const absl::Status& status) {
+  utterance.span.SetStatus(status);
+  utterance.span.End();
   const absl::Time now = clock_.Now();
   audio::FrameOrder::Counts counts;
   absl::Time end;

@@ -86,7 +86,7 @@ class Stt {
 
   void OnRequest(const bus::Message& message);
   absl::StatusOr<messages::SttAccepted> Claim(const messages::SttRequest& request,
-                                              const std::string& kiosk_id);
+                                              const bus::Message& message);
   void OnFrame(Utterance& utterance, const bus::Message& message);
 
   void Work();
@@ -97,7 +97,8 @@ class Stt {
   void PublishTranscript(Utterance& utterance, const std::string& text, bool is_final,
                          std::optional<double> confidence);
   void PublishError(Utterance& utterance, absl::string_view type, const absl::Status& status);
-  void Publish(absl::string_view subject, const Utterance& utterance, std::string body);
+  // `traced`: with a span of its own.
+  void Publish(absl::string_view subject, const Utterance& utterance, std::string body, bool traced);
   void Finished(Utterance& utterance, absl::string_view outcome, const absl::Status& status);
 
   const SttOptions options_;

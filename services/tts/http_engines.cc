@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "common/http/url.h"
 #include "common/json/json.h"
 #include "common/status/status_macros.h"
 #include "services/tts/wav_stream.h"
@@ -22,24 +23,6 @@ namespace {
 
 constexpr int kOpenAiRate = 24000;
 constexpr size_t kMaxComplaint = 300;
-
-struct Url {
-  std::string server;  // scheme and authority
-  std::string path;    // without a slash at its end; may be empty
-};
-
-absl::StatusOr<Url> ParseUrl(const std::string& text) {
-  const size_t scheme = text.find("://");
-  if ((!absl::StartsWith(text, "http://") && !absl::StartsWith(text, "https://")) ||
-      scheme + 3 >= text.size() || text.find_first_of(" ?#") != std::string::npos) {
-    return absl::InvalidArgumentError(absl::StrCat("'", text, "' is no URL such as http://127.0.0.1:8880"));
-  }
-  const size_t slash = text.find('/', scheme + 3);
-  Url url;
-  url.server = text.substr(0, slash);
-  if (slash != std::string::npos) url.path = std::string(absl::StripSuffix(text.substr(slash), "/"));
-  return url;
-}
 
 // One server: posts, retries, and knows whether it is there.
 class SpeechServer {

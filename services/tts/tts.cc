@@ -44,6 +44,7 @@ struct Tts::Speech {
   std::vector<std::string> sentences;
   std::vector<std::string> notes;
   Stop stop;
+  trace::SpanContext context;  // of `span`
 
   std::mutex mutex;
   // Guarded by `mutex`:
@@ -58,6 +59,7 @@ struct Tts::Speech {
   bool from_cache = true;  // all sentences so far
   std::optional<Clock::TimerId> timer;
   bool ended = false;
+  trace::Span span;
 
   absl::Duration DurationOf(uint64_t frames) const {
     return audio::DurationOf(frames * SamplesPerFrame(format), format.rate);
@@ -103,7 +105,7 @@ Tts::~Tts() {
   executor_.reset();
 }
 
-absl::Status Tts::Say(const messages::TtsRequest& request) {
+absl::Status Tts::Say(const messages::TtsRequest& request, trace::Span span) {
   if (draining_) {
     Count("unavailable");
     return absl::UnavailableError("the agent is ending");
@@ -139,6 +141,8 @@ absl::Status Tts::Say(const messages::TtsRequest& request) {
     speech->notes.push_back(
         absl::StrCat("Opus has no ", request.constraints.sample_rate, " Hz: ", format->rate, " Hz instead"));
   }
+  speech->context = span.context();
+  speech->span = std::move(span);
   speech->sentences = SpeakableSentences(request.text, engine_.dialect());
   if (speech->sentences.empty()) speech->notes.push_back("there is nothing in the text that can be said");
 
@@ -220,6 +224,7 @@ int64_t Tts::active() const {
 }
 
 void Tts::Synthesise(const SpeechPtr& speech) {
+  const trace::Scope scope(speech->context);
   std::string sentence;
   {
     std::lock_guard<std::mutex> lock(speech->mutex);
@@ -273,9 +278,13 @@ absl::Status Tts::SaySentence(const SpeechPtr& speech, const std::string& senten
     Pump(speech);
     return !speech->ended;
   };
+  trace::Span tracing(absl::StrCat("engine ", engine_.name()), trace::SpanKind::kInternal, speech->context);
   absl::Status status = engine_.Synthesise(
       speech->voice, sentence, speech->stop,
       [&](absl::Span<const int16_t> samples, int rate) { return take(maker.Push(samples, rate)); });
+  // Nobody wanted more: no failure of the engine.
+  if (!absl::IsCancelled(status)) tracing.SetStatus(status);
+  tracing.End();
   if (status.ok()) take(maker.Flush());
   if (!encoding.ok()) return encoding;
   if (!status.ok()) return status;
@@ -345,6 +354,7 @@ absl::Status Tts::PublishFrame(Speech& speech, bool end, std::string payload) {
 }
 
 void Tts::End(Speech& speech, Outcome outcome, absl::string_view error_type, absl::string_view error) {
+  const trace::Scope scope(speech.context);
   speech.ended = true;
   speech.waiting.clear();
   DisarmTimer(speech);
@@ -376,6 +386,14 @@ void Tts::End(Speech& speech, Outcome outcome, absl::string_view error_type, abs
     options_.on_handled(speech.first_audio.value_or(now) - speech.received,
                         outcome == Outcome::kFailed ? absl::UnknownError(error) : absl::OkStatus());
   }
+  if (speech.first_audio.has_value()) {
+    speech.span.Set("first_audio_ms", absl::ToInt64Milliseconds(*speech.first_audio - speech.received));
+  }
+  speech.span.Set("kiosk.outcome", outcome == Outcome::kCompleted   ? "completed"
+                                   : outcome == Outcome::kCancelled ? "cancelled"
+                                                                    : "failed");
+  if (outcome == Outcome::kFailed) speech.span.SetStatus(absl::UnknownError(error_type));
+  speech.span.End();
   std::lock_guard<std::mutex> lock(mutex_);
   speeches_.erase(speech.request.request_id);  // callers hold the speech itself
   if (metrics_ != nullptr) {

@@ -28,6 +28,7 @@
 #include "common/messages/stt.h"
 #include "common/messages/tts.h"
 #include "common/metrics/metrics.h"
+#include "common/trace/trace.h"
 #include "services/tts/cache.h"
 #include "services/tts/engine.h"
 
@@ -88,7 +89,8 @@ class Tts {
   // ResourceExhausted: too many in work. AlreadyExists: this request_id is in work. Unavailable: draining, or
   // the engine is ill. In all of these nothing is told to the Output. A request that was cancelled before it
   // came is OK and ends at once.
-  absl::Status Say(const messages::TtsRequest& request);
+  // `span` is that of the handling of the request; it ends with the speech.
+  absl::Status Say(const messages::TtsRequest& request, trace::Span span = {});
 
   // Stops that request now: when this returns nothing more of it will be published but its Completed(), which
   // has been. One that is not known here is remembered, in case its request comes late.

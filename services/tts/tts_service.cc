@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/bus/dead_letter.h"
+#include "common/bus/tracing.h"
 #include "common/clock/clock.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
@@ -96,7 +97,14 @@ void TtsService::OnRequest(const bus::Message& message) {
     Refuse(message, request.status());
     return;
   }
-  const absl::Status said = tts_.Say(*request);
+  bus::Taken taken;
+  taken.subject = subjects::kTtsRequest;
+  taken.trace_id = request->trace_id;
+  taken.session_id = request->session_id;
+  taken.kiosk_id = message.headers.Get(subjects::kKioskIdHeader).value_or("");
+  taken.message_id = request->request_id;
+  taken.sent = taken.begin = bus_.clock().Now();
+  const absl::Status said = tts_.Say(*request, bus::BeginProcessing(message, taken));
   if (said.ok()) return;
   if (absl::IsInvalidArgument(said)) {
     Refuse(message, said);
@@ -171,11 +179,8 @@ void TtsService::Failed(const messages::AgentError& error) {
 void TtsService::Send(const char* subject, std::string body, absl::string_view trace_id) {
   bus::Message message;
   message.subject = subject;
-  if (const std::string parent = TraceParent(trace_id); !parent.empty()) {
-    message.headers.Set(subjects::kTraceParentHeader, parent);
-  }
   message.body = std::move(body);
-  const absl::Status sent = bus_.Publish(message);
+  const absl::Status sent = bus::PublishTraced(bus_, std::move(message), trace_id);
   if (!sent.ok()) {
     Log(LogLevel::kWarning, "a message could not be sent",
         {{"subject", subject}, {"error", std::string(sent.message())}});

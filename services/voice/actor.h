@@ -12,20 +12,22 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "common/trace/trace.h"
 
 namespace arc::voice {
 
 class Actor {
  public:
+  // `work` runs as what the caller works on (trace::Current()).
   void Run(std::function<void()> work) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      queue_.push_back(std::move(work));
+      queue_.push_back({trace::Current(), std::move(work)});
       if (running_) return;
       running_ = true;
     }
     for (;;) {
-      std::function<void()> next;
+      Queued next;
       {
         std::lock_guard<std::mutex> lock(mutex_);
         if (queue_.empty()) {
@@ -35,7 +37,11 @@ class Actor {
         next = std::move(queue_.front());
         queue_.pop_front();
       }
-      next();
+      {
+        const trace::Scope scope(std::move(next.context));
+        next.work();
+        next.work = nullptr;
+      }
       std::lock_guard<std::mutex> lock(mutex_);
       ++finished_;
       changed_.notify_all();
@@ -75,7 +81,11 @@ class Actor {
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::function<void()>> queue_;
+  struct Queued {
+    trace::SpanContext context;
+    std::function<void()> work;
+  };
+  std::deque<Queued> queue_;
   bool running_ = false;
   size_t finished_ = 0;
 };

@@ -443,6 +443,7 @@ void Conversation::Endpoint(absl::Time now) {
   awaited.utterance_id = listening_->utterance_id;
   awaited.trace_id = listening_->trace_id;
   awaited.turn_index = listening_->turn_index;
+  awaited.started_at = listening_->started_at;
   awaited.ended_at = listening_->speaking ? now : listening_->ended_at;
   awaited.endpoint = now;
   awaited.voiced = listening_->voiced + listening_->stretch;
@@ -577,7 +578,9 @@ void Conversation::Hear(absl::Time now, const Awaited& utterance, const std::str
   heard_.trace_id = utterance.trace_id;
   heard_.turn_index = utterance.turn_index;
   heard_.doubtful = heard_.doubtful || doubtful;
+  const absl::Time began = heard_.times.began;  // of words that these go on with
   heard_.times = Times();
+  heard_.times.began = began == absl::InfinitePast() ? utterance.started_at : began;
   heard_.times.spoken = utterance.ended_at;
   heard_.times.endpoint = utterance.endpoint;
   heard_.times.heard = now;
@@ -663,7 +666,7 @@ void Conversation::AskNext(absl::Time now) {
   auto [text, came] = std::move(typed_.front());
   typed_.pop_front();
   Times times;
-  times.spoken = times.endpoint = times.heard = came;
+  times.began = times.spoken = times.endpoint = times.heard = came;
   NewTurn();
   Ask(now, text.text, std::move(text.trace_id), times, text.token);
 }
@@ -831,6 +834,8 @@ void Conversation::Measure(absl::Time now, Line& line, absl::string_view outcome
   const Times& times = line.times;
   const absl::Time said = times.said == absl::InfinitePast() ? now : times.said;
   if (!outcome.empty()) report.outcome = std::string(outcome);
+  report.began = times.began;
+  report.spoken = times.spoken;
   report.endpointing = times.endpoint - times.spoken;
   report.stt = times.heard - times.endpoint;
   report.queued = times.asked - times.heard;

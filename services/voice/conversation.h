@@ -131,6 +131,8 @@ struct TurnReport {
   bool typed = false;
   // answered, fallback, doubted (asked back), silent (nothing to say), unheard (no sound came)
   std::string outcome;
+  absl::Time began;   // the customer's first voice; of text: when it came
+  absl::Time spoken;  // the last; what follows are the stages from there on, in their order
   absl::Duration endpointing;
   absl::Duration stt;
   absl::Duration queued;  // from the words to the question: the customer went on, or another text was first
@@ -309,7 +311,8 @@ class Conversation {
   };
   // When things happened in a turn; InfinitePast: not.
   struct Times {
-    absl::Time spoken = absl::InfinitePast();    // the customer's last voice; of text: when it came
+    absl::Time began = absl::InfinitePast();     // the customer's first voice; of text: when it came
+    absl::Time spoken = absl::InfinitePast();    // the last
     absl::Time endpoint = absl::InfinitePast();  // the silence was long enough
     absl::Time heard = absl::InfinitePast();     // the final text
     absl::Time asked = absl::InfinitePast();
@@ -334,6 +337,7 @@ class Conversation {
     std::string utterance_id;
     std::string trace_id;
     int64_t turn_index = 0;
+    absl::Time started_at;
     absl::Time ended_at;
     absl::Time endpoint;
     absl::Duration voiced;

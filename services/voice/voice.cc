@@ -21,6 +21,7 @@
 #include "common/audio/audio.h"
 #include "common/bus/call.h"
 #include "common/bus/dead_letter.h"
+#include "common/bus/tracing.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
@@ -51,6 +52,7 @@ constexpr size_t kMaxOutbox = 256;                        // partial texts are l
 constexpr size_t kMaxWork = 20000;                        // then frames are dropped
 constexpr size_t kMaxKiosks = 5000;
 constexpr size_t kMaxToolNames = 32;
+constexpr size_t kMaxTracedTurns = 1000;
 constexpr size_t kMaxCustomers = 1000;  // of a room
 constexpr size_t kMaxEndedSessions = 10000;
 constexpr size_t kMaxRecentTexts = 10000;
@@ -194,14 +196,29 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
   std::map<std::string, absl::Time> recent_texts;  // by the seed, since when
   std::deque<std::string> recent_order;
   std::map<Stage, StageHealth> stages;
+  std::set<std::string> traced_turns;  // trace ids, the latest
+  std::deque<std::string> traced_order;
   std::vector<std::string> tool_names;
 
-  // Runs `work` with this object, one at a time; nothing when it is gone.
+  // Runs `work` with this object, one at a time; nothing when it is gone. What is of a trace gets its spans;
+  // sound is of none.
   std::function<void(bus::Message)> Taker(void (Core::*take)(const bus::Message&)) {
     return [weak = weak_from_this(), take](bus::Message message) {
-      if (auto self = weak.lock()) {
-        self->actor.Run([self, take, message = std::move(message)] { (self.get()->*take)(message); });
-      }
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      self->actor.Run([self, take, arrived = self->clock.Now(), message = std::move(message)] {
+        trace::Span span;
+        if (trace::enabled() && message.headers.Has(subjects::kTraceParentHeader)) {
+          bus::Taken taken;
+          taken.subject = subjects::SplitScope(message.subject).base;
+          taken.kiosk_id = message.headers.Get(subjects::kKioskIdHeader).value_or("");
+          taken.sent = arrived;
+          taken.begin = self->clock.Now();
+          span = bus::BeginProcessing(message, taken);
+        }
+        const trace::Scope scope(span.context());
+        (self.get()->*take)(message);
+      });
     };
   }
 
@@ -218,11 +235,9 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     out.subject = std::string(subject);
     out.body = json::Encode(message);
     if (!kiosk_id.empty()) out.headers.Set(subjects::kKioskIdHeader, kiosk_id);
-    const std::string parent = TraceParent(message.trace_id);
-    if (!parent.empty()) out.headers.Set(subjects::kTraceParentHeader, parent);
-    if (const absl::Status status = bus.Publish(out); !status.ok()) {
+    if (const absl::Status status = bus::PublishTraced(bus, std::move(out), message.trace_id); !status.ok()) {
       Log(LogLevel::kWarning, "a message could not be published",
-          {{"subject", out.subject}, {"error", std::string(status.message())}});
+          {{"subject", std::string(subject)}, {"error", std::string(status.message())}});
     }
   }
 
@@ -540,18 +555,18 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     message.subject = std::string(subject);
     message.body = json::Encode(request);
     if (!kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, kiosk_id);
-    const std::string parent = TraceParent(request.trace_id);
-    if (!parent.empty()) message.headers.Set(subjects::kTraceParentHeader, parent);
-    CoreRequest(std::move(message), timeout, std::move(done));
+    bus::CoreRequestTraced(bus, std::move(message), request.trace_id, timeout, ByActor(std::move(done)));
   }
   void CoreRequest(bus::Message message, absl::Duration timeout,
                    std::function<void(absl::StatusOr<bus::Message>)> done) {
-    bus.CoreRequest(std::move(message), timeout,
-                    [weak = weak_from_this(), done = std::move(done)](absl::StatusOr<bus::Message> reply) {
-                      if (auto self = weak.lock()) {
-                        self->actor.Run([self, done, reply = std::move(reply)] { done(reply); });
-                      }
-                    });
+    bus.CoreRequest(std::move(message), timeout, ByActor(std::move(done)));
+  }
+  bus::ReplyCallback ByActor(std::function<void(absl::StatusOr<bus::Message>)> done) {
+    return [weak = weak_from_this(), done = std::move(done)](absl::StatusOr<bus::Message> reply) {
+      if (auto self = weak.lock()) {
+        self->actor.Run([self, done, reply = std::move(reply)] { done(reply); });
+      }
+    };
   }
 
   void ForEachRoom(const std::function<void(const RoomPtr&)>& work) {
@@ -560,7 +575,49 @@ struct Voice::Core : public std::enable_shared_from_this<Voice::Core> {
     for (const RoomPtr& room : all) work(room);
   }
 
+  // The span of the whole turn and those of its stages.
+  void Trace(const Room& room, const TurnReport& report) {
+    if (!trace::enabled()) return;
+    const trace::SpanContext root = trace::RootOf(report.trace_id);
+    if (!root.valid() || report.began == absl::InfinitePast()) return;
+    absl::Time at = report.spoken;
+    const auto stage = [&](absl::string_view name, absl::Duration took) {
+      if (took > absl::ZeroDuration()) {
+        trace::Record(absl::StrCat("stage ", name), trace::SpanKind::kInternal, root, at, at + took);
+      }
+      at += std::max(took, absl::ZeroDuration());
+    };
+    if (!report.typed) {
+      trace::Record("stage speech", trace::SpanKind::kInternal, root, report.began, report.spoken);
+      stage("endpointing", report.endpointing);
+      stage("stt", report.stt);
+    }
+    stage("queued", report.queued);
+    stage("brain", report.brain + report.tools_total);
+    stage("held", report.held);
+    stage("tts", report.tts);
+    // A turn that goes on has one span, and what is reported of it later is a part of it.
+    const bool first = traced_turns.insert(report.trace_id).second;
+    if (first) {
+      traced_order.push_back(report.trace_id);
+      if (traced_order.size() > kMaxTracedTurns) {
+        traced_turns.erase(traced_order.front());
+        traced_order.pop_front();
+      }
+    }
+    trace::Span turn = first ? trace::Span::Root("turn", trace::SpanKind::kServer, root, report.began)
+                             : trace::Span("turn goes on", trace::SpanKind::kInternal, root, report.began);
+    turn.Set("kiosk.id", room.conversation.kiosk_id());
+    turn.Set("session.id", report.session_id);
+    turn.Set("kiosk.room", room.name);
+    turn.Set("kiosk.turn", report.turn_index);
+    turn.Set("kiosk.source", report.typed ? "text" : "speech");
+    turn.Set("kiosk.outcome", report.outcome);
+    turn.End(report.spoken + report.total);
+  }
+
   void Report(const Room& room, const TurnReport& report) {
+    Trace(room, report);
     const auto observe = [&](const std::string& stage, absl::Duration took) {
       metrics.Observe(metric_names::kStageMs, "Stages of a turn, from the end of speech to the first sound.",
                       {{"stage", stage}}, absl::ToDoubleMilliseconds(took));

@@ -28,6 +28,7 @@
 #include "common/messages/voice_agent.h"
 #include "common/status/status_matchers.h"
 #include "common/subjects/subjects.h"
+#include "common/trace/trace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -320,11 +321,13 @@ TEST_F(VoiceTest, ASpokenTurn) {
     EXPECT_EQ(parsed->envelope.session_id, "session-7") << subject;
     EXPECT_EQ(published[0].headers.Get("Kiosk-Id"), "kiosk-001");
     EXPECT_EQ(published[0].headers.Get("Nats-Msg-Id"), parsed->envelope.msg_id);
-    EXPECT_EQ(TraceIdOf(published[0].headers.Get("traceparent").value_or("")), trace);
+    EXPECT_EQ(::arc::trace::FromHeader(published[0].headers.Get("traceparent").value_or("")).trace_id, trace);
   }
   for (const bus::Message& m : bus_.Published("agent.voice.state"))
     EXPECT_EQ(m.headers.Get("Kiosk-Id"), "kiosk-001");
-  EXPECT_EQ(TraceIdOf(bus_.Published(subjects::kBrainRequest)[0].headers.Get("traceparent").value_or("")),
+  EXPECT_EQ(::arc::trace::FromHeader(
+                bus_.Published(subjects::kBrainRequest)[0].headers.Get("traceparent").value_or(""))
+                .trace_id,
             trace);
 
   const auto started = Flat<messages::VoiceSessionStarted>(subjects::kVoiceSessionStarted);
