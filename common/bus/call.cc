@@ -107,15 +107,15 @@ void CallRaw(Bus& bus, absl::string_view subject, absl::string_view payload, con
   options.timeout = context.timeout > absl::ZeroDuration() ? context.timeout : DefaultTimeout(subject);
   options.service = ServiceOf(subject);
   options.idempotency_key = context.idempotency_key;
-  bus.Request(
-      std::move(message), options,
-      [&clock, asking, caller = trace::Current(), done = std::move(done)](absl::StatusOr<Message> reply) {
-        absl::StatusOr<ParsedMessage> answer = ReadReply(std::move(reply), clock.Now());
-        asking->SetStatus(answer.status());
-        asking->End();
-        const trace::Scope scope(caller);
-        done(std::move(answer));
-      });
+  bus.Request(std::move(message), options,
+              [&clock, asking, caller = WorkedOn(envelope.trace_id),
+               done = std::move(done)](absl::StatusOr<Message> reply) {
+                absl::StatusOr<ParsedMessage> answer = ReadReply(std::move(reply), clock.Now());
+                asking->SetStatus(answer.status());
+                asking->End();
+                const trace::Scope scope(caller);
+                done(std::move(answer));
+              });
 }
 
 absl::StatusOr<ParsedMessage> CallRawAndWait(Bus& bus, absl::string_view subject, absl::string_view payload,
@@ -149,13 +149,14 @@ void PublishEvent(Bus& bus, absl::string_view subject, const Envelope& envelope,
   auto publishing = std::make_shared<trace::Span>(PublishSpanName(subject), trace::SpanKind::kProducer,
                                                   trace::ContextFor(envelope.trace_id));
   SetTraceParent(message, publishing->context());
-  bus.PublishEvent(std::move(message), absl::Seconds(5),
-                   [publishing, caller = trace::Current(), done = std::move(done)](absl::Status status) {
-                     publishing->SetStatus(status);
-                     publishing->End();
-                     const trace::Scope scope(caller);
-                     if (done) done(std::move(status));
-                   });
+  bus.PublishEvent(
+      std::move(message), absl::Seconds(5),
+      [publishing, caller = WorkedOn(envelope.trace_id), done = std::move(done)](absl::Status status) {
+        publishing->SetStatus(status);
+        publishing->End();
+        const trace::Scope scope(caller);
+        if (done) done(std::move(status));
+      });
 }
 
 }  // namespace arc::bus

@@ -32,6 +32,10 @@ std::string PublishSpanName(absl::string_view subject) {
   return Named("publish", subject);
 }
 
+trace::SpanContext WorkedOn(absl::string_view trace_id) {
+  return trace::Current().valid() ? trace::Current() : trace::RootOf(trace_id);
+}
+
 trace::SpanContext ParentOf(const Message& message, absl::string_view trace_id) {
   return trace::ParentOf(message.headers.Get(subjects::kTraceParentHeader).value_or(""), trace_id);
 }
@@ -59,7 +63,7 @@ void CoreRequestTraced(Bus& bus, Message message, absl::string_view trace_id, ab
   SetTraceParent(message, publish.context());
   bus.CoreRequest(
       std::move(message), timeout,
-      [request, caller = trace::Current(), done = std::move(done)](absl::StatusOr<Message> reply) {
+      [request, caller = WorkedOn(trace_id), done = std::move(done)](absl::StatusOr<Message> reply) {
         request->SetStatus(reply.status());
         request->End();
         const trace::Scope scope(caller);

@@ -26,6 +26,9 @@ namespace arc::bus {
 std::string RequestSpanName(absl::string_view subject);
 std::string PublishSpanName(absl::string_view subject);
 
+// What this thread works on, or, if that belongs to no turn, the turn of `trace_id`: what answers belong to.
+trace::SpanContext WorkedOn(absl::string_view trace_id);
+
 // What is to be done for `message`, which carries `trace_id` (empty: only its header says).
 trace::SpanContext ParentOf(const Message& message, absl::string_view trace_id);
 

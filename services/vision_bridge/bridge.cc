@@ -91,8 +91,9 @@ void Bridge::Count(absl::string_view name, absl::string_view help, const Metrics
   if (metrics_ != nullptr) metrics_->Increment(name, help, labels, by);
 }
 
-void Bridge::Publish(const std::vector<VisionEvent>& events) {
-  for (const VisionEvent& event : events) {
+void Bridge::Publish(std::vector<VisionEvent> events, const std::optional<Look>& look) {
+  for (VisionEvent& event : events) {
+    event.look = look;
     Count(metric_names::kEvents, kEventsHelp, {{"event", std::string(NameOf(event))}});
     on_event_(event);
   }
@@ -118,6 +119,7 @@ void Bridge::Watch(const cv::Mat& picture, absl::Time at) {
   const absl::Time begin = clock_.Now();
   last_at_ = std::max(last_at_, at);
   const Watcher::Report report = watcher_->Watch(picture, at);
+  const Look look = {std::string(watcher_->detector().name()), begin, clock_.Now()};
   const char* outcome = "ok";
   if (report.dark) outcome = "dark";
   if (report.too_small) outcome = "too_small";
@@ -128,8 +130,8 @@ void Bridge::Watch(const cv::Mat& picture, absl::Time at) {
   }
   Count(metric_names::kFrames, kFramesHelp, {{"outcome", outcome}});
   if (metrics_ != nullptr) {
-    metrics_->Observe(metric_names::kFrameMs, kFrameMsHelp, {{"engine", watcher_->detector().name()}},
-                      absl::ToDoubleMilliseconds(clock_.Now() - begin));
+    metrics_->Observe(metric_names::kFrameMs, kFrameMsHelp, {{"engine", look.engine}},
+                      absl::ToDoubleMilliseconds(look.end - look.begin));
   }
   NoteDark(report.dark, at);
   Change([&](BridgeState& state) {
@@ -140,7 +142,7 @@ void Bridge::Watch(const cv::Mat& picture, absl::Time at) {
     state.dark = report.dark;
     state.too_small = report.too_small;
   });
-  Publish(report.events);
+  Publish(report.events, look);
   if (debug_.has_value()) {
     if (const absl::Status written = debug_->Write(Annotate(picture, *watcher_, report.events));
         !written.ok()) {

@@ -113,7 +113,7 @@ class Bridge {
   absl::Status WatchLive(std::unique_ptr<Source> source);
   absl::Status WatchFile(Source& source);
   void Watch(const cv::Mat& picture, absl::Time at);
-  void Publish(const std::vector<VisionEvent>& events);
+  void Publish(std::vector<VisionEvent> events, const std::optional<Look>& look = std::nullopt);
   void BackOff(absl::Duration delay);
   void NoteDark(bool dark, absl::Time at);
   bool stopping() const;

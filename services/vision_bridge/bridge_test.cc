@@ -186,6 +186,9 @@ TEST_F(BridgeTest, EventsCarryTheFramesTimes) {
   // six with somebody, and that of 5.9 s is the last.
   ASSERT_THAT(events_, SizeIs(2));
   EXPECT_EQ(absl::FormatDuration(events_[0].at - start_), "1.7s");
+  ASSERT_TRUE(events_[0].look.has_value());
+  EXPECT_EQ(events_[0].look->engine, "fake");
+  EXPECT_LE(events_[0].look->begin, events_[0].look->end);
   EXPECT_EQ(std::get<messages::PersonLeft>(events_[1].payload).duration_seconds, 4.9);
 }
 

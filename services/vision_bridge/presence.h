@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -45,9 +46,17 @@ struct PresenceOptions {
   GazeOptions gaze;
 };
 
+// An engine's look at a picture.
+struct Look {
+  std::string engine;
+  absl::Time begin;
+  absl::Time end;
+};
+
 struct VisionEvent {
   absl::Time at;  // of the frame
   std::variant<messages::PersonDetected, messages::PersonLeft, messages::GazeDetected> payload;
+  std::optional<Look> look = std::nullopt;  // in which it was seen; none where time alone brought it
 };
 
 class Presence {

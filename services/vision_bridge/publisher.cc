@@ -6,11 +6,13 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "common/bus/call.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
 #include "common/subjects/subjects.h"
+#include "common/trace/trace.h"
 #include "services/vision_bridge/metric_names.h"
 
 namespace arc::vision_bridge {
@@ -128,6 +130,10 @@ void Publisher::Publish(const VisionEvent& event) {
   const std::string subject = SubjectOf(event);
   waiting.subject = core_->scoped ? subjects::Scope(subject, core_->kiosk_id) : subject;
   waiting.envelope = MakeEnvelope(event.at, "");
+  if (event.look.has_value()) {
+    trace::Record(absl::StrCat("engine ", event.look->engine), trace::SpanKind::kInternal,
+                  trace::RootOf(waiting.envelope.trace_id), event.look->begin, event.look->end);
+  }
   waiting.payload = PayloadOf(event);
   waiting.event = subject.substr(subject.rfind('.') + 1);
   core_->Add(std::move(waiting));

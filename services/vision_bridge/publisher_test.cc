@@ -8,6 +8,7 @@
 #include "common/memory_bus/memory_bus.h"
 #include "common/status/status_matchers.h"
 #include "common/subjects/subjects.h"
+#include "common/trace/collected.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -63,6 +64,27 @@ TEST_F(PublisherTest, AnEventIsStoredWithItsFramesTime) {
   EXPECT_EQ(parsed->envelope.session_id, "");
   EXPECT_EQ(message.headers.Get(subjects::kMsgIdHeader), parsed->envelope.msg_id);
   EXPECT_EQ(DecodePayload<messages::PersonLeft>(*parsed)->duration_seconds, 4.5);
+}
+
+TEST_F(PublisherTest, ATraceBeginsWithTheEnginesLook) {
+  trace::Collected collected;
+  Publisher publisher(bus_, "kiosk-001", false, nullptr);
+  VisionEvent event = Left(4.5);
+  event.look = Look{"blazeface", event.at, event.at + absl::Milliseconds(12)};
+  publisher.Publish(event);
+  bus_.RunUntilIdle();
+  const auto stored = bus_.Stored(subjects::kEventsStream);
+  ASSERT_THAT(stored, SizeIs(1));
+  const std::string trace_id = ParseMessage(stored[0].message.body, clock_.Now())->envelope.trace_id;
+  const std::vector<trace::SpanData> spans = collected.Take();
+  ASSERT_THAT(spans, SizeIs(2));
+  EXPECT_EQ(spans[0].name, "engine blazeface");
+  EXPECT_EQ(spans[0].end - spans[0].start, absl::Milliseconds(12));
+  EXPECT_EQ(spans[1].name, "publish kiosk.vision.person_left");
+  for (const trace::SpanData& span : spans) {
+    EXPECT_EQ(span.context.trace_id, trace_id);
+    EXPECT_EQ(span.parent_span_id, trace::RootOf(trace_id).span_id);
+  }
 }
 
 TEST_F(PublisherTest, AScopedKioskHasItsOwnSubject) {

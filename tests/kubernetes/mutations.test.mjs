@@ -11,7 +11,7 @@ import { VARIANTS } from "./variants.mjs";
 // image or a setting.
 const FREE = [
   // Settings' values. Those of the overlay single-node are .env's.
-  /^changed ConfigMap \/data\/(?!nats-server|KIOSK_ID|SCOPED|USER_SUFFIX|VOICE_TEXT|NATS_URL|SSL_CERT_FILE|TERMINAL_URL)/,
+  /^changed ConfigMap \/data\/(?!nats-server|KIOSK_ID|SCOPED|USER_SUFFIX|VOICE_TEXT|NATS_URL|STREAM_REPLICAS|TERMINAL_URL|OTEL_|(STT|BRAIN|TTS)_URL)/,
   // Patience.
   /^changed \w+ \/spec\/template\/spec\/containers\/0\/\w+Probe\/(failureThreshold|initialDelaySeconds|periodSeconds|timeoutSeconds)$/,
   /^changed \w+ \/spec\/(template\/spec\/terminationGracePeriodSeconds|revisionHistoryLimit|backoffLimit|ttlSecondsAfterFinished|pollingInterval|fallback\/failureThreshold)$/,
@@ -29,6 +29,9 @@ const FREE = [
 ];
 
 const seen = new Set();
+let tried = 0;
+// Of so many mutants one is looked at to the end.
+const SAMPLE = 50;
 for (const { name, make, options } of VARIANTS) {
   test(name, (context) => {
     const manifests = make();
@@ -36,19 +39,23 @@ for (const { name, make, options } of VARIANTS) {
     const unnoticed = [];
     const made = {};
     manifests.forEach((manifest, index) => {
-      // What an earlier variant had, too, was broken there.
-      const text = JSON.stringify(manifest);
+      // What an earlier variant had, too, was broken there, whatever the settings and their hash are.
+      const text = JSON.stringify(manifest).replaceAll(/"(settings|kiosk)-[a-z0-9]{10}"/g, '"$1"');
       if (seen.has(text)) return;
       seen.add(text);
       for (const { how, path, before, value } of mutants(manifest)) {
         made[how] = (made[how] ?? 0) + 1;
-        if (check([...manifests.slice(0, index), value, ...manifests.slice(index + 1)], options).length > 0) continue;
+        const broken = [...manifests.slice(0, index), value, ...manifests.slice(index + 1)];
+        const [problem] = check(broken, options, 1);
+        // Who asks for one problem gets the first of all; it is there if there is any.
+        if (++tried % SAMPLE === 0) assert.equal(problem, check(broken, options)[0], path);
+        if (problem) continue;
         const mutant = `${how} ${manifest.kind} ${path}${path.includes("/args/") ? ` ${before}` : ""}`;
         if (!FREE.some((free) => free.test(mutant))) unnoticed.push(`${mutant} (${manifest.metadata.name})`);
       }
     });
-    context.diagnostic(`broken: ${Object.entries(made).map(([how, count]) => `${count} ${how}`).join(", ")}`);
-    assert.ok(Object.values(made).reduce((sum, count) => sum + count, 0) > 100);
+    context.diagnostic(`mutants: ${Object.entries(made).map(([how, count]) => `${count} ${how}`).join(", ")}; ${tried} so far`);
+    assert.ok(Object.values(made).reduce((sum, count) => sum + count, 0) > 50);
     assert.deepEqual(unnoticed, []);
   });
 }
@@ -58,8 +65,8 @@ test("a manifest left out, or there twice", () => {
     const manifests = make();
     manifests.forEach((manifest, index) => {
       const what = `${manifest.kind} ${manifest.metadata.name}`;
-      assert.notDeepEqual(check(manifests.filter((one) => one !== manifest), options), [], `${what} left out`);
-      assert.notDeepEqual(check([...manifests, structuredClone(manifest)], options), [], `${what} twice`);
+      assert.notDeepEqual(check(manifests.filter((one) => one !== manifest), options, 1), [], `${what} left out`);
+      assert.notDeepEqual(check([...manifests, structuredClone(manifest)], options, 1), [], `${what} twice`);
     });
   }
 });
@@ -73,10 +80,10 @@ test("the values of NATS' chart", (context) => {
   let made = 0;
   for (const { how, path, value } of mutants(facts.values())) {
     ++made;
-    if (chartProblems(value, options.secrets).length > 0 || check(manifests, { ...options, chart: value }).length > 0) continue;
+    if (chartProblems(value, options.secrets).length > 0 || check(manifests, { ...options, chart: value }, 1).length > 0) continue;
     const mutant = `${how} ${path}`;
     if (!FREE_VALUES.some((free) => free.test(mutant))) unnoticed.push(mutant);
   }
-  context.diagnostic(`broken: ${made}`);
+  context.diagnostic(`mutants: ${made}`);
   assert.deepEqual(unnoticed, []);
 });

@@ -71,12 +71,14 @@ function containers() {
     const maps = new Map(manifests.filter(({ kind }) => kind === "ConfigMap").map(({ metadata, data }) => [metadata.name, data]));
     for (const { kind, metadata, spec } of manifests.filter((one) => ["Deployment", "Job"].includes(one.kind))) {
       const [container] = spec.template.spec.containers;
-      const values = Object.assign({}, ...container.envFrom.map(({ configMapRef }) => maps.get(configMapRef.name)), ...(container.env ?? []).map(({ name, value }) => ({ [name]: value })));
-      const words = (container.args ?? []).map((word) => word.replace(/\$\((\w+)\)/g, (_, name) => values[name]));
+      const values = Object.assign({}, ...container.envFrom.map(({ configMapRef }) => maps.get(configMapRef.name)));
+      const expand = (text) => text.replace(/\$\((\w+)\)/g, (_, name) => values[name]);
+      const words = (container.args ?? []).map(expand);
+      const environment = new Map((container.env ?? []).map(({ name, value }) => [name, expand(value)]));
       const [, target] = /\/([\w-]+):/.exec(container.image);
       const [binary, ...given] = facts.images.get(target).entrypoint;
       const key = JSON.stringify([target, container.command, words]);
-      if (!found.has(key)) found.set(key, { title: `${kind} ${metadata.name} of ${variant}`, target, binary: program(binary), given, words, container, pod: spec.template.spec });
+      if (!found.has(key)) found.set(key, { title: `${kind} ${metadata.name} of ${variant}`, target, binary: program(binary), given, words, environment, container, pod: spec.template.spec });
     }
   }
   return [...found.values()];
@@ -186,6 +188,10 @@ describe("nats-server", () => {
     execFileSync(server, ["-t", "-c", path.join(root, path.basename(file))], { stdio: "pipe" });
   });
 
+  const ofProduction = (name) => ALL.find(({ title }) => title === `${name} of production`);
+  // A word of the overlay production, with the addresses and files of this test.
+  const here = (text, { servers, user, authority = "ca" }) => text.replace("tls://nats:4222", servers).replace("/run/rights/password", path.join(rights, `${user}.password`)).replace("/run/nats-ca/ca.crt", path.join(folder, `${authority}.crt`));
+
   // What the chart makes of the values, for one node.
   const configuration = (ports, { node = 0, routes = [0, 1, 2].map((one) => `tls://nats-${one}.nats-headless:6222`) } = {}) => {
     const { config, tlsCA } = facts.values();
@@ -212,17 +218,12 @@ describe("nats-server", () => {
     fs.writeFileSync(file, configuration(ports));
     const listener = start(server, ["-c", file]);
     await eventually("nats-server to listen", async () => (await fetch(`http://127.0.0.1:${ports.monitor}/healthz`)).status === 200);
-    const production = VARIANTS.find(({ name }) => name === "production").make();
-    const settings = production.find(({ kind, metadata }) => kind === "ConfigMap" && metadata.name.startsWith("settings")).data;
-    const { protocol } = new URL(settings.NATS_URL);
-    const variable = Object.keys(settings).find((name) => settings[name] === "/run/nats-ca/ca.crt");
     // What an agent with this authority says about the server, or the server about the agent.
     const connects = async (authority, host) => {
       const ready = path.join(folder, `${authority}-${host}.json`);
       const before = listener.output.length;
-      const child = start(path.join(BUILD, "bin/arc-menu"), [
-        `--nats_url=${protocol}//${host}:${ports.nats}`, "--nats_user=menu", `--nats_password_file=${path.join(rights, "menu.password")}`, `--ready_file=${ready}`,
-      ], { [variable]: path.join(folder, `${authority}.crt`) });
+      const { binary, words } = ofProduction("Deployment menu");
+      const child = start(binary, [...words.map((word) => here(word, { servers: `tls://${host}:${ports.nats}`, user: "menu", authority })), `--ready_file=${ready}`]);
       try {
         await eventually("menu to listen", () => fs.existsSync(ready));
         const { http_url } = JSON.parse(fs.readFileSync(ready, "utf8"));
@@ -256,23 +257,17 @@ describe("nats-server", () => {
       one.process = start(server, ["-c", file]);
     }
     const production = VARIANTS.find(({ name }) => name === "production").make();
-    const settings = production.find(({ kind, metadata }) => kind === "ConfigMap" && metadata.name.startsWith("settings")).data;
-    const url = nodes.map(({ ports }) => `${new URL(settings.NATS_URL).protocol}//127.0.0.1:${ports.nats}`).join(",");
+    const servers = nodes.map(({ ports }) => `tls://127.0.0.1:${ports.nats}`).join(",");
     const monitoring = nodes.map(({ ports }) => `http://127.0.0.1:${ports.monitor}`);
-    const environment = (user) => ({ SSL_CERT_FILE: path.join(folder, "ca.crt"), ARC_NATS_URL: url, ARC_NATS_USER: user, ARC_NATS_PASSWORD_FILE: path.join(rights, `${user}.password`) });
-    // The guide's command makes the ConfigMap.
-    const [, filter] = /jq '([^']+)' deploy\/streams\.json/.exec(fs.readFileSync(path.join(SOURCE, "docs/kubernetes.md"), "utf8"));
-    const topology = path.join(folder, "streams.json");
-    fs.writeFileSync(topology, execFileSync("jq", [filter, path.join(SOURCE, "deploy/streams.json")]));
-    const [job] = ALL.filter(({ title }) => title === "Job provision of production");
-    const words = job.words.map((word) => word.replace("/etc/arc", folder));
+    const job = ofProduction("Job provision");
+    const environment = Object.fromEntries([...job.environment].map(([name, value]) => [name, here(value, { servers, user: "operator" })]));
     await eventually("the cluster to take the streams", async () => {
-      const child = start(job.binary, ["provision", ...words], environment("operator"));
+      const child = start(job.binary, ["provision", ...job.words], environment);
       const status = await child.ended;
       if (status !== 0) throw new Error(child.output);
       return true;
     }, 90_000);
-    const wanted = JSON.parse(fs.readFileSync(topology, "utf8"));
+    const wanted = JSON.parse(fs.readFileSync(path.join(SOURCE, "deploy/streams.json"), "utf8"));
     const names = [...wanted.streams.map(({ name }) => name), ...wanted.buckets.map(({ name }) => `KV_${name}`)].sort();
     await eventually("a copy of each stream on each node", async () => {
       for (const address of monitoring) {
@@ -297,7 +292,8 @@ describe("nats-server", () => {
     assert.equal(scaler.desired(230, scaler.least), 3);
     // An agent of the cluster serves, and does them.
     const ready = path.join(folder, "cluster.json");
-    const menu = start(path.join(BUILD, "bin/arc-menu"), [`--nats_url=${url}`, "--nats_user=menu", `--nats_password_file=${path.join(rights, "menu.password")}`, `--ready_file=${ready}`], environment("menu"));
+    const { binary, words } = ofProduction("Deployment menu");
+    const menu = start(binary, [...words.map((word) => here(word, { servers, user: "menu" })), `--ready_file=${ready}`]);
     await eventually("menu to serve", async () => (await fetch(`${JSON.parse(fs.readFileSync(ready, "utf8")).http_url}/healthz`)).status === 200);
     await eventually("nothing to wait", async () => (await scaler.lag(...monitoring)) === 0);
     await client.close();

@@ -73,6 +73,9 @@ def parse(text):
 
 def load_backup():
     """scripts/backup as a module, for the way in which it speaks to the bus."""
+    # Where a script finds its own modules when it is run.
+    if str(REPO / "scripts") not in sys.path:
+        sys.path.append(str(REPO / "scripts"))
     loader = SourceFileLoader("backup", str(REPO / "scripts" / "backup"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("backup", loader))
     loader.exec_module(module)

@@ -10,6 +10,7 @@
 //
 // cpu_us is the processor time that this process took for a request of the throughput measurement, requester
 // and responder together: unlike the rest it hardly depends on what else the machine does.
+#include <httplib.h>
 #include <nats/nats.h>
 #include <sys/resource.h>
 
@@ -36,6 +37,8 @@
 #include "common/bus/nats_bus.h"
 #include "common/messages/menu.h"
 #include "common/subjects/subjects.h"
+#include "common/trace/otlp_exporter.h"
+#include "common/trace/trace.h"
 
 ABSL_FLAG(std::string, nats_url, "nats://127.0.0.1:4222", "The server to measure on");
 ABSL_FLAG(double, seconds, 3, "How long each measurement runs");
@@ -295,7 +298,7 @@ void BareDurable(const std::string& body, bool send_asap) {
 }
 
 // What the fleet does: envelope in and out, deadline, both paths served, delivery table.
-void FleetDurable(const std::string& payload) {
+void FleetDurable(const std::string& payload, const char* path = "fleet_durable") {
   using arc::bus::NatsBus;
   const arc::bus::NatsOptions options{absl::GetFlag(FLAGS_nats_url), "bus_bench", "", ""};
   std::unique_ptr<NatsBus> server = NatsBus::Connect(arc::SystemClock::Get(), options).value();
@@ -324,7 +327,31 @@ void FleetDurable(const std::string& payload) {
     arc::bus::CallRaw(*client, kSubject, payload, context,
                       [done = std::move(done)](const absl::StatusOr<arc::ParsedMessage>&) { done(); });
   });
-  Report("fleet_durable", std::move(figures));
+  Report(path, std::move(figures));
+}
+
+// The same with its spans, which a collector takes.
+void TracedDurable(const std::string& payload) {
+  httplib::Server collector;
+  collector.Post("/v1/traces", [](const httplib::Request&, httplib::Response&) {});
+  const int port = collector.bind_to_any_port("127.0.0.1");
+  std::thread thread([&] { collector.listen_after_bind(); });
+  arc::trace::OtlpOptions options;
+  options.url = absl::StrCat("http://127.0.0.1:", port, "/v1/traces");
+  options.resource["service.name"] = "bus_bench";
+  auto exporter = arc::trace::OtlpExporter::Create(options).value();
+  arc::trace::SetProcessor(exporter.get());
+  FleetDurable(payload, "traced_durable");
+  arc::trace::SetProcessor(nullptr);
+  exporter->Flush(absl::Seconds(5));
+  const arc::trace::OtlpExporter::Counts counts = exporter->counts();
+  std::fprintf(stderr, "bus_bench: spans: %llu taken, %llu dropped, %llu failed\n",
+               static_cast<unsigned long long>(counts.exported),
+               static_cast<unsigned long long>(counts.dropped),
+               static_cast<unsigned long long>(counts.failed));
+  exporter.reset();
+  collector.stop();
+  thread.join();
 }
 
 void Expect(const absl::StatusOr<arc::messages::SearchResponse>& answer) {
@@ -407,6 +434,7 @@ int main(int argc, char** argv) {
   if (wanted("bare_durable_send_asap")) BareDurable(body, true);
   if (wanted("bare_durable_buffered")) BareDurable(body, false);
   if (wanted("fleet_durable")) FleetDurable(payload);
+  if (wanted("traced_durable")) TracedDurable(payload);
   RemoveConsumer();
   return 0;
 }
