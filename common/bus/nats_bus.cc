@@ -43,7 +43,12 @@ constexpr int64_t kWriteDeadlineMs = 2000;
 constexpr absl::Duration kRetiredLife = absl::Minutes(1);
 constexpr absl::Duration kRebindWait = absl::Milliseconds(200);
 constexpr absl::Duration kPullExpires = absl::Seconds(30);
-constexpr absl::Duration kPullHeartbeat = absl::Seconds(5);
+// When the node that leads a consumer dies or hands it over, what was asked of it is forgotten without a
+// word: only heartbeats that stay away tell, and customers wait meanwhile.
+constexpr absl::Duration kHeartbeat = absl::Seconds(1);
+constexpr absl::Duration kSilence = absl::Seconds(4);
+// Longer than an answer takes; a consumer without a leader gives none.
+constexpr absl::Duration kConsumerInfoWait = absl::Seconds(2);
 constexpr absl::Duration kPublishAttempt = absl::Seconds(1);
 constexpr absl::Duration kPublishRetryWait = absl::Milliseconds(100);
 // Requests under way up to which each is sent at once; beyond, throughput counts more than a millisecond.
@@ -1008,7 +1013,7 @@ struct PullState : public std::enable_shared_from_this<PullState> {
     }
     Message info;
     info.subject = absl::StrCat("$JS.API.CONSUMER.INFO.", options.stream, ".", options.durable);
-    core_request(std::move(info), absl::Seconds(5),
+    core_request(std::move(info), kConsumerInfoWait,
                  [weak = weak_from_this(), number](absl::StatusOr<Message> reply) {
                    if (auto self = weak.lock()) self->OnInfo(number, std::move(reply));
                  });
@@ -1071,7 +1076,7 @@ struct PullState : public std::enable_shared_from_this<PullState> {
     pull.subject = absl::StrCat("$JS.API.CONSUMER.MSG.NEXT.", options.stream, ".", options.durable);
     pull.reply = inbox;
     pull.body = absl::StrCat("{\"batch\":", free, ",\"expires\":", absl::ToInt64Nanoseconds(kPullExpires),
-                             ",\"idle_heartbeat\":", absl::ToInt64Nanoseconds(kPullHeartbeat), "}");
+                             ",\"idle_heartbeat\":", absl::ToInt64Nanoseconds(kHeartbeat), "}");
     publish(pull, Urgency::kNow).IgnoreError();
   }
 
@@ -1127,9 +1132,9 @@ struct PullState : public std::enable_shared_from_this<PullState> {
         delivery->InProgress();
         since = now;
       }
-      silent = bound && !stopped && now - last_heard > 2 * kPullHeartbeat + absl::Seconds(2);
+      silent = bound && !stopped && now - last_heard > kSilence;
       if (silent) bound = false;
-      next = std::min(ack_wait / 4, absl::Seconds(5));
+      next = std::min(ack_wait / 4, kHeartbeat);
     }
     if (silent) Bind();
     clock->RunAfter(next, [weak = weak_from_this()] {
@@ -1301,7 +1306,7 @@ struct WatchState : public std::enable_shared_from_this<WatchState> {
             ",\"deliver_policy\":\"last_per_subject\",\"ack_policy\":\"none\",\"max_deliver\":1,"
             "\"replay_policy\":\"instant\",\"mem_storage\":true,\"num_replicas\":1,\"filter_subject\":",
             json::Quote(absl::StrCat("$KV.", bucket, ".", filter)),
-            ",\"flow_control\":true,\"idle_heartbeat\":", absl::ToInt64Nanoseconds(kPullHeartbeat), "}}");
+            ",\"flow_control\":true,\"idle_heartbeat\":", absl::ToInt64Nanoseconds(kHeartbeat), "}}");
       }
     }
     old.reset();
@@ -1404,11 +1409,10 @@ struct WatchState : public std::enable_shared_from_this<WatchState> {
     {
       std::lock_guard<std::mutex> lock(mutex);
       if (stopped) return;
-      silent = inbox != nullptr && connected() &&
-               clock->Now() - last_heard > 2 * kPullHeartbeat + absl::Seconds(2);
+      silent = inbox != nullptr && connected() && clock->Now() - last_heard > kSilence;
     }
     if (silent) Restart();
-    clock->RunAfter(kPullHeartbeat, [weak = weak_from_this()] {
+    clock->RunAfter(kHeartbeat, [weak = weak_from_this()] {
       if (auto self = weak.lock()) self->Tick();
     });
   }

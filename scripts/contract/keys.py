@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 AUTHORITY = "ca.pem"
-AUTHORITY_KEY = "ca.key"
+# Who is of this one is a restaurant and no node: a node is believed whatever it says of any account.
+RESTAURANTS_AUTHORITY = "restaurants-ca.pem"
 DAYS = 3650
 # An authority that outlives what it signs.
 AUTHORITY_DAYS = 2 * DAYS
@@ -94,25 +95,30 @@ def _secret(path):
         raise
 
 
-def make_authority(folder):
-    """ca.pem and ca.key, where they are not there yet."""
-    certificate, key = folder / AUTHORITY, folder / AUTHORITY_KEY
+def _authority_key(folder, authority):
+    return (folder / authority).with_suffix(".key")
+
+
+def make_authority(folder, authority=AUTHORITY, subject="fleet authority"):
+    """An authority's certificate, and its key beside it, where they are not there yet."""
+    certificate, key = folder / authority, _authority_key(folder, authority)
     if certificate.exists() and key.exists():
         return
     _private_key(key)
     with _secret(certificate) as temporary:
         openssl(
-            "req", "-x509", "-new", "-key", key, "-days", AUTHORITY_DAYS, "-subj", "/O=ARC Kiosk/CN=fleet authority", "-out", temporary,
+            "req", "-x509", "-new", "-key", key, "-days", AUTHORITY_DAYS, "-subj", f"/O=ARC Kiosk/CN={subject}", "-out", temporary,
             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         )
 
 
-def make_certificate(folder, name, hosts):
-    """NAME.pem and NAME.key for these host names and addresses, signed by the folder's authority; they stay where they are
-    of the same hosts. For listening, and for one server to show to another."""
+def make_certificate(folder, name, hosts, authority=AUTHORITY):
+    """NAME.pem and NAME.key for these host names and addresses, signed by an authority of the folder; they stay where they are
+    of the same hosts and authority. For listening, and for one server to show to another."""
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
     names = ",".join(f"IP:{host}" if re.fullmatch(r"[\d.]+|.*:.*", host) else f"DNS:{host}" for host in hosts)
-    if certificate.exists() and key.exists() and f"hosts: {names}\n" in certificate.read_text():
+    signed_for = f"hosts: {names}\nauthority: {authority}\n"
+    if certificate.exists() and key.exists() and signed_for in certificate.read_text():
         return
     _private_key(key)
     request = openssl("req", "-new", "-key", key, "-subj", f"/O=ARC Kiosk/CN={name}")
@@ -122,7 +128,7 @@ def make_certificate(folder, name, hosts):
         )
         extensions.flush()
         signed = openssl(
-            "x509", "-req", "-CA", folder / AUTHORITY, "-CAkey", folder / AUTHORITY_KEY, "-set_serial", f"0x{secrets.token_hex(16)}",
+            "x509", "-req", "-CA", folder / authority, "-CAkey", _authority_key(folder, authority), "-set_serial", f"0x{secrets.token_hex(16)}",
             "-days", DAYS, "-extfile", extensions.name, stdin=request,
         )
-        Path(temporary).write_bytes(f"hosts: {names}\n".encode() + signed)
+        Path(temporary).write_bytes(signed_for.encode() + signed)

@@ -586,6 +586,89 @@ TEST_F(ProvisionedTest, SessionsShowsWhatTheOrchestratorKeeps) {
   EXPECT_THAT(Arcctl({"sessions"}).out, AllOf(HasSubstr("kiosk-007"), HasSubstr("28.98 USD")));
 }
 
+TEST_F(ProvisionedTest, RequestShowsWhatTheAgentAnswers) {
+  const Ended nobody = Arcctl({"request", "kiosk.agent.payment.status", "--timeout=200ms"});
+  EXPECT_EQ(nobody.status, 1);
+  EXPECT_THAT(nobody.err, HasSubstr("no payment agent is running"));
+  Serve("$SRV.PING.payment", [](const bus::Message&) { return std::string("{}"); });
+  Serve("kiosk.agent.payment.status", [](const bus::Message& request) {
+    // Nothing that an agent cannot handle becomes a dead letter.
+    EXPECT_FALSE(request.headers.Has(subjects::kReplyToHeader));
+    const auto asked = ParseMessage(request.body, SystemClock::Get().Now());
+    if (!asked.ok() || json::Encode(asked->payload()) != R"({"order_id":"o-1"})") {
+      return std::string(R"({"payload":{"status":"error","error_code":"INVALID_REQUEST",)"
+                         R"("error_message":"payload.order_id: missing","retryable":false}})");
+    }
+    return std::string(R"({"payload":{"status":"success","order_id":"o-1"}})");
+  });
+  const Ended good = Arcctl({"request", "kiosk.agent.payment.status", R"({"order_id":"o-1"})"});
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_EQ(good.out, "{\"status\":\"success\",\"order_id\":\"o-1\"}\n");
+  const Ended bad = Arcctl({"request", "kiosk.agent.payment.status"});
+  EXPECT_EQ(bad.status, 1);
+  EXPECT_THAT(bad.out, IsEmpty());
+  EXPECT_THAT(bad.err, HasSubstr("the agent answered INVALID_REQUEST: payload.order_id: missing"));
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"request", "kiosk.input.touch"},
+                                             {"request", "kiosk.agent.>"},
+                                             {"request", "kiosk.agent.menu.list", "[1]"},
+                                             {"request", "kiosk.agent.menu.list", "{"}}) {
+    EXPECT_EQ(Arcctl(words).status, 2) << words.back();
+  }
+}
+
+TEST_F(ProvisionedTest, ReprintAsksForTheOrdersOwnReceiptAgain) {
+  const auto complete = [&](const std::string& order_id, const std::string& number,
+                            const std::string& kiosk_id) {
+    bus::Message message;
+    message.subject = "kiosk.session.order_completed";
+    message.body = WrapPayload(
+        MakeEnvelope(SystemClock::Get().Now(), "s"),
+        absl::StrCat(R"({"event":"order_completed","order_id":")", order_id, R"(","order_number":")", number,
+                     R"(","kiosk_id":")", kiosk_id,
+                     R"(","lines":[{"item_id":101,"name":"Volcano Burger","quantity":2,"price":14.49,)"
+                     R"("customizations":["Extra Cheese"],"note":"well done"}],"total":28.98,)"
+                     R"("payment":{"transaction_id":"txn-1","amount_charged":28.98}})"));
+    ASSERT_THAT(bus_->Publish(message), IsOk());
+    ASSERT_THAT(bus_->Flush(kLimit), IsOk());
+  };
+  Serve("kiosk.agent.hardware.print", [](const bus::Message&) {
+    return std::string(R"({"payload":{"status":"success","order_id":"o-2"}})");
+  });
+  EXPECT_EQ(Arcctl({"reprint", "A1"}).status, 1);
+  complete("o-1", "A1", "kiosk-001");
+  complete("o-2", "A1", "kiosk-001");  // the newest
+  complete("o-3", "A2", "kiosk-001");
+  complete("o-4", "A2", "kiosk-002");
+  const Ended none = Arcctl({"reprint", "A7"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_THAT(none.err, HasSubstr("there is no completed order A7 in KIOSK_EVENTS"));
+  const Ended which = Arcctl({"reprint", "A2"});
+  EXPECT_EQ(which.status, 1);
+  EXPECT_THAT(which.err, HasSubstr("of kiosk-001, kiosk-002: give --kiosk_id"));
+  signal_.Read([&] { EXPECT_THAT(received_, IsEmpty()); });
+
+  const Ended done = Arcctl({"reprint", "A1"});
+  EXPECT_EQ(done.status, 0) << done.err;
+  EXPECT_EQ(done.out, "printed a copy of order A1 (o-2)\n");
+  EXPECT_EQ(Arcctl({"reprint", "o-3"}).status, 0);
+  ASSERT_TRUE(signal_.Await("both prints", kLimit, [&] { return received_.size() == 2; }));
+  signal_.Read([&] {
+    const auto request = ParseMessage(received_[0].body, SystemClock::Get().Now());
+    ASSERT_THAT(request, IsOk());
+    EXPECT_EQ(
+        json::Encode(request->payload()),
+        R"({"command":"print_receipt","order_id":"o-2","items":[{"item_id":101,"name":"Volcano Burger",)"
+        R"("qty":2,"price":14.49,"customizations":["Extra Cheese"],"note":"well done"}],"total":28.98,)"
+        R"("transaction_id":"txn-1","order_number":"A1","reprint":true})");
+    const auto key = [&](int index) {
+      return received_[index].headers.Get("Kiosk-Idempotency-Key").value_or("");
+    };
+    EXPECT_FALSE(key(0).empty());
+    EXPECT_NE(key(0), key(1));
+  });
+}
+
 class DeadLetterTest : public ProvisionedTest {};
 
 TEST_F(DeadLetterTest, ListShowAndPurge) {

@@ -294,33 +294,6 @@ const provision::StreamConfig* CapturedBy(const std::vector<provision::StreamInf
   return nullptr;
 }
 
-// Has a command handled anew by an agent, and returns its answer's payload. The plain path answers at once,
-// and what fails there makes no second dead letter.
-absl::StatusOr<json::Raw> ReplayCommand(Session& session, bus::Message message) {
-  const std::string subject = message.subject;
-  // The stream listens on every command's subject, so the server does not say that nobody else does.
-  bus::Message ping;
-  ping.subject = absl::StrCat("$SRV.PING.", bus::ServiceOf(subject));
-  const auto pong = bus::CoreRequestAndWait(session.bus, std::move(ping), session.timeout);
-  if (!pong.ok()) {
-    return absl::UnavailableError(absl::StrCat("no ", bus::ServiceOf(subject), " agent is running"));
-  }
-  const absl::Duration timeout = std::max(session.timeout, bus::DefaultTimeout(subject));
-  const auto reply = bus::CoreRequestAndWait(session.bus, std::move(message), timeout);
-  if (reply.status().code() == absl::StatusCode::kDeadlineExceeded) {
-    return absl::DeadlineExceededError(absl::StrCat("no answer within ", absl::FormatDuration(timeout),
-                                                    "; it may have been handled all the same"));
-  }
-  RETURN_IF_ERROR(reply.status());
-  ASSIGN_OR_RETURN(const ParsedMessage answer, ParseMessage(reply->body, session.bus.clock().Now()));
-  const auto error = DecodePayload<messages::ErrorResponse>(answer);
-  if (error.ok()) {
-    return MakeError(ParseErrorCode(error->error_code).value_or(ErrorCode::kInternal),
-                     absl::StrCat("the agent answered ", error->error_code, ": ", error->error_message));
-  }
-  return json::Raw{json::Encode(answer.payload())};
-}
-
 absl::Status ReplayEvent(Session& session, bus::Message message) {
   struct Waiting {
     std::mutex mutex;
@@ -357,7 +330,8 @@ ReplayResult Replay(Session& session, const std::vector<provision::StreamInfo>& 
     // Nobody confirms what no stream keeps.
     status = session.bus.Publish(*message);
   } else if (stream->no_ack) {
-    absl::StatusOr<json::Raw> answer = ReplayCommand(session, *std::move(message));
+    const absl::Duration timeout = std::max(session.timeout, bus::DefaultTimeout(message->subject));
+    absl::StatusOr<json::Raw> answer = AskPlainly(session, *std::move(message), timeout);
     if (answer.ok()) {
       result.answer = *std::move(answer);
     } else {

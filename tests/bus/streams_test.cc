@@ -190,6 +190,36 @@ TEST_F(BusTest, AConsumerThatIsDeletedAndMadeAgainIsBoundAgain) {
   EXPECT_THAT(Ask(*client, "{}"), IsOk());
 }
 
+// A node that loses the lead of a consumer forgets what was asked of it, and tells nobody. In an account
+// without JetStream this test is that node.
+TEST(ForgottenPullTest, IsAskedForAgain) {
+  const NatsServer server(R"(accounts { PLAIN { users: [{user: "agent", password: "agent"}] } })");
+  const auto connect = [&] {
+    auto bus = NatsBus::Connect(SystemClock::Get(), {server.url(), "test", "agent", "agent"}).value();
+    EXPECT_TRUE(bus->AwaitConnected(kSoon));
+    return bus;
+  };
+  const auto node = connect();
+  testing_support::Signal signal;
+  int pulls = 0;
+  const auto info = node->Subscribe("$JS.API.CONSUMER.INFO.ORDERS.worker", "", [&](const Message& asked) {
+    const std::string consumer = R"({"config":{"ack_wait":30000000000,"max_deliver":3}})";
+    EXPECT_THAT(node->Publish({asked.reply, "", {}, consumer}), IsOk());
+  });
+  ASSERT_THAT(info, IsOk());
+  const auto next = node->Subscribe("$JS.API.CONSUMER.MSG.NEXT.ORDERS.worker", "",
+                                    [&](const Message&) { signal.Set([&] { ++pulls; }); });
+  ASSERT_THAT(next, IsOk());
+  ASSERT_THAT(node->Flush(kSoon), IsOk());
+
+  const auto bus = connect();
+  const auto consumer = bus->Consume({"ORDERS", "worker", 16}, [](const std::shared_ptr<Delivery>&) {});
+  ASSERT_TRUE(signal.Await("the consumer to ask", kSoon, [&] { return pulls == 1; }));
+  // A customer waits for as long as this takes.
+  ASSERT_TRUE(signal.Await("the consumer to ask again", absl::Seconds(7), [&] { return pulls == 2; }));
+  EXPECT_TRUE(Await("the consumer to be bound", kSoon, [&] { return consumer->bound(); }));
+}
+
 TEST_F(BusTest, ABusMadeBeforeTheServerWaitsForIt) {
   server_.Stop();
   auto bus = NatsBus::Connect(SystemClock::Get(), {server_.url(), "early", "", ""});

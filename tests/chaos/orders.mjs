@@ -71,6 +71,10 @@ class Customer {
     }
     assert.fail(`${this.kiosk.id}: the menu is away for ever`);
   }
+  charged(order_id) {
+    return eventually("the card terminal", async () => ({ intents: await this.rush.fleet.intents() }), PATIENCE)
+      .then(({ intents }) => intents.some(({ key, state }) => key === order_id && state === "succeeded"));
+  }
   async order(number) {
     this.cart = new Map();
     const picks = 1 + this.random(3);
@@ -81,6 +85,7 @@ class Customer {
 
     let declined = number % 9 === 0;  // this customer's first card is no good
     let order_id, outcome;
+    let left = false;
     const deadline = Date.now() + 2 * PATIENCE;
     // It takes a while to find the card, so that there are always some payments that wait for one.
     let next_tap = 0;
@@ -127,12 +132,15 @@ class Customer {
           break;
         }
         default:
-          outcome = "refused";
+          // The screen has left the order: it shows an order number for 15 s, whoever cannot see it meanwhile. Then paper and card say
+          // how it ended, as they do for a customer who walks away.
+          outcome = (await this.charged(order_id)) ? "completed" : "refused";
+          left = true;
       }
     }
     const total = [...this.cart].reduce((sum, [id, quantity]) => sum + quantity * MENU.find(([item]) => item === id)[1], 0);
     this.rush.orders.push({ kiosk: this.kiosk.id, order_id, lines: this.lines(), total, outcome });
-    if (outcome === "completed") {
+    if (outcome === "completed" && !left) {
       const state = await this.input(() => this.kiosk.touch("done"), ({ state }) => state === "attract");
       assert.deepEqual(state.cart.lines, []);
     }

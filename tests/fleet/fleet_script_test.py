@@ -391,7 +391,8 @@ class Configuration(unittest.TestCase):
                 home = Path(scratch) / kind
                 credentials = home / "credentials"
                 rights.make_credentials(credentials, table, nkeys=kind in ("node", "chain"))
-                keys.make_authority(credentials)
+                for authority in (keys.AUTHORITY, keys.RESTAURANTS_AUTHORITY):
+                    keys.make_authority(credentials, authority)
                 for name in ("nats-2", "uplink"):
                     keys.make_certificate(credentials, name, [name, "127.0.0.1"])
                 shutil.copy(credentials / keys.AUTHORITY, credentials / "uplink-ca.pem")
