@@ -118,11 +118,17 @@ class ArcctlTest : public testing::Test {
   }
 
   void PublishLetter(const std::string& subject, const std::string& body, const bus::Headers& headers = {}) {
-    bus::DeadLetterSource source;
-    source.agent = "arc-menu";
-    source.stream = "KIOSK_COMMANDS";
-    source.consumer = "menu-agent-consumer";
-    source.deliveries = 3;
+    bus::DeadLetterSource source{"arc-menu", "KIOSK_COMMANDS", "menu-agent-consumer", 0, 3};
+    if (subject == "kiosk.input.text")
+      source = {"arc-scarlett-voice", "KIOSK_EVENTS", "voice-text-consumer", 0, 3};
+    if (subject == "kiosk.input.touch") {
+      source = {"arc-orchestrator", "KIOSK_EVENTS", "orchestrator-input-consumer", 0, 3};
+    }
+    PublishLetterOf(source, subject, body, headers);
+  }
+
+  void PublishLetterOf(const bus::DeadLetterSource& source, const std::string& subject,
+                       const std::string& body, const bus::Headers& headers = {}) {
     bus::Message message;
     message.subject = subject;
     message.body = body;
@@ -778,6 +784,46 @@ TEST_F(DeadLetterTest, ReplayOfACommandNeedsAnAgentThatSucceeds) {
                       R"("answer":{"status":"success","items":[],"total_matches":0},"error":null})"
                       "\n");
   EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 0);
+}
+
+// A writer's rights end at the letter: the operator does not lend it others.
+TEST_F(DeadLetterTest, OneOnASubjectThatItsWriterIsNotGivenIsRefusedAndKept) {
+  Serve("$SRV.PING.payment", [](const bus::Message&) { return std::string("{}"); });
+  Serve("kiosk.agent.payment.refund", [](const bus::Message&) {
+    ADD_FAILURE() << "a refund that nobody with a right to it asked for";
+    return std::string(R"({"payload":{"status":"success"}})");
+  });
+  const bus::DeadLetterSource camera{"arc-vision-bridge", "", "", 0, 1};
+  const bus::DeadLetterSource menu{"arc-menu", "", "", 0, 1};
+  const bus::DeadLetterSource durable{"arc-menu", "KIOSK_COMMANDS", "menu-agent-consumer", 0, 1};
+  const bus::DeadLetterSource unknown{"arc-menu", "KIOSK_COMMANDS", "my-consumer", 0, 1};
+  PublishLetterOf(camera, "$JS.API.STREAM.DELETE.KV_KIOSK_MENU", "");
+  PublishLetterOf(camera, "kiosk.agent.payment.refund", R"({"payload":{"order_id":"1"}})");
+  PublishLetterOf(camera, "kiosk.input.card", R"({"payload":{"event":"card"}})");
+  PublishLetterOf(menu, "kiosk.agent.payment.refund", R"({"payload":{"order_id":"1"}})");
+  PublishLetterOf(menu, "agent.tts.request", "{}");
+  PublishLetterOf(durable, "kiosk.agent.payment.refund", R"({"payload":{"order_id":"1"}})");
+  PublishLetterOf(unknown, "kiosk.agent.menu.search", "{}");
+  const Ended ended = Arcctl({"deadletter", "replay", "all"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.err,
+              AllOf(HasSubstr("whoever put it under system.deadletter.core.arc-vision-bridge is not given "
+                              "messages on $JS.API.STREAM.DELETE.KV_KIOSK_MENU"),
+                    HasSubstr("7 of 7 could not be replayed and were kept")));
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 7);
+  EXPECT_EQ(MessagesIn("KIOSK_COMMANDS"), 0);
+  EXPECT_EQ(MessagesIn("KIOSK_EVENTS"), 0);
+  EXPECT_EQ(MessagesIn("KV_KIOSK_MENU"), 0);  // it is there
+}
+
+// Likewise what an agent heard outside of any stream.
+TEST_F(DeadLetterTest, OneOfACoreMessageIsSentAgain) {
+  PublishLetterOf({"arc-piper-tts", "", "", 0, 0}, "agent.tts.request", "{}");
+  PublishLetterOf({"arc-orchestrator", "", "", 0, 1}, "kiosk.session.ended", "{}");
+  const Ended ended = Arcctl({"deadletter", "replay", "all"});
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 0);
+  EXPECT_EQ(MessagesIn("KIOSK_EVENTS"), 1);
 }
 
 TEST_F(DeadLetterTest, OneWithoutAllOfItsHeadersIsRefusedAndKept) {

@@ -10,6 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/bus/call.h"
 #include "common/envelope/envelope.h"
 #include "common/json/json.h"
@@ -244,6 +245,44 @@ absl::StatusOr<bus::Message> Original(const messages::DeadLetter& letter) {
   return message;
 }
 
+// What agents hear besides their durables and the commands of their own service.
+struct Heard {
+  const char* agent;
+  const char* pattern;
+};
+constexpr Heard kHeard[] = {
+    {"arc-orchestrator", "kiosk.session.>"},   {"arc-orchestrator", "kiosk.ui.>"},
+    {"arc-scarlett-voice", "kiosk.session.>"}, {"arc-scarlett-voice", "kiosk.ui.>"},
+    {"arc-scarlett-voice", "agent.>"},         {"arc-stt", "agent.stt.>"},
+    {"arc-sherlock-brain", "agent.brain.>"},   {"arc-piper-tts", "agent.tts.>"},
+};
+
+// Who wrote a letter is known by the subject that it is stored under, which is a right of that agent's alone
+// (docs/rights.md). What it says itself is its writer's word: unless the writer may have been given such a
+// message, sending it would lend the writer the operator's rights.
+absl::Status CheckOrigin(provision::JetStreamApi& api, const std::string& stored_as,
+                         const std::string& subject) {
+  const std::vector<std::string> words = absl::StrSplit(stored_as, absl::MaxSplits('.', 3));
+  const std::string& stream = words.size() == 4 ? words[2] : stored_as;
+  const std::string& writer = words.back();  // an agent, or a durable of `stream`
+  bool believed = false;
+  if (stream == "core") {
+    const std::string service = bus::ServiceOf(subject);
+    believed = !service.empty() && writer == absl::StrCat("arc-", service);
+    for (const Heard& heard : kHeard) {
+      believed = believed || (writer == heard.agent && subjects::Matches(heard.pattern, subject));
+    }
+  } else {
+    const auto consumer = api.GetConsumer(stream, writer);
+    if (!consumer.ok() && !absl::IsNotFound(consumer.status())) return consumer.status();
+    believed = consumer.ok() && !consumer->config.filter_subject.empty() &&
+               subjects::Matches(consumer->config.filter_subject, subject);
+  }
+  if (believed) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat("whoever put it under ", stored_as, " is not given messages on ", subject));
+}
+
 // Which stream a message on `subject` goes to, if any.
 const provision::StreamConfig* CapturedBy(const std::vector<provision::StreamInfo>& streams,
                                           const std::string& subject) {
@@ -281,8 +320,11 @@ ReplayResult Replay(Session& session, const std::vector<provision::StreamInfo>& 
   absl::Status status;
   absl::StatusOr<bus::Message> message =
       entry.letter.ok() ? Original(*entry.letter) : absl::DataLossError(entry.Reason());
+  provision::JetStreamApi api(session.bus, session.timeout);
   if (!message.ok()) {
     status = message.status();
+  } else if (const absl::Status origin = CheckOrigin(api, entry.subject(), message->subject); !origin.ok()) {
+    status = origin;
   } else if (const provision::StreamConfig* stream = CapturedBy(streams, message->subject);
              stream == nullptr) {
     // Nobody confirms what no stream keeps.
