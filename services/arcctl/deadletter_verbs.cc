@@ -323,7 +323,8 @@ ReplayResult Replay(Session& session, const std::vector<provision::StreamInfo>& 
   provision::JetStreamApi api(session.bus, session.timeout);
   if (!message.ok()) {
     status = message.status();
-  } else if (const absl::Status origin = CheckOrigin(api, entry.subject(), message->subject); !origin.ok()) {
+  } else if (const absl::Status origin = CheckOrigin(api, entry.stored.message.subject, message->subject);
+             !origin.ok()) {
     status = origin;
   } else if (const provision::StreamConfig* stream = CapturedBy(streams, message->subject);
              stream == nullptr) {

@@ -604,9 +604,24 @@ class Check {
     const policies = this.manifests.filter(({ kind }) => kind === "NetworkPolicy");
     for (const policy of policies) this.want(policy.spec.policyTypes?.length > 0, policy, "says not which way it is");
     for (const policy of policies) {
+      if (!this.want(policy.spec.podSelector, policy, "says not for which pods it is")) continue;
       const all = Object.keys(policy.spec.podSelector).length === 0 && policy.spec.ingress === undefined && policy.spec.egress === undefined;
       this.want(!all || same(policy.spec.policyTypes, ["Ingress", "Egress"]), policy, "does not deny both ways");
       this.want(this.peers().inside.some(({ labels }) => selects(policy.spec.podSelector, labels)), policy, "takes no pod");
+      // To leave something out is to allow more, where no pod here may show it: a port's name means nothing elsewhere.
+      const empty = (selector) => list(selector.matchExpressions).length === 0 && Object.keys(selector.matchLabels ?? {}).length === 0;
+      this.want(!empty(policy.spec.podSelector) || ["deny", "names"].includes(policy.metadata.name), policy, "is for every pod");
+      const kiosk = policy.metadata.labels?.[KIOSK];
+      this.want(kiosk === undefined || policy.spec.podSelector.matchLabels?.[KIOSK] === kiosk, policy, "is for other kiosks, too");
+      for (const [key, side] of [["egress", "to"], ["ingress", "from"]]) {
+        for (const rule of list(policy.spec[key])) {
+          this.want(list(rule[side]).length > 0 && list(rule.ports).length > 0, policy, "has a rule for everybody, or for every port");
+          for (const peer of list(rule[side])) {
+            const selectors = [peer.podSelector, peer.namespaceSelector].filter((selector) => selector !== undefined);
+            this.want((selectors.length > 0 || peer.ipBlock) && !selectors.some(empty), policy, `has a rule for all that ${JSON.stringify(peer)} takes`);
+          }
+        }
+      }
     }
     const { inside, outside } = this.peers();
     // All pairs take long: the same question has the same answer.

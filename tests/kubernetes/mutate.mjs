@@ -20,6 +20,13 @@ function edited(value, place, edit) {
   return copy;
 }
 
+// Each copy of `value` without one of its fields, and where that was.
+export function* without(value) {
+  for (const place of places(value)) {
+    if (typeof place.at(-1) === "string") yield { path: `/${place.join("/")}`, value: edited(value, place, (of, name) => delete of[name]) };
+  }
+}
+
 // Each mutant: how it was made, where (a path with `/`), and itself.
 export function* mutants(value) {
   for (const place of places(value)) {

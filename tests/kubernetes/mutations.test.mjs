@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { chartProblems } from "./chart.mjs";
 import { check } from "./check.mjs";
 import { facts } from "./facts.mjs";
-import { mutants } from "./mutate.mjs";
+import { mutants, without } from "./mutate.mjs";
 import { VARIANTS } from "./variants.mjs";
 
 // Values that another restaurant, or another judgement, may have otherwise. Never a name of a field, a selector, a port, an
@@ -69,6 +69,29 @@ test("a manifest left out, or there twice", () => {
       assert.notDeepEqual(check([...manifests, structuredClone(manifest)], options, 1), [], `${what} twice`);
     });
   }
+});
+
+// A field that is left out of a policy is not refused by its type: it allows more.
+test("a policy without one of its fields", () => {
+  const seenPolicies = new Set();
+  const unnoticed = [];
+  for (const { make, options } of VARIANTS) {
+    const manifests = make();
+    manifests.forEach((manifest, index) => {
+      if (manifest.kind !== "NetworkPolicy" || seenPolicies.has(JSON.stringify(manifest))) return;
+      seenPolicies.add(JSON.stringify(manifest));
+      // TCP is what a port is without its protocol.
+      for (const { path, value } of without(manifest.spec)) {
+        if (/\/ports\/\d\/protocol$/.test(path)) continue;
+        // Each of its two labels is NATS' alone.
+        if (manifest.metadata.name === "nats-cluster" && /\/app\.kubernetes\.io\/(component|name)$/.test(path)) continue;
+        const broken = [...manifests.slice(0, index), { ...manifest, spec: value }, ...manifests.slice(index + 1)];
+        if (check(broken, options, 1).length === 0) unnoticed.push(`${manifest.metadata.name} ${path}`);
+      }
+    });
+  }
+  assert.ok(seenPolicies.size > 10);
+  assert.deepEqual(unnoticed, []);
 });
 
 // Patience and sizes of the chart's values.
