@@ -385,6 +385,15 @@ class Cluster(ScriptTest):
         self.assert_done(self.fleet("start", folder, "nats", "nats-3"))
         until("all nodes to be SERVING", lambda: all(self.states(folder)[name] == "SERVING" for name in ("nats", "nats-2", "nats-3")))
 
+    def test_restaurants_find_their_chain_where_it_was(self):
+        folder = self.folder("chain")
+        invited = []
+        for _ in range(2):
+            self.assert_done(self.up(folder, "--agents", "none", "--nats_nodes", "3", "--restaurant", "burger-12"))
+            invited.append(json.loads((folder / "credentials" / "restaurant-burger-12.json").read_text()))
+            self.assert_done(self.fleet("down", folder))
+        self.assertEqual(invited[0], invited[1])
+
 
 class Configuration(unittest.TestCase):
     def test_container_equals_template(self):
