@@ -5,6 +5,8 @@ find_package(absl REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(GTest REQUIRED)
 find_package(OpenSSL REQUIRED)
+# Asio and Beast, of which headers are all.
+find_package(Boost 1.74 REQUIRED)
 # Debian's CMake configuration of libnats names a library that its package does not install.
 pkg_check_modules(NATS REQUIRED IMPORTED_TARGET libnats)
 # Health is served and probed without TLS: the smaller library saves 2 MB a process.

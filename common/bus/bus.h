@@ -130,7 +130,7 @@ class KeyValue {
   virtual absl::StatusOr<uint64_t> Update(absl::string_view key, absl::string_view value,
                                           uint64_t revision) = 0;
   virtual absl::Status Delete(absl::string_view key) = 0;  // OK when there is no such key
-  // Deletes the key and its history.
+  // Likewise, for good. Of a bucket that keeps one value a key: of others the older values stay.
   virtual absl::Status Purge(absl::string_view key) = 0;
   virtual absl::StatusOr<std::vector<std::string>> Keys() = 0;
 

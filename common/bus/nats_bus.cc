@@ -1508,7 +1508,6 @@ class NatsKeyValue : public KeyValue {
   absl::Status Purge(absl::string_view key) override {
     Headers headers;
     headers.Set("KV-Operation", "PURGE");
-    headers.Set("Nats-Rollup", "sub");
     return Write(key, "", std::move(headers)).status();
   }
 

@@ -230,7 +230,8 @@ absl::StatusOr<StreamConfig> ToStream(const FileBucket& file, absl::string_view 
   stream.max_bytes = file.max_bytes;
   stream.max_msgs_per_subject = file.history;
   stream.num_replicas = file.replicas;
-  stream.allow_rollup_hdrs = true;
+  // Who may write one key could otherwise delete all others with its message's header Nats-Rollup.
+  stream.allow_rollup_hdrs = false;
   stream.deny_delete = true;
   stream.allow_direct = true;
   return stream;

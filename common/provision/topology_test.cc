@@ -97,7 +97,7 @@ TEST(ParseTopology, BucketsAreStreamsAsTheServersKeyValueClientsMakeThem) {
   EXPECT_EQ(bucket->max_age, 60'000'000'000);
   EXPECT_EQ(bucket->duplicate_window, 60'000'000'000);  // never longer than max_age
   EXPECT_EQ(bucket->discard, "new");
-  EXPECT_TRUE(bucket->allow_rollup_hdrs);
+  EXPECT_FALSE(bucket->allow_rollup_hdrs);
   EXPECT_TRUE(bucket->deny_delete);
   EXPECT_TRUE(bucket->allow_direct);
 }

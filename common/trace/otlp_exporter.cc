@@ -1,7 +1,5 @@
 #include "common/trace/otlp_exporter.h"
 
-#include <httplib.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -17,6 +15,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/http/http_client.h"
 #include "common/http/url.h"
 #include "common/log/log.h"
 #include "common/status/status_macros.h"
@@ -27,6 +26,9 @@ namespace {
 
 constexpr char kTracesPath[] = "/v1/traces";
 constexpr absl::Duration kConnectTimeout = absl::Seconds(2);
+// What a collector's answer may be. One that says more is none.
+constexpr size_t kMostOfHead = 16 << 10;
+constexpr size_t kMostOfAnswer = 64 << 10;
 constexpr char kProtobuf[] = "application/x-protobuf";
 
 std::string BigEndian(uint64_t number) {
@@ -95,16 +97,10 @@ absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ParsePairs(absl
 }
 
 struct OtlpExporter::Impl {
-  Impl(OtlpOptions the_options, Url the_url)
-      : options(std::move(the_options)), url(std::move(the_url)), client(url.server) {
-    const auto timeout = absl::ToChronoMicroseconds(options.timeout);
-    client.set_connection_timeout(absl::ToChronoMicroseconds(std::min(options.timeout, kConnectTimeout)));
-    client.set_read_timeout(timeout);
-    client.set_write_timeout(timeout);
-    client.set_keep_alive(true);
-    httplib::Headers headers;
-    for (const auto& [name, value] : options.headers) headers.emplace(name, value);
-    client.set_default_headers(headers);
+  Impl(OtlpOptions the_options, Url url)
+      : options(std::move(the_options)),
+        client(std::move(url), options.headers,
+               {std::min(options.timeout, kConnectTimeout), options.timeout, kMostOfHead, kMostOfAnswer}) {
     for (const auto& [key, value] : options.resource) {
       otlp::KeyValue& attribute = *resource.add_attributes();
       attribute.set_key(key);
@@ -113,8 +109,7 @@ struct OtlpExporter::Impl {
   }
 
   const OtlpOptions options;
-  const Url url;
-  httplib::Client client;  // of the thread
+  HttpClient client;  // of the thread
   otlp::Resource resource;
 
   mutable std::mutex mutex;
@@ -171,9 +166,9 @@ struct OtlpExporter::Impl {
     for (;;) {
       std::string trouble;
       absl::Duration asked = absl::ZeroDuration();
-      const httplib::Result answer = client.Post(url.path.empty() ? "/" : url.path, body, kProtobuf);
-      if (!answer) {
-        trouble = httplib::to_string(answer.error());
+      const absl::StatusOr<HttpAnswer> answer = client.Post(kProtobuf, body);
+      if (!answer.ok()) {
+        trouble = std::string(answer.status().message());
       } else if (answer->status >= 200 && answer->status < 300) {
         Say(true, "");
         otlp::ExportTraceServiceResponse response;
@@ -190,7 +185,7 @@ struct OtlpExporter::Impl {
           return 0;
         }
         int64_t seconds = 0;
-        if (absl::SimpleAtoi(answer->get_header_value("Retry-After"), &seconds) && seconds > 0) {
+        if (absl::SimpleAtoi(answer->retry_after, &seconds) && seconds > 0) {
           asked = absl::Seconds(seconds);
         }
       }
@@ -236,7 +231,7 @@ OtlpExporter::~OtlpExporter() {
     impl_->ending = true;
   }
   impl_->changed.notify_all();
-  impl_->client.stop();
+  impl_->client.Cancel();
   impl_->thread.join();
 }
 

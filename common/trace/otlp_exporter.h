@@ -3,7 +3,7 @@
 //
 // Never in anybody's way: spans wait in a queue of its own, a thread of its own sends them in batches, and
 // what does not fit is dropped and counted. A collector that is away, slow or broken is asked again later, as
-// the protocol says; the agent does not notice.
+// the protocol says; the agent does not notice. What it answers takes a bounded time and bounded memory.
 #ifndef ARC_COMMON_TRACE_OTLP_EXPORTER_H_
 #define ARC_COMMON_TRACE_OTLP_EXPORTER_H_
 
@@ -30,7 +30,7 @@ struct OtlpOptions {
   size_t max_queue = 4096;                          // spans that wait
   size_t max_batch = 512;                           // spans a request
   absl::Duration interval = absl::Seconds(1);       // a batch leaves after that, full or not
-  absl::Duration timeout = absl::Seconds(5);        // of a request
+  absl::Duration timeout = absl::Seconds(5);        // of a request, to the end of its answer
   absl::Duration first_retry = absl::Seconds(1);    // doubled each time, up to
   absl::Duration last_retry = absl::Seconds(30);    // also what a collector may ask for at most
   absl::Duration give_up_after = absl::Minutes(2);  // of a batch, from its first request

@@ -230,10 +230,10 @@ void Span::End(absl::Time end) {
 }
 
 SpanContext Record(absl::string_view name, SpanKind kind, const SpanContext& parent, absl::Time start,
-                   absl::Time end, std::vector<std::pair<std::string, AttributeValue>> attributes) {
+                   absl::Time end, const std::vector<std::pair<std::string, AttributeValue>>& attributes) {
   Span span(name, kind, parent, start);
   if (span.recording()) {
-    for (auto& [key, value] : attributes) {
+    for (const auto& [key, value] : attributes) {
       std::visit([&span, &key = key](const auto& v) { span.Set(key, v); }, value);
     }
   }

@@ -146,7 +146,8 @@ class Span {
 
 // A span that is over already, from `start` to `end`; its context, for children of it.
 SpanContext Record(absl::string_view name, SpanKind kind, const SpanContext& parent, absl::Time start,
-                   absl::Time end, std::vector<std::pair<std::string, AttributeValue>> attributes = {});
+                   absl::Time end,
+                   const std::vector<std::pair<std::string, AttributeValue>>& attributes = {});
 
 // Text of others in a span: at most `limit` bytes, and what is not printable ASCII is a question mark.
 std::string Bounded(absl::string_view text, size_t limit = 256);

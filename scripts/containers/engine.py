@@ -1,5 +1,6 @@
 """A Docker engine: the one that is there, or one that is started under a folder and leaves nothing behind."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -90,8 +91,14 @@ class Engine:
             check(shutil.which(program), f"no engine answers, and {program} is not here to start one: apt-get install docker.io iptables iproute2")
         check(os.geteuid() == 0, "no engine answers; only root can start one")
         begin = time.monotonic()
-        self.firewall = Firewall()
         self.folder.mkdir(parents=True, exist_ok=True)
+        # dockerd does not pass it on: it is free when this script has ended, however it did.
+        self.lock = open(self.folder / "lock", "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CheckError(f"another run has its engine in {self.folder}; wait for its end, or name another folder") from None
+        self.firewall = Firewall()
         address = f"unix://{self.folder}/docker.sock"
         self.env["DOCKER_HOST"] = address
         command = ["dockerd", "--host", address, "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",

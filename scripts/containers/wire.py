@@ -207,9 +207,10 @@ class Nats:
         check(answer.body, f"nobody answers {subject}")
         return answer
 
-    def event(self, subject, **payload):
-        """Publishes an event and returns once its stream has stored it."""
-        stored = json.loads(self.request(subject, json.dumps({"payload": payload})).body)
+    def event(self, subject, trace_id=None, **payload):
+        """Publishes an event, of that trace where one is named, and returns once its stream has stored it."""
+        message = {"payload": payload, **({"trace_id": trace_id} if trace_id else {})}
+        stored = json.loads(self.request(subject, json.dumps(message)).body)
         check("seq" in stored, f"{subject} was not stored: {stored}")
 
     def close(self):

@@ -162,6 +162,7 @@ std::vector<VerbEntry> AllVerbs() {
   AddSpeechVerbs(verbs);
   AddSessionVerbs(verbs);
   AddDeadLetterVerbs(verbs);
+  AddRequestVerbs(verbs);
   return verbs;
 }
 

@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
 #include "common/envelope/envelope.h"
+#include "common/json/json.h"
 #include "services/arcctl/arguments.h"
 
 namespace arc::arcctl {
@@ -63,6 +65,10 @@ absl::Status PublishInput(Session& session, absl::string_view subject, const Env
 // Sends typed words, and shows the screen that comes of it.
 absl::Status SayAsInput(Session& session, const std::string& text);
 
+// Has a command handled by an agent, and returns its answer's payload. The plain path answers at once, and
+// what fails there makes no dead letter.
+absl::StatusOr<json::Raw> AskPlainly(Session& session, bus::Message message, absl::Duration timeout);
+
 // OK: done (exit status 0); a UsageError: 2; anything else: 1, its message on stderr.
 using Verb = std::function<absl::Status(Session&)>;
 
@@ -81,6 +87,7 @@ void AddCustomerVerbs(std::vector<VerbEntry>& verbs);    // touch, cart, tap, pe
 void AddSpeechVerbs(std::vector<VerbEntry>& verbs);      // speak, say
 void AddSessionVerbs(std::vector<VerbEntry>& verbs);     // sessions, snapshot
 void AddDeadLetterVerbs(std::vector<VerbEntry>& verbs);  // deadletter ...
+void AddRequestVerbs(std::vector<VerbEntry>& verbs);     // request, reprint
 
 // Runs the command line `words` (without the program's name) and returns the exit status.
 int Run(const std::vector<std::string>& words, std::ostream& out, std::ostream& err, StopSignal& stop);

@@ -118,11 +118,17 @@ class ArcctlTest : public testing::Test {
   }
 
   void PublishLetter(const std::string& subject, const std::string& body, const bus::Headers& headers = {}) {
-    bus::DeadLetterSource source;
-    source.agent = "arc-menu";
-    source.stream = "KIOSK_COMMANDS";
-    source.consumer = "menu-agent-consumer";
-    source.deliveries = 3;
+    bus::DeadLetterSource source{"arc-menu", "KIOSK_COMMANDS", "menu-agent-consumer", 0, 3};
+    if (subject == "kiosk.input.text")
+      source = {"arc-scarlett-voice", "KIOSK_EVENTS", "voice-text-consumer", 0, 3};
+    if (subject == "kiosk.input.touch") {
+      source = {"arc-orchestrator", "KIOSK_EVENTS", "orchestrator-input-consumer", 0, 3};
+    }
+    PublishLetterOf(source, subject, body, headers);
+  }
+
+  void PublishLetterOf(const bus::DeadLetterSource& source, const std::string& subject,
+                       const std::string& body, const bus::Headers& headers = {}) {
     bus::Message message;
     message.subject = subject;
     message.body = body;
@@ -580,6 +586,89 @@ TEST_F(ProvisionedTest, SessionsShowsWhatTheOrchestratorKeeps) {
   EXPECT_THAT(Arcctl({"sessions"}).out, AllOf(HasSubstr("kiosk-007"), HasSubstr("28.98 USD")));
 }
 
+TEST_F(ProvisionedTest, RequestShowsWhatTheAgentAnswers) {
+  const Ended nobody = Arcctl({"request", "kiosk.agent.payment.status", "--timeout=200ms"});
+  EXPECT_EQ(nobody.status, 1);
+  EXPECT_THAT(nobody.err, HasSubstr("no payment agent is running"));
+  Serve("$SRV.PING.payment", [](const bus::Message&) { return std::string("{}"); });
+  Serve("kiosk.agent.payment.status", [](const bus::Message& request) {
+    // Nothing that an agent cannot handle becomes a dead letter.
+    EXPECT_FALSE(request.headers.Has(subjects::kReplyToHeader));
+    const auto asked = ParseMessage(request.body, SystemClock::Get().Now());
+    if (!asked.ok() || json::Encode(asked->payload()) != R"({"order_id":"o-1"})") {
+      return std::string(R"({"payload":{"status":"error","error_code":"INVALID_REQUEST",)"
+                         R"("error_message":"payload.order_id: missing","retryable":false}})");
+    }
+    return std::string(R"({"payload":{"status":"success","order_id":"o-1"}})");
+  });
+  const Ended good = Arcctl({"request", "kiosk.agent.payment.status", R"({"order_id":"o-1"})"});
+  EXPECT_EQ(good.status, 0) << good.err;
+  EXPECT_EQ(good.out, "{\"status\":\"success\",\"order_id\":\"o-1\"}\n");
+  const Ended bad = Arcctl({"request", "kiosk.agent.payment.status"});
+  EXPECT_EQ(bad.status, 1);
+  EXPECT_THAT(bad.out, IsEmpty());
+  EXPECT_THAT(bad.err, HasSubstr("the agent answered INVALID_REQUEST: payload.order_id: missing"));
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"request", "kiosk.input.touch"},
+                                             {"request", "kiosk.agent.>"},
+                                             {"request", "kiosk.agent.menu.list", "[1]"},
+                                             {"request", "kiosk.agent.menu.list", "{"}}) {
+    EXPECT_EQ(Arcctl(words).status, 2) << words.back();
+  }
+}
+
+TEST_F(ProvisionedTest, ReprintAsksForTheOrdersOwnReceiptAgain) {
+  const auto complete = [&](const std::string& order_id, const std::string& number,
+                            const std::string& kiosk_id) {
+    bus::Message message;
+    message.subject = "kiosk.session.order_completed";
+    message.body = WrapPayload(
+        MakeEnvelope(SystemClock::Get().Now(), "s"),
+        absl::StrCat(R"({"event":"order_completed","order_id":")", order_id, R"(","order_number":")", number,
+                     R"(","kiosk_id":")", kiosk_id,
+                     R"(","lines":[{"item_id":101,"name":"Volcano Burger","quantity":2,"price":14.49,)"
+                     R"("customizations":["Extra Cheese"],"note":"well done"}],"total":28.98,)"
+                     R"("payment":{"transaction_id":"txn-1","amount_charged":28.98}})"));
+    ASSERT_THAT(bus_->Publish(message), IsOk());
+    ASSERT_THAT(bus_->Flush(kLimit), IsOk());
+  };
+  Serve("kiosk.agent.hardware.print", [](const bus::Message&) {
+    return std::string(R"({"payload":{"status":"success","order_id":"o-2"}})");
+  });
+  EXPECT_EQ(Arcctl({"reprint", "A1"}).status, 1);
+  complete("o-1", "A1", "kiosk-001");
+  complete("o-2", "A1", "kiosk-001");  // the newest
+  complete("o-3", "A2", "kiosk-001");
+  complete("o-4", "A2", "kiosk-002");
+  const Ended none = Arcctl({"reprint", "A7"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_THAT(none.err, HasSubstr("there is no completed order A7 in KIOSK_EVENTS"));
+  const Ended which = Arcctl({"reprint", "A2"});
+  EXPECT_EQ(which.status, 1);
+  EXPECT_THAT(which.err, HasSubstr("of kiosk-001, kiosk-002: give --kiosk_id"));
+  signal_.Read([&] { EXPECT_THAT(received_, IsEmpty()); });
+
+  const Ended done = Arcctl({"reprint", "A1"});
+  EXPECT_EQ(done.status, 0) << done.err;
+  EXPECT_EQ(done.out, "printed a copy of order A1 (o-2)\n");
+  EXPECT_EQ(Arcctl({"reprint", "o-3"}).status, 0);
+  ASSERT_TRUE(signal_.Await("both prints", kLimit, [&] { return received_.size() == 2; }));
+  signal_.Read([&] {
+    const auto request = ParseMessage(received_[0].body, SystemClock::Get().Now());
+    ASSERT_THAT(request, IsOk());
+    EXPECT_EQ(
+        json::Encode(request->payload()),
+        R"({"command":"print_receipt","order_id":"o-2","items":[{"item_id":101,"name":"Volcano Burger",)"
+        R"("qty":2,"price":14.49,"customizations":["Extra Cheese"],"note":"well done"}],"total":28.98,)"
+        R"("transaction_id":"txn-1","order_number":"A1","reprint":true})");
+    const auto key = [&](int index) {
+      return received_[index].headers.Get("Kiosk-Idempotency-Key").value_or("");
+    };
+    EXPECT_FALSE(key(0).empty());
+    EXPECT_NE(key(0), key(1));
+  });
+}
+
 class DeadLetterTest : public ProvisionedTest {};
 
 TEST_F(DeadLetterTest, ListShowAndPurge) {
@@ -695,6 +784,46 @@ TEST_F(DeadLetterTest, ReplayOfACommandNeedsAnAgentThatSucceeds) {
                       R"("answer":{"status":"success","items":[],"total_matches":0},"error":null})"
                       "\n");
   EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 0);
+}
+
+// A writer's rights end at the letter: the operator does not lend it others.
+TEST_F(DeadLetterTest, OneOnASubjectThatItsWriterIsNotGivenIsRefusedAndKept) {
+  Serve("$SRV.PING.payment", [](const bus::Message&) { return std::string("{}"); });
+  Serve("kiosk.agent.payment.refund", [](const bus::Message&) {
+    ADD_FAILURE() << "a refund that nobody with a right to it asked for";
+    return std::string(R"({"payload":{"status":"success"}})");
+  });
+  const bus::DeadLetterSource camera{"arc-vision-bridge", "", "", 0, 1};
+  const bus::DeadLetterSource menu{"arc-menu", "", "", 0, 1};
+  const bus::DeadLetterSource durable{"arc-menu", "KIOSK_COMMANDS", "menu-agent-consumer", 0, 1};
+  const bus::DeadLetterSource unknown{"arc-menu", "KIOSK_COMMANDS", "my-consumer", 0, 1};
+  PublishLetterOf(camera, "$JS.API.STREAM.DELETE.KV_KIOSK_MENU", "");
+  PublishLetterOf(camera, "kiosk.agent.payment.refund", R"({"payload":{"order_id":"1"}})");
+  PublishLetterOf(camera, "kiosk.input.card", R"({"payload":{"event":"card"}})");
+  PublishLetterOf(menu, "kiosk.agent.payment.refund", R"({"payload":{"order_id":"1"}})");
+  PublishLetterOf(menu, "agent.tts.request", "{}");
+  PublishLetterOf(durable, "kiosk.agent.payment.refund", R"({"payload":{"order_id":"1"}})");
+  PublishLetterOf(unknown, "kiosk.agent.menu.search", "{}");
+  const Ended ended = Arcctl({"deadletter", "replay", "all"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_THAT(ended.err,
+              AllOf(HasSubstr("whoever put it under system.deadletter.core.arc-vision-bridge is not given "
+                              "messages on $JS.API.STREAM.DELETE.KV_KIOSK_MENU"),
+                    HasSubstr("7 of 7 could not be replayed and were kept")));
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 7);
+  EXPECT_EQ(MessagesIn("KIOSK_COMMANDS"), 0);
+  EXPECT_EQ(MessagesIn("KIOSK_EVENTS"), 0);
+  EXPECT_EQ(MessagesIn("KV_KIOSK_MENU"), 0);  // it is there
+}
+
+// Likewise what an agent heard outside of any stream.
+TEST_F(DeadLetterTest, OneOfACoreMessageIsSentAgain) {
+  PublishLetterOf({"arc-piper-tts", "", "", 0, 0}, "agent.tts.request", "{}");
+  PublishLetterOf({"arc-orchestrator", "", "", 0, 1}, "kiosk.session.ended", "{}");
+  const Ended ended = Arcctl({"deadletter", "replay", "all"});
+  EXPECT_EQ(ended.status, 0) << ended.err;
+  EXPECT_EQ(MessagesIn("KIOSK_DEADLETTER"), 0);
+  EXPECT_EQ(MessagesIn("KIOSK_EVENTS"), 1);
 }
 
 TEST_F(DeadLetterTest, OneWithoutAllOfItsHeadersIsRefusedAndKept) {

@@ -604,6 +604,29 @@ class ServerTest(unittest.TestCase):
                 tried += 1
         self.assertGreater(tried, 10)
 
+    def test_who_writes_a_key_deletes_no_other(self):
+        """The header Nats-Rollup would have the server delete a whole bucket for a message on one key of it."""
+        operator = self.connect("operator")
+        operator.subscribe("_INBOX.rollup")
+        tried = 0
+        for name, user in self.users.items():
+            for bucket, key in sorted({tuple(entry.split(".", 2)[1:]) for entry in user.publish if entry.startswith("$KV.")}):
+                connection = self.connect(name)
+                operator.publish(f"$KV.{bucket}.kept", b"kept", "_INBOX.rollup")
+                operator.until("the key to be stored", lambda: operator.messages)
+                operator.take()
+                for what in ("all", "sub"):
+                    connection.publish(f"$KV.{bucket}.{key.replace('*', 'x')}", b"x", headers=[("Nats-Rollup", what)])
+                connection.flush()
+                operator.publish(f"$JS.API.STREAM.MSG.GET.KV_{bucket}", json.dumps({"last_by_subj": f"$KV.{bucket}.kept"}).encode(), "_INBOX.rollup")
+                operator.until("the key", lambda: operator.messages)
+                (_, _, _, answer), = operator.take()
+                self.assertIn("message", json.loads(answer), f"{name} deleted {bucket} by a message on {key}")
+                self.assertEqual(connection.refused, [], f"{name} may not even write {key} of {bucket}")
+                connection.close()
+                tried += 1
+        self.assertGreater(tried, 5)
+
     def test_a_screen_is_its_kiosk(self):
         operator = self.connect("operator")
         inbox = "_INBOX.rights_test"

@@ -119,7 +119,7 @@ class Observed(unittest.TestCase):
     @classmethod
     def observing(cls):
         if cls.observer.poll() is not None:
-            raise RuntimeError(f"scripts/observe ended:\n{(cls.scratch / 'observe.log').read_text()}")
+            raise RuntimeError(f"scripts/observe ended:\n{cls.observer_log()}")
         return True
 
     @classmethod
@@ -211,6 +211,10 @@ class Observed(unittest.TestCase):
         until("the order to be heard", lambda: subprocess.run(speak, stdin=subprocess.DEVNULL, capture_output=True, timeout=180).returncode == 0, 150)
         until("the answer to have been spoken", lambda: cls.count("kiosk_voice_turns_total", "voice") >= times and cls.count("kiosk_voice_stage_ms", "voice") > 0)
 
+    @classmethod
+    def observer_log(cls):
+        return (cls.scratch / "observe.log").read_text()
+
     def emitters(self, metric):
         agents = set(self.facts()["agents"]) - {"menu-2"}
         if metric["agents"] == "all":
@@ -284,6 +288,14 @@ class Observed(unittest.TestCase):
         self.assertEqual(address, until("KioskAgentDown", lambda: self.ask(fires), 90)[0][0]["instance"])
         self.fleet("start", "menu-2")
         until("KioskAgentDown to be over", lambda: not self.ask(fires))
+        # It is said where the observer runs, too.
+        said = f"KioskAgentDown (page): menu at {address} does not answer. What to do: docs/operating.md#kioskagentdown"
+        told = lambda: [line.partition(" ")[2] for line in self.observer_log().splitlines() if said in line]
+        until("the end of KioskAgentDown to be told", lambda: told() == [said, f"over: {said}"])
+
+    def test_6_its_page_of_alerts_is_there(self):
+        page = re.search(r"its alerts: (http://[^)]*)\)", self.observer_log()).group(1)
+        self.assertIn("KioskAgentDown", get(page))
 
     def test_7_real_trouble_is_told(self):
         """Of alerts that wait for nothing: a message that nobody can handle, and a printer without paper."""
@@ -304,7 +316,7 @@ class Observed(unittest.TestCase):
 
     def test_8_it_ends_with_a_signal_and_leaves_nothing(self):
         self.stop_observer()
-        self.assertEqual(0, self.observer.returncode, (self.scratch / "observe.log").read_text())
+        self.assertEqual(0, self.observer.returncode, self.observer_log())
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")

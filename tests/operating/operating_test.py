@@ -1,5 +1,6 @@
 """docs/operating.md word by word: the commands of its blocks, run as they stand there, on folders of the test's own."""
 
+import contextlib
 import importlib.util
 import io
 import json
@@ -7,6 +8,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -137,6 +139,55 @@ class OperatingTest(unittest.TestCase):
     def charges(self, folder):
         journal = Path(self.facts(folder)["files"]["terminal_sim"]["journal"]).read_text()
         return [line["intent_id"] for line in map(json.loads, journal.splitlines()) if line["event"] == "captured"]
+
+
+class Install(OperatingTest):
+    """What stays when nobody is logged in, and after the machine was started again."""
+
+    def follow_from_up(self, folder):
+        """The supervisor's pid, and the words that make `arcctl` known."""
+        supervisor = words = None
+        for command in block("install"):
+            if "scripts/setup" in command or "scripts/build" in command:
+                continue
+            command = command.replace("/var/lib/kiosk", str(folder)).replace("$PWD/build/release", str(BUILD))
+            command = command.replace("scripts/fleet up", f"scripts/fleet up {FLEET}")
+            if command.startswith("export "):
+                words = command
+            elif command.endswith("&"):
+                supervisor = int(self.shell(f"{command} echo $!", folder).stdout)
+                self.addCleanup(self.end, supervisor)
+            else:
+                self.shell(command, folder)
+        return supervisor, words
+
+    def end(self, pid, number=signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    def pids(self, folder):
+        status = self.shell(f"scripts/fleet status --json --dir {folder}", folder, check=False)
+        rows = json.loads(status.stdout)
+        return {row["name"]: row["pid"] for row in rows} if status.returncode == 0 else {}
+
+    def test_it_stays_and_comes_back(self):
+        fleet = self.machine("fleet")
+        supervisor, words = self.follow_from_up(fleet)
+        self.assertIn("SERVING", self.shell(f"{words}; command -v arcctl && arcctl status && scripts/fleet status --dir {fleet}", fleet).stdout)
+        # The terminal in which it was started is closed.
+        self.end(supervisor, signal.SIGHUP)
+        old = self.pids(fleet)
+        self.end(old["menu"])
+        until("menu to be started again", lambda: self.pids(fleet).get("menu", old["menu"]) != old["menu"])
+        self.pay(fleet)
+        # The machine loses its power.
+        old = self.pids(fleet)
+        for pid in (supervisor, *old.values()):
+            self.end(pid)
+        self.follow_from_up(fleet)
+        now = self.pids(fleet)
+        self.assertEqual(set(old), set(now))
+        self.assertEqual("paid", self.snapshot(fleet)["state"], "the order at the counter")
 
 
 class BackUpAndRestore(OperatingTest):

@@ -266,6 +266,11 @@ scenario("a dead letter is replayed; what is in it is text", async ({ fleet, bro
   // What is refused stays: a command that fails, and one that is no right of the staff's.
   await client.js.publish("system.deadletter.KIOSK_COMMANDS.menu-agent-consumer", JSON.stringify(letter("kiosk.agent.menu.details", { command: "get_details", item_id: 999999 })));
   await client.js.publish("system.deadletter.KIOSK_COMMANDS.payment-agent-consumer", JSON.stringify(letter("kiosk.agent.payment.process", { command: "process" })));
+  // A right of the staff, but not of who wrote it.
+  await client.js.publish("system.deadletter.core.arc-vision-bridge", JSON.stringify(letter("kiosk.agent.payment.refund", { command: "refund", order_id: "1" })));
+  const planted = page.locator(".letter", { hasText: "kiosk.agent.payment.refund" });
+  await planted.waitFor();
+  assert.equal(await planted.getByRole("button", { name: /^Replay/ }).count(), 0);
   await page.locator(".letter", { hasText: "kiosk.agent.menu.details" }).getByRole("button", { name: /^Replay/ }).tap();
   await page.getByRole("status").getByText(/stays: MENU_NOT_FOUND/).waitFor();
   const charge = page.locator(".letter", { hasText: "kiosk.agent.payment.process" });

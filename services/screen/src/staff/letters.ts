@@ -9,6 +9,8 @@ export interface Letter {
   seq: number;
   time: number;
   subject: string;
+  // What it is stored under: who wrote it.
+  source: string;
   agent: string;
   code: string;
   error: string;
@@ -38,7 +40,7 @@ const text = (value: unknown): string => (typeof value === "string" ? value : ""
 
 function read(stored: Stored): Letter {
   const letter = decode(stored.data);
-  const common = { seq: stored.seq, time: stored.time };
+  const common = { seq: stored.seq, time: stored.time, source: stored.subject };
   if (!letter || !text(letter["subject"])) {
     return { ...common, subject: stored.subject, agent: "", code: "", error: "", deliveries: 0, headers: [], body: new TextDecoder().decode(stored.data), unsendable: "unreadable", bytes: new Uint8Array() };
   }
@@ -64,6 +66,16 @@ function read(stored: Stored): Letter {
     unsendable,
     bytes,
   };
+}
+
+// The service that a command is of.
+const serviceOf = (subject: string): string => (subject.startsWith("kiosk.hardware.") ? "hardware" : subject.split(".")[2]!);
+
+// Whether its writer takes such messages. Others may write letters, too, but not have this user say what is in them.
+function ofItsWriter({ source, subject }: Letter): boolean {
+  if (EVENTS.test(subject)) return source.startsWith("system.deadletter.KIOSK_EVENTS.");
+  const service = serviceOf(subject);
+  return source === `system.deadletter.core.arc-${service}` || source.startsWith(`system.deadletter.KIOSK_COMMANDS.${service}-`);
 }
 
 export class Letters {
@@ -98,8 +110,8 @@ export class Letters {
   }
 
   // Whether this user has the right to send it again, as far as is known before it is tried.
-  mayReplay({ subject }: Letter): boolean {
-    return !this.refused.value.has(subject) && (!this.#staff || STAFF.test(subject));
+  mayReplay(letter: Letter): boolean {
+    return !this.refused.value.has(letter.subject) && (!this.#staff || STAFF.test(letter.subject)) && ofItsWriter(letter);
   }
 
   older(): void {
@@ -175,7 +187,7 @@ export class Letters {
       throw new Error(isObject(ack?.["error"]) ? text(ack["error"]["description"]) : "the bus did not take it");
     }
     if (!COMMANDS.test(letter.subject)) throw new Error("permission: only the operator may send this again");
-    const service = letter.subject.startsWith("kiosk.hardware.") ? "hardware" : letter.subject.split(".")[2]!;
+    const service = serviceOf(letter.subject);
     // The stream listens on every command's subject, so the server does not say that nobody else does.
     try {
       await this.#bus.ask(`$SRV.PING.${service}`, new Uint8Array());
