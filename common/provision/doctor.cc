@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -20,6 +21,9 @@ constexpr absl::Duration kPollEvery = absl::Milliseconds(100);
 // Of a work queue; an idle one is empty, a busy one holds a few messages of some kB.
 constexpr int64_t kSwollenBytes = 64 << 20;
 constexpr absl::Duration kMinStuck = absl::Seconds(10);
+// The leader of a stream hears of every copy each second. One that has nothing to do may call itself not
+// current all the same.
+constexpr absl::Duration kMaxSilence = absl::Seconds(10);
 
 // Every subject on which somebody waits for an answer.
 const std::vector<std::string>& RequestSubjects() {
@@ -104,6 +108,7 @@ class Judgement {
     Overlaps();
     Unclaimed();
     Swollen();
+    Replicas();
     DeadLetters();
     diagnosis_.streams = static_cast<int64_t>(seen_.streams.size());
     diagnosis_.consumers = static_cast<int64_t>(seen_.consumers.size());
@@ -314,6 +319,22 @@ class Judgement {
              "uses "
              "a wrong subject, and the message expires");
       }
+    }
+  }
+
+  // One finding a node: it has a copy of nearly everything.
+  void Replicas() {
+    std::map<std::string, int64_t> away;
+    for (const StreamInfo& stream : seen_.streams) {
+      for (const Replica& replica : stream.cluster.replicas) {
+        const bool silent = !replica.current && absl::Nanoseconds(replica.active) > kMaxSilence;
+        if (replica.offline || silent) ++away[replica.name];
+      }
+    }
+    for (const auto& [node, streams] : away) {
+      Find("node_away", absl::StrCat("node ", node),
+           absl::StrCat("does not answer, and has a copy of ", Count(streams, "stream")),
+           "start it again, or mend the network to it: with half of the nodes gone nothing is stored");
     }
   }
 

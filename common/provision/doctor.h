@@ -45,7 +45,7 @@ struct Observation {
 
 struct Finding {
   // missing_stream, missing_bucket, missing_consumer, differs, request_captured, overlapping_filters,
-  // ack_wait, nobody_pulls, stuck, unclaimed, swollen, dead_letters or lag
+  // ack_wait, nobody_pulls, stuck, unclaimed, swollen, node_away, dead_letters or lag
   std::string check;
   std::string object;   // "stream KIOSK_COMMANDS"
   std::string problem;  // one sentence

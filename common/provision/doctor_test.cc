@@ -214,6 +214,17 @@ TEST_F(JudgeTest, AWorkQueueThatFillsTheServersMemory) {
   EXPECT_THAT(Findings(), ElementsAre(Is("swollen", "stream KIOSK_COMMANDS", "holds 200 MB")));
 }
 
+TEST_F(JudgeTest, ANodeOfTheClusterThatIsAway) {
+  Replica well{"nats", true, false, absl::ToInt64Nanoseconds(absl::Seconds(1))};
+  Replica behind{"nats-2", false, false, absl::ToInt64Nanoseconds(absl::Seconds(10))};
+  for (StreamInfo& stream : seen_.streams) stream.cluster = {"nats-3", {well, behind}};
+  EXPECT_THAT(Findings(), IsEmpty());
+  FindStream("KIOSK_EVENTS").cluster.replicas[1].active += 1;
+  EXPECT_THAT(Findings(), ElementsAre(Is("node_away", "node nats-2", "has a copy of 1 stream")));
+  FindStream("KIOSK_COMMANDS").cluster.replicas[1].offline = true;
+  EXPECT_THAT(Findings(), ElementsAre(Is("node_away", "node nats-2", "has a copy of 2 streams")));
+}
+
 TEST_F(JudgeTest, ConsumersOfAKioskWithSubjectsOfItsOwnAreKnown) {
   const auto with = ForKiosk(topology_, "kiosk-007");
   ASSERT_THAT(with, IsOk());

@@ -39,14 +39,43 @@ struct StreamState {
   }
 };
 
+// A node of a cluster that has a copy of a stream and does not lead it.
+struct Replica {
+  std::string name;
+  bool current = false;
+  bool offline = false;
+  int64_t active = 0;  // ns since the leader heard of it
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Required("name", s.name);
+    v.Optional("current", s.current);
+    v.Optional("offline", s.offline);
+    v.Optional("active", s.active);
+  }
+};
+
+struct ClusterInfo {
+  std::string leader;
+  std::vector<Replica> replicas;
+
+  template <class S, class V>
+  static void Describe(S& s, V& v) {
+    v.Optional("leader", s.leader);
+    v.Optional("replicas", s.replicas);
+  }
+};
+
 struct StreamInfo {
   StreamConfig config;
   StreamState state;
+  ClusterInfo cluster;  // nobody, where there is one node
 
   template <class S, class V>
   static void Describe(S& s, V& v) {
     v.Required("config", s.config);
     v.Optional("state", s.state);
+    v.Optional("cluster", s.cluster);
   }
 };
 

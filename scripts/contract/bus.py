@@ -4,6 +4,7 @@ import base64
 import json
 import socket
 import ssl
+import time
 import urllib.parse
 
 from contract import keys
@@ -19,7 +20,11 @@ def request(url, login, subject, body, seconds=SECONDS):
     """The answer to `body`, both as JSON. `login`: nats_user, and nats_password or nats_nkey_seed, inbox_prefix, nats_ca_file, as
     in the fleet's files of logins."""
     address = urllib.parse.urlsplit(url)
-    connection = socket.create_connection((address.hostname, address.port), timeout=seconds)
+    deadline = time.monotonic() + seconds
+    try:
+        connection = socket.create_connection((address.hostname, address.port), timeout=seconds)
+    except OSError as error:
+        raise BusError(f"{url}: {error}") from None
     try:
         # A byte at a time up to here, so that nothing of what TLS begins with is read.
         line = b""
@@ -45,6 +50,9 @@ def request(url, login, subject, body, seconds=SECONDS):
         with connection.makefile("rb") as stream:
             for line in stream:
                 words = line.split()
+                # The server's pings come sooner than the time of one read is over.
+                if time.monotonic() > deadline:
+                    raise TimeoutError
                 if words[0] == b"PING":
                     connection.sendall(b"PONG\r\n")
                 elif words[0] == b"-ERR":

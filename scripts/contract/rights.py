@@ -85,7 +85,7 @@ class Table:
         for name in (*self.restaurants, *([restaurant] if restaurant else [])):
             check_kiosk(name, "restaurant")
         if len(self.kiosks) > 1 and not scoped:
-            raise RightsError("several kiosks on one bus need subjects of their own (scoped): by the bare ones a screen could speak for another")
+            raise RightsError("several kiosks on one bus need subjects of their own (--scoped): by the bare ones a screen could speak for another")
         with open(path, "rb") as file:
             self.data = tomllib.load(file)
         self.users = {}

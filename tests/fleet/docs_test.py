@@ -86,7 +86,7 @@ class DocsTest(unittest.TestCase):
     def test_every_subject_and_name_is_in_the_messages(self):
         names = constants(REPO / "common" / "subjects" / "subjects.h")
         self.assertGreater(len(names), 30, "subjects.h is not read as it is written")
-        self.assertEqual([], self.missing(names.values(), self.messages))
+        self.assertEqual([], self.missing(names.values(), self.messages), "docs/messages.md does not name these of subjects.h")
 
     def headings(self):
         return set(re.findall(r"^### `([^`]+)`$", self.messages, re.MULTILINE))
@@ -97,7 +97,7 @@ class DocsTest(unittest.TestCase):
         prefixes = {name for constant, name in names.items() if constant.endswith("Prefix")}
         self.assertGreaterEqual(len(prefixes), 4, "subjects.h is not read as it is written")
         headings = self.headings()
-        self.assertEqual([], sorted(subjects - headings))
+        self.assertEqual([], sorted(subjects - headings), "docs/messages.md has no section (### `SUBJECT`) for these")
         below = {prefix: [heading for heading in headings if re.match(r"%s\.(\w+\.)?<" % re.escape(prefix), heading)] for prefix in prefixes}
         self.assertEqual([], [prefix for prefix, found in below.items() if not found], "have no section such as `agent.voice.audio.<room>`")
         known = subjects | {heading for found in below.values() for heading in found}
@@ -131,7 +131,7 @@ class DocsTest(unittest.TestCase):
         for kind, key in (("streams", "name"), ("buckets", "name"), ("consumers", "durable_name"), ("kiosk_consumers", "durable_name")):
             names = [entry[key] for entry in self.topology[kind]]
             self.assertTrue(names, kind)
-            self.assertEqual([], self.missing(names, self.messages), kind)
+            self.assertEqual([], self.missing(names, self.messages), f"docs/messages.md does not name these {kind} of deploy/streams.json")
 
     def test_consumers_have_the_settings_that_the_messages_say(self):
         rows = {}
@@ -144,7 +144,7 @@ class DocsTest(unittest.TestCase):
             deliveries = "no limit" if consumer["max_deliver"] == -1 else str(consumer["max_deliver"])
             ack_wait = re.sub(r"(\d+)s", r"\1 s", consumer["ack_wait"])
             expected[consumer["durable_name"]] = [f"`{consumer['stream']}`", f"`{consumer['filter_subject']}`", ack_wait, deliveries]
-        self.assertEqual(expected, rows)
+        self.assertEqual(expected, rows, "the table of consumers in docs/messages.md is not as deploy/streams.json")
 
     def test_every_field_of_every_message_is_in_its_table(self):
         documented = tables(self.messages)

@@ -365,6 +365,36 @@ class Refusals(ScriptTest):
         self.assert_refused(self.fleet("logs", self.scratch, "waiter"), "there is no 'waiter' in a fleet")
 
 
+class Cluster(ScriptTest):
+    def states(self, folder):
+        return {process["name"]: process["state"] for process in json.loads(self.fleet("status", folder, "--json").stdout)}
+
+    def test_more_than_half_of_the_nodes_die(self):
+        folder = self.folder("fleet")
+        self.assert_done(self.up(folder, "--agents", "none", "--nats_nodes", "3", "--ready_seconds", "90"))
+        self.assert_done(self.fleet("kill", folder, "nats", "nats-2"))
+        # Two of three are enough, so one is brought back without the other.
+        self.assert_done(self.fleet("start", folder, "nats"))
+        states = self.states(folder)
+        self.assertEqual([states[name] for name in ("nats", "nats-2", "nats-3")], ["SERVING", "dead", "SERVING"])
+        # One of three is not. It stays all the same: without it no other one would ever be enough.
+        self.assert_done(self.fleet("kill", folder, "nats", "nats-3"))
+        alone = self.assert_done(self.fleet("start", folder, "nats-2"))
+        self.assertIn(f"scripts/fleet start nats nats-3 --dir {folder}", alone)
+        self.assertEqual(self.states(folder)["nats-2"], "NOT_SERVING")
+        self.assert_done(self.fleet("start", folder, "nats", "nats-3"))
+        until("all nodes to be SERVING", lambda: all(self.states(folder)[name] == "SERVING" for name in ("nats", "nats-2", "nats-3")))
+
+    def test_restaurants_find_their_chain_where_it_was(self):
+        folder = self.folder("chain")
+        invited = []
+        for _ in range(2):
+            self.assert_done(self.up(folder, "--agents", "none", "--nats_nodes", "3", "--restaurant", "burger-12"))
+            invited.append(json.loads((folder / "credentials" / "restaurant-burger-12.json").read_text()))
+            self.assert_done(self.fleet("down", folder))
+        self.assertEqual(invited[0], invited[1])
+
+
 class Configuration(unittest.TestCase):
     def test_container_equals_template(self):
         folder = REPO / "deploy" / "nats"
