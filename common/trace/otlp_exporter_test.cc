@@ -256,9 +256,9 @@ TEST(OtlpExporterTest, ABatchIsGivenUpInTheEnd) {
   options.give_up_after = absl::Milliseconds(50);
   const auto exporter = Make(options);
   exporter->OnEnd(MakeSpan());
-  ASSERT_TRUE(collector.AwaitRequests(2));
-  ASSERT_TRUE(exporter->Flush(absl::Seconds(30)));
-  EXPECT_EQ(exporter->counts().failed, 1u);
+  EXPECT_TRUE(testing_support::Await("the batch to be given up", absl::Seconds(30),
+                                     [&] { return exporter->counts().failed == 1; }));
+  EXPECT_GE(collector.requests().size(), 1u);
 }
 
 TEST(OtlpExporterTest, AnAddressIsChecked) {
