@@ -329,7 +329,7 @@ class Refusals(ScriptTest):
     def test_not_built(self):
         folder = self.folder("fleet")
         build = self.build_with("arc-menu", None)
-        self.assert_refused(self.up(folder, build=build), "lacks arc-menu", "cmake --build --preset release")
+        self.assert_refused(self.up(folder, build=build), "lacks arc-menu", "scripts/build release")
         self.assert_nothing_left(folder)
 
     def test_no_fleet_there(self):
