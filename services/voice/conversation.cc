@@ -290,8 +290,11 @@ Conversation::Effects Conversation::OnKioskSessionEnded(absl::Time now, messages
   }
   kiosk_session_.clear();
   kiosk_session_sure_ = false;
-  // Who speaks after the order was paid may be the next customer already.
-  ForgetWords(session_.has_value() && !session_->order_completed);
+  // Who speaks after the order was paid may be the next customer already. A conversation that began after
+  // that knows of it by the reason.
+  const bool paid =
+      reason == messages::EndReason::kCompleted || (session_.has_value() && session_->order_completed);
+  ForgetWords(session_.has_value() && !paid);
   switch (reason) {
     case messages::EndReason::kCompleted:
       EndSession(now, "order_ended", "completed");

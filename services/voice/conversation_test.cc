@@ -1057,6 +1057,21 @@ TEST_F(ConversationTest, WhoSpeaksAfterThePaymentMayBeTheNextCustomer) {
   EXPECT_NE(asked_[0].session_id, "session-1");
 }
 
+TEST_F(ConversationTest, SoMayWhoseConversationBeganAfterThePayment) {
+  Take(talk_.OnKioskSessionStarted(now(), "session-1"));
+  Sound(absl::Seconds(1));
+  Wait(options_.conversation_timeout + absl::Seconds(1));
+  ASSERT_FALSE(talk_.active());
+  Speak(absl::Seconds(1), false);
+  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kCompleted));
+  Silence(now() - absl::Seconds(1));
+  Partial("a burger please");
+  Wait(absl::Seconds(1));
+  Final("a burger please");
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(asked_[0].user_input, "a burger please");
+}
+
 TEST_F(ConversationTest, APaymentThatFailedIsSaidEvenWhenTheCustomerSpeaks) {
   Take(talk_.OnKioskSessionStarted(now(), "session-1"));
   Utter("pay please");
