@@ -84,6 +84,7 @@ constexpr absl::Duration kWatchdogLimit = absl::Seconds(5);
 constexpr absl::Duration kStartRetry = absl::Milliseconds(100);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
 constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
+constexpr absl::Duration kThreadsTimeout = absl::Seconds(2);
 constexpr absl::Duration kTraceFlushTimeout = absl::Milliseconds(500);
 // Beyond --drain_timeout, for OnDrain() and the connection.
 constexpr absl::Duration kExitGrace = absl::Seconds(3);
@@ -938,6 +939,8 @@ Agent::Agent(Info info, int argc, char** argv) : impl_(std::make_unique<Impl>(st
 Agent::~Agent() {
   // Spans that end from here on go nowhere; what ends them goes before the exporter does.
   trace::SetProcessor(nullptr);
+  impl_.reset();
+  bus::AwaitNatsThreads(kThreadsTimeout);
 }
 
 bus::Bus& Agent::bus() {

@@ -1727,6 +1727,10 @@ void NatsBus::Impl::Repair() {
   }
 }
 
+void AwaitNatsThreads(absl::Duration limit) {
+  nats_CloseAndWait(absl::ToInt64Milliseconds(limit));
+}
+
 NatsBus::~NatsBus() {
   if (impl_ == nullptr) return;
   if (impl_->direct != nullptr && impl_->buffered != nullptr) Flush(absl::Seconds(1)).IgnoreError();

@@ -28,6 +28,11 @@ struct NatsOptions {
 // subscribe to (docs/rights.md). No dot at its end.
 std::string InboxPrefix(const NatsOptions& options);
 
+// Waits until nats.c's threads have ended, at most for `limit`. They may outlive their bus, and a process
+// that ends meanwhile takes OpenSSL away under them. At the end of a program, when no bus is left; none can
+// be made afterwards.
+void AwaitNatsThreads(absl::Duration limit);
+
 class NatsBus : public Bus {
  public:
   // Returns at once; connects, and reconnects, in the background for ever. InvalidArgument: the URL, the

@@ -164,5 +164,7 @@ int main(int argc, char** argv) {
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
-  return ended_with(arc::terminal_sim::Run(stop_signals));
+  const int status = ended_with(arc::terminal_sim::Run(stop_signals));
+  arc::bus::AwaitNatsThreads(absl::Seconds(2));
+  return status;
 }
