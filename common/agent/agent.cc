@@ -84,7 +84,6 @@ constexpr absl::Duration kWatchdogLimit = absl::Seconds(5);
 constexpr absl::Duration kStartRetry = absl::Milliseconds(100);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
 constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
-constexpr absl::Duration kThreadsTimeout = absl::Seconds(2);
 constexpr absl::Duration kTraceFlushTimeout = absl::Milliseconds(500);
 // Beyond --drain_timeout, for OnDrain() and the connection.
 constexpr absl::Duration kExitGrace = absl::Seconds(3);
@@ -832,6 +831,7 @@ struct Agent::Impl {
     Log(LogLevel::kInfo, "ended", {{"exit_status", finished ? "0" : "1"}});
     // Handlers that still run use what main() is about to destroy.
     if (!finished) _exit(1);
+    bus::EndProcessIfTls(0);
     return 0;
   }
 
@@ -939,8 +939,6 @@ Agent::Agent(Info info, int argc, char** argv) : impl_(std::make_unique<Impl>(st
 Agent::~Agent() {
   // Spans that end from here on go nowhere; what ends them goes before the exporter does.
   trace::SetProcessor(nullptr);
-  impl_.reset();
-  bus::AwaitNatsThreads(kThreadsTimeout);
 }
 
 bus::Bus& Agent::bus() {

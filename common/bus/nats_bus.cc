@@ -1,6 +1,7 @@
 #include "common/bus/nats_bus.h"
 
 #include <nats/nats.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -837,6 +838,9 @@ void OnError(natsConnection* connection, natsSubscription*, natsStatus status, v
   Log(LogLevel::kWarning, "NATS reports an error", {{"error", natsStatus_GetText(status)}});
 }
 
+// Whether any bus of this process may speak TLS.
+std::atomic<bool> tls_spoken{false};
+
 using OptionsPtr = std::unique_ptr<natsOptions, void (*)(natsOptions*)>;
 
 // Signs what the server asks a user with an nkey to sign. `closure`: the seed.
@@ -869,6 +873,7 @@ absl::StatusOr<OptionsPtr> MakeOptions(const NatsOptions& options, absl::string_
   } else if (!options.user.empty()) {
     natsOptions_SetUserInfo(raw, options.user.c_str(), options.password.c_str());
   }
+  if (!options.ca_certificates.empty() || absl::StrContains(options.url, "tls://")) tls_spoken = true;
   if (!options.ca_certificates.empty()) {
     if (natsOptions_SetCATrustedCertificates(raw, options.ca_certificates.c_str()) != NATS_OK) {
       return absl::InvalidArgumentError("the certificates of the authority cannot be read");
@@ -1727,8 +1732,8 @@ void NatsBus::Impl::Repair() {
   }
 }
 
-void AwaitNatsThreads(absl::Duration limit) {
-  nats_CloseAndWait(absl::ToInt64Milliseconds(limit));
+void EndProcessIfTls(int status) {
+  if (tls_spoken) _exit(status);
 }
 
 NatsBus::~NatsBus() {

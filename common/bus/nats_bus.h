@@ -28,10 +28,11 @@ struct NatsOptions {
 // subscribe to (docs/rights.md). No dot at its end.
 std::string InboxPrefix(const NatsOptions& options);
 
-// Waits until nats.c's threads have ended, at most for `limit`. They may outlive their bus, and a process
-// that ends meanwhile takes OpenSSL away under them. At the end of a program, when no bus is left; none can
-// be made afterwards.
-void AwaitNatsThreads(absl::Duration limit);
+// Ends the process with `status`, without exit()'s handlers, if a bus has spoken TLS; otherwise returns. Some
+// of nats.c's threads may outlive their bus, and OpenSSL's handler takes its locks away under them (so does
+// nats_CloseAndWait(), which frees what that handler frees again). At the end of a program, when all that
+// has to be written is written.
+void EndProcessIfTls(int status);
 
 class NatsBus : public Bus {
  public:

@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/time/time.h"
 #include "common/bus/nats_bus.h"
 #include "services/arcctl/arcctl.h"
 
@@ -30,6 +29,7 @@ int main(int argc, char** argv) {
       arc::arcctl::Run(std::vector<std::string>(argv + 1, argv + argc), std::cout, std::cerr, stop);
   pthread_kill(waiter.native_handle(), SIGUSR1);
   waiter.join();
-  arc::bus::AwaitNatsThreads(absl::Seconds(2));
+  std::cout << std::flush;
+  arc::bus::EndProcessIfTls(status);
   return status;
 }

@@ -165,6 +165,6 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
   const int status = ended_with(arc::terminal_sim::Run(stop_signals));
-  arc::bus::AwaitNatsThreads(absl::Seconds(2));
+  arc::bus::EndProcessIfTls(status);
   return status;
 }

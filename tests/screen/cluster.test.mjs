@@ -14,6 +14,8 @@ const nodeOf = (fleet, name) => eventually(`the connection of ${name}`, async ()
   }
 });
 
+const LONGEST_WAIT = 45_000;  // milliseconds
+
 scenario("an order goes on when the page's node dies", async ({ fleet, browser }) => {
   const customer = await Customer.at(browser, fleet.facts.screen_url);
   const { page } = customer;
@@ -31,12 +33,13 @@ scenario("an order goes on when the page's node dies", async ({ fleet, browser }
     await customer.layout("cart", 5000);
     return true;
   }, 60_000);
+  // So may a command's: docs/cluster.md has how long a customer waits.
   await customer.tap("Checkout");
-  await customer.layout("checkout");
+  await customer.layout("checkout", LONGEST_WAIT);
   await customer.tap("Pay now");
-  await customer.layout("paying");
+  await customer.layout("paying", LONGEST_WAIT);
   await customer.tap("Tap a good card");
-  await customer.layout("paid");
+  await customer.layout("paid", LONGEST_WAIT);
   await fleet.script("start", node);
   await customer.close();
 });
