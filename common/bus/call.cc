@@ -101,8 +101,7 @@ void CallRaw(Bus& bus, absl::string_view subject, absl::string_view payload, con
   auto asking = std::make_shared<trace::Span>(RequestSpanName(subject), trace::SpanKind::kClient,
                                               trace::ContextFor(envelope.trace_id));
   if (!context.idempotency_key.empty()) asking->Set("kiosk.idempotency_key", context.idempotency_key);
-  const trace::Span publishing(PublishSpanName(subject), trace::SpanKind::kProducer, asking->context());
-  SetTraceParent(message, publishing.context());
+  const trace::Span publishing = BeginPublishing(message, subject, asking->context());
   RequestOptions options;
   options.timeout = context.timeout > absl::ZeroDuration() ? context.timeout : DefaultTimeout(subject);
   options.service = ServiceOf(subject);
@@ -146,9 +145,8 @@ void PublishEvent(Bus& bus, absl::string_view subject, const Envelope& envelope,
   message.body = WrapPayload(envelope, payload);
   message.headers.Set(subjects::kMsgIdHeader, envelope.msg_id);
   if (!kiosk_id.empty()) message.headers.Set(subjects::kKioskIdHeader, kiosk_id);
-  auto publishing = std::make_shared<trace::Span>(PublishSpanName(subject), trace::SpanKind::kProducer,
-                                                  trace::ContextFor(envelope.trace_id));
-  SetTraceParent(message, publishing->context());
+  auto publishing =
+      std::make_shared<trace::Span>(BeginPublishing(message, subject, trace::ContextFor(envelope.trace_id)));
   bus.PublishEvent(
       std::move(message), absl::Seconds(5),
       [publishing, caller = WorkedOn(envelope.trace_id), done = std::move(done)](absl::Status status) {

@@ -246,8 +246,9 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
       return std::move(parsed).status();
     }
     envelope = parsed->envelope;
-    if (const trace::SpanContext parent = ParentOf(message, ""); !parsed->had_trace_id && parent.valid()) {
-      envelope.trace_id = parent.trace_id;
+    if (!parsed->had_trace_id) {
+      const trace::SpanContext parent = ParentOf(message, "");
+      if (parent.valid()) envelope.trace_id = parent.trace_id;
     }
     if (job.endpoint == nullptr) {
       return MakeError(ErrorCode::kInvalidRequest, absl::StrCat("subject ", message.subject, ": the ",

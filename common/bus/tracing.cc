@@ -28,10 +28,6 @@ std::string RequestSpanName(absl::string_view subject) {
   return Named("request", subject);
 }
 
-std::string PublishSpanName(absl::string_view subject) {
-  return Named("publish", subject);
-}
-
 trace::SpanContext WorkedOn(absl::string_view trace_id) {
   return trace::Current().valid() ? trace::Current() : trace::RootOf(trace_id);
 }
@@ -44,11 +40,15 @@ void SetTraceParent(Message& message, const trace::SpanContext& context) {
   if (context.valid()) message.headers.Set(subjects::kTraceParentHeader, trace::ToHeader(context));
 }
 
-absl::Status PublishTraced(Bus& bus, Message message, absl::string_view trace_id) {
-  trace::Span publish(PublishSpanName(message.subject), trace::SpanKind::kProducer,
-                      trace::ContextFor(trace_id));
+trace::Span BeginPublishing(Message& message, absl::string_view subject, const trace::SpanContext& parent) {
+  trace::Span publish(Named("publish", subject), trace::SpanKind::kProducer, parent);
   Describe(publish, "send", message.subject);
   SetTraceParent(message, publish.context());
+  return publish;
+}
+
+absl::Status PublishTraced(Bus& bus, Message message, absl::string_view trace_id) {
+  trace::Span publish = BeginPublishing(message, message.subject, trace::ContextFor(trace_id));
   absl::Status sent = bus.Publish(message);
   publish.SetStatus(sent);
   return sent;
@@ -58,9 +58,7 @@ void CoreRequestTraced(Bus& bus, Message message, absl::string_view trace_id, ab
                        ReplyCallback done) {
   auto request = std::make_shared<trace::Span>(RequestSpanName(message.subject), trace::SpanKind::kClient,
                                                trace::ContextFor(trace_id));
-  trace::Span publish(PublishSpanName(message.subject), trace::SpanKind::kProducer, request->context());
-  Describe(publish, "send", message.subject);
-  SetTraceParent(message, publish.context());
+  const trace::Span publish = BeginPublishing(message, message.subject, request->context());
   bus.CoreRequest(
       std::move(message), timeout,
       [request, caller = WorkedOn(trace_id), done = std::move(done)](absl::StatusOr<Message> reply) {

@@ -22,9 +22,11 @@
 
 namespace arc::bus {
 
-// Names of spans.
+// The name of a request's span.
 std::string RequestSpanName(absl::string_view subject);
-std::string PublishSpanName(absl::string_view subject);
+
+// Begins the publishing of `message`, whose span is named after `subject`, and sets its header `traceparent`.
+trace::Span BeginPublishing(Message& message, absl::string_view subject, const trace::SpanContext& parent);
 
 // What this thread works on, or, if that belongs to no turn, the turn of `trace_id`: what answers belong to.
 trace::SpanContext WorkedOn(absl::string_view trace_id);

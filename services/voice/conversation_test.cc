@@ -105,6 +105,14 @@ class ConversationTest : public testing::Test {
     last_voice_ = end;
   }
   void Partial(const std::string& text) { Understand(utterance_, text, false); }
+  void SpeakAcrossTheEndOfAPaidOrder(const std::string& words) {
+    Speak(absl::Seconds(1), false);
+    Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kCompleted));
+    Silence(now() - absl::Seconds(1));
+    Partial(words);
+    Wait(absl::Seconds(1));
+    Final(words);
+  }
   void Final(const std::string& text) { Understand(utterance_, text, true); }
   void Understand(const std::string& utterance, const std::string& text, bool is_final,
                   double confidence = 0.9) {
@@ -1047,12 +1055,7 @@ TEST_F(ConversationTest, WhoSpeaksAfterThePaymentMayBeTheNextCustomer) {
   Take(talk_.OnOrderCompleted(now(), "42"));
   Sound(absl::Seconds(1));
   Wait(absl::Seconds(5));
-  Speak(absl::Seconds(1), false);
-  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kCompleted));
-  Silence(now() - absl::Seconds(1));
-  Partial("a burger please");
-  Wait(absl::Seconds(1));
-  Final("a burger please");
+  SpeakAcrossTheEndOfAPaidOrder("a burger please");
   ASSERT_THAT(asked_, SizeIs(1));
   EXPECT_NE(asked_[0].session_id, "session-1");
 }
@@ -1062,12 +1065,7 @@ TEST_F(ConversationTest, SoMayWhoseConversationBeganAfterThePayment) {
   Sound(absl::Seconds(1));
   Wait(options_.conversation_timeout + absl::Seconds(1));
   ASSERT_FALSE(talk_.active());
-  Speak(absl::Seconds(1), false);
-  Take(talk_.OnKioskSessionEnded(now(), messages::EndReason::kCompleted));
-  Silence(now() - absl::Seconds(1));
-  Partial("a burger please");
-  Wait(absl::Seconds(1));
-  Final("a burger please");
+  SpeakAcrossTheEndOfAPaidOrder("a burger please");
   ASSERT_THAT(asked_, SizeIs(1));
   EXPECT_EQ(asked_[0].user_input, "a burger please");
 }
