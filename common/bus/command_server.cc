@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -56,6 +58,32 @@ struct Advisory {
   }
 };
 
+// The deliveries that this process has ended lately, in case the server does not hear of it: a node that dies
+// takes acks with it. A stream that is made anew counts from 1 again, so the time it was stored belongs to
+// it.
+class EndedLately {
+ public:
+  void Add(uint64_t sequence, absl::Time stored_at) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!stored_at_.insert_or_assign(sequence, stored_at).second) return;
+    order_.push_back(sequence);
+    if (order_.size() <= kMost) return;
+    stored_at_.erase(order_.front());
+    order_.pop_front();
+  }
+  bool Has(uint64_t sequence, absl::Time stored_at) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto it = stored_at_.find(sequence);
+    return it != stored_at_.end() && it->second == stored_at;
+  }
+
+ private:
+  static constexpr size_t kMost = 4096;
+  mutable std::mutex mutex_;
+  std::unordered_map<uint64_t, absl::Time> stored_at_;
+  std::deque<uint64_t> order_;
+};
+
 enum class Verdict { kReplyAndAck, kDeadLetter, kNak };
 
 // The table of the header.
@@ -100,6 +128,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
   const CommandObserver observer;
   const SweepOptions sweep;
   std::map<std::string, std::unique_ptr<Endpoint>> endpoints;  // by subject; fixed once started
+  EndedLately ended;
 
   mutable std::mutex mutex;
   std::condition_variable changed;
@@ -143,6 +172,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
   void OnDelivery(const std::string& durable, std::shared_ptr<Delivery> delivery) {
     const std::optional<std::string> reply_to = delivery->message().headers.Get(subjects::kReplyToHeader);
     if (!reply_to.has_value()) {
+      Ended(*delivery);
       delivery->Ack();  // the core subscription's
       return;
     }
@@ -152,6 +182,8 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
     job->durable = durable;
     Dispatch(job);
   }
+
+  void Ended(const Delivery& delivery) { ended.Add(delivery.stream_sequence(), delivery.stored_at()); }
 
   void Dispatch(const std::shared_ptr<Job>& job) {
     job->received = bus.clock().Now();
@@ -190,6 +222,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
       if (observer.on_expired) observer.on_expired(action);
       RecordExpired(job.msg(), job.endpoint->subject, "", SentAt(job), bus.clock().Now());
       if (job.delivery != nullptr) {
+        Ended(*job.delivery);
         job.delivery->Ack();
       } else if (IsInbox(job.reply_to)) {
         const absl::Status expired =
@@ -315,6 +348,7 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
                   absl::string_view action) {
     const Verdict verdict = Judge(result.status());
     if (verdict == Verdict::kReplyAndAck) {
+      Ended(*job.delivery);
       job.delivery->AckWithReply(MakeReply(job, envelope, result));
       return;
     }
@@ -332,15 +366,22 @@ struct CommandServer::Impl : public std::enable_shared_from_this<CommandServer::
                                   job.delivery->stream_sequence(), deliveries};
     // Ended only once the dead letter is stored; otherwise it is delivered again, or found by the sweep.
     PublishDeadLetter(bus, source, job.msg(), result.status(),
-                      [delivery = job.delivery](const absl::Status& status) {
-                        if (status.ok()) delivery->Term();
+                      [self = shared_from_this(), delivery = job.delivery](const absl::Status& status) {
+                        if (!status.ok()) return;
+                        self->Ended(*delivery);
+                        delivery->Term();
                       });
   }
 
-  // What ran out of deliveries: answered, made a dead letter, deleted.
+  // What ran out of deliveries: answered, made a dead letter, deleted. What this process has ended, and the
+  // server has not heard of, is only deleted.
   void Bury(const Source& source, uint64_t sequence, int64_t deliveries) {
     absl::StatusOr<StoredMessage> stored = bus.GetStored(subjects::kCommandsStream, sequence);
     if (!stored.ok()) return;  // acked meanwhile, or buried by another copy
+    if (ended.Has(sequence, stored->stored_at)) {
+      bus.DeleteStored(subjects::kCommandsStream, sequence).IgnoreError();
+      return;
+    }
     Message message = std::move(stored->message);
     const absl::Status lost =
         MakeError(ErrorCode::kInternal, "the agent ended while it worked on this, too often");

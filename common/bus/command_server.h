@@ -17,8 +17,9 @@
 // A nak whose delay would end behind the deadline counts as the last delivery. What ran out of deliveries
 // without an end (its agent died) is found through the server's MAX_DELIVERIES advisory, and by looking at
 // the stream now and then for what an advisory that nobody heard has left: answered with INTERNAL, made a
-// dead letter, deleted. A reply subject that is not an inbox (one of the fleet's own subjects, or $JS...) is
-// refused as InvalidArgument: answered to the core reply subject, if that is one.
+// dead letter, deleted; only deleted when it is this object that ended it, and the server lost the ack (a
+// node of a cluster that died). A reply subject that is not an inbox (one of the fleet's own subjects, or
+// $JS...) is refused as InvalidArgument: answered to the core reply subject, if that is one.
 //
 // On the plain path every request gets its reply at once; what is invalid and asks for no reply becomes a
 // dead letter.

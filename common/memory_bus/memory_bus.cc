@@ -215,6 +215,7 @@ struct MemoryBus::Core : std::enable_shared_from_this<MemoryBus::Core> {
   int kv_failures = 0;
   Fault kv_fault = Fault::kBefore;
   int publish_failures = 0;
+  int acks_to_lose = 0;
 
   // Methods whose names end in Locked want `mutex` held.
 
@@ -733,6 +734,10 @@ class MemoryBus::Core::MemoryDelivery : public Delivery {
     std::lock_guard<std::mutex> lock(core->mutex);
     if (ended_) return;
     ended_ = true;
+    if (core->acks_to_lose > 0) {
+      --core->acks_to_lose;
+      return;
+    }
     // This object may be gone when the connection is back.
     core->OnServerLocked([self = Copy(), core = core.get(), act] {
       (void)self;
@@ -1071,6 +1076,11 @@ void MemoryBus::FailKeyValue(int count, Fault fault) {
 void MemoryBus::FailPublishEvent(int count) {
   std::lock_guard<std::mutex> lock(core_->mutex);
   core_->publish_failures = count;
+}
+
+void MemoryBus::LoseAcks(int count) {
+  std::lock_guard<std::mutex> lock(core_->mutex);
+  core_->acks_to_lose = count;
 }
 
 std::vector<Message> MemoryBus::Published(absl::string_view filter) const {

@@ -72,6 +72,8 @@ class MemoryBus : public Bus {
   void FailKeyValue(int count, Fault fault = Fault::kBefore);
   // Makes the next `count` attempts to store an event fail; PublishEvent() tries again every 250 ms.
   void FailPublishEvent(int count);
+  // Makes the next `count` ends of deliveries (ack, nak, term) be lost on their way to the server.
+  void LoseAcks(int count);
 
   // Every message published so far whose subject matches `filter`, in order, replies and requests included.
   std::vector<Message> Published(absl::string_view filter) const;
