@@ -214,9 +214,10 @@ TEST(ForgottenPullTest, IsAskedForAgain) {
 
   const auto bus = connect();
   const auto consumer = bus->Consume({"ORDERS", "worker", 16}, [](const std::shared_ptr<Delivery>&) {});
-  ASSERT_TRUE(signal.Await("the consumer to ask", kSoon, [&] { return pulls == 1; }));
-  // A customer waits for as long as this takes.
-  ASSERT_TRUE(signal.Await("the consumer to ask again", absl::Seconds(7), [&] { return pulls == 2; }));
+  ASSERT_TRUE(signal.Await("the consumer to ask", kSoon, [&] { return pulls >= 1; }));
+  // A customer waits for as long as a silence takes. The first two may be of one moment: a connection that is
+  // opened says that it is up once when it is made, and now and then once more from NATS' own thread.
+  ASSERT_TRUE(signal.Await("the consumer to ask again", absl::Seconds(14), [&] { return pulls >= 3; }));
   EXPECT_TRUE(Await("the consumer to be bound", kSoon, [&] { return consumer->bound(); }));
 }
 
