@@ -128,12 +128,20 @@ export class Fleet {
     assert.equal(answer.status, 200);
     return (await answer.json()).intents;
   }
-  // Logs and data stay where a test failed.
+  // Logs and data stay where a test failed; what the agents complained about is shown as well, for a machine that is gone.
   async down({ failed = false } = {}) {
+    if (failed) this.complaints();
     await this.script("down", ...(failed ? [] : ["--purge"]));
     running.delete(this);
     if (failed) console.error(`logs: ${this.dir}/logs`);
     else fs.rmSync(this.dir, { recursive: true, force: true });
+  }
+  complaints(most = 12) {
+    const folder = path.join(this.dir, "logs");
+    for (const name of fs.readdirSync(folder).filter((each) => each.endsWith(".log"))) {
+      const lines = fs.readFileSync(path.join(folder, name), "utf8").split("\n").filter((line) => /"level":"(warning|error)"|\[(WRN|ERR|FTL)\]/.test(line));
+      for (const line of lines.slice(-most)) console.error(`${name}: ${line.slice(0, 400)}`);
+    }
   }
 }
 

@@ -58,8 +58,8 @@ export class Customer {
   button(name, options = {}) {
     return this.page.getByRole("button", { name, ...options });
   }
-  async tap(name, options) {
-    await this.button(name, options).first().tap();
+  async tap(name, options, wait) {
+    await this.button(name, options).first().tap(wait);
   }
   async see(text) {
     await this.page.getByText(text).first().waitFor();

@@ -45,6 +45,8 @@ export function scenario(name, run) {
       for (const page of rig.browser?.contexts().flatMap((context) => context.pages()) ?? []) {
         const picture = path.join(rig.fleet.dir, "logs", `page-${++pictures}.png`);
         await page.screenshot({ path: picture }).then(() => console.error(`page: ${picture}`), () => {});
+        await page.evaluate(() => [document.querySelector(".page")?.className, document.body.innerText].join(": ")).then(
+          (text) => console.error(`it showed ${text.replace(/\s+/g, " ").slice(0, 2000)}`), () => {});
       }
       throw error;
     }
