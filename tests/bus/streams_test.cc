@@ -190,6 +190,27 @@ TEST_F(BusTest, AConsumerThatIsDeletedAndMadeAgainIsBoundAgain) {
   EXPECT_THAT(Ask(*client, "{}"), IsOk());
 }
 
+// To the nanosecond: what was read from the one is known again in the other by its number and time.
+TEST_F(BusTest, ADeliveryAndItsStreamAgreeOnWhenItWasStored) {
+  const auto bus = Connect();
+  testing_support::Signal signal;
+  std::map<uint64_t, absl::Time> delivered;
+  const auto consumer =
+      bus->Consume({subjects::kEventsStream, "orchestrator-input-consumer", 256},
+                   [&](const std::shared_ptr<Delivery>& delivery) {
+                     signal.Set([&] { delivered[delivery->stream_sequence()] = delivery->stored_at(); });
+                     delivery->Ack();
+                   });
+  for (int i = 1; i <= 20; ++i)
+    ASSERT_THAT(Store(*bus, subjects::kTouch, absl::StrCat("m", i), absl::StrCat(i)), IsOk());
+  ASSERT_TRUE(signal.Await("the deliveries", kSoon, [&] { return delivered.size() == 20; }));
+  for (const auto& [sequence, stored_at] : delivered) {
+    const auto stored = bus->GetStored(subjects::kEventsStream, sequence);
+    ASSERT_THAT(stored, IsOk());
+    EXPECT_EQ(stored->stored_at, stored_at);
+  }
+}
+
 // A node that loses the lead of a consumer forgets what was asked of it, and tells nobody. In an account
 // without JetStream this test is that node.
 TEST(ForgottenPullTest, IsAskedForAgain) {
