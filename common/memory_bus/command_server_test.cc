@@ -58,8 +58,8 @@ class CommandServerTest : public ::testing::Test {
   ManualClock clock_;
   MemoryBus bus_{clock_};
   Executor executor_;
-  std::unique_ptr<CommandServer> server_;
   int handled_ = 0;
+  std::unique_ptr<CommandServer> server_;
 };
 
 TEST_F(CommandServerTest, WhatItHasEndedIsNoDeadLetterWhenTheAckIsLost) {

@@ -231,11 +231,11 @@ class VisionBridgeBusTest : public testing_support::BusTest {
     return count;
   }
 
-  std::vector<std::unique_ptr<bus::Subscription>> subscriptions_;
   std::unique_ptr<Process> agent_;
   Ready ready_;
   Signal signal_;
   std::vector<bus::Message> seen_;
+  std::vector<std::unique_ptr<bus::Subscription>> subscriptions_;  // ends first: writes to what is above
 };
 
 TEST_F(VisionBridgeBusTest, AFilmsEventsAreInTheStream) {
