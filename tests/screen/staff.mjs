@@ -1,7 +1,7 @@
 // What tests and pictures of the staff console share.
 import fs from "node:fs";
 import path from "node:path";
-import { TOUCH_AGENTS } from "../interop/kit.mjs";
+import { eventually, TOUCH_AGENTS } from "../interop/kit.mjs";
 
 // The login under the fleet's credentials: `staff`, or another's.
 export async function fill(fleet, page, who) {
@@ -40,6 +40,17 @@ export async function order(customer, visit = async () => {}) {
 // In how many steps of its sparkline the agent has handled something.
 const steps = (page, agent) => page.locator(`tr[data-agent="${agent}"] .spark .p50`).evaluate((line) => (line.getAttribute("d").match(/[ML]/g) ?? []).length);
 
+// To the page of this number. On a busy machine Chromium has lost a click that came while the page took another size: it is
+// made again, as a person does.
+function turnTo(page, number) {
+  const tab = page.locator("nav.pages button").nth(number);
+  return eventually(`the console's page ${number}`, async () => {
+    await tab.click({ timeout: 5_000 });
+    await page.locator(`nav.pages button:nth-child(${number + 1})[aria-current="page"]`).waitFor({ timeout: 5_000 });
+    return true;
+  });
+}
+
 // Every page of the console with something on it, `visit(name, page)` at each; `customer` and `staff` have just come to theirs.
 // Orders go on until the sparklines have at least `busy` steps.
 export async function walk(fleet, client, customer, staff, visit, { busy = 1 } = {}) {
@@ -71,7 +82,7 @@ export async function walk(fleet, client, customer, staff, visit, { busy = 1 } =
   for (const [intent_type, raw_text] of [["show_cart", "what do I have"], ["unknown", "brrr"], ["recommend", "anything good?"]]) {
     await client.event("kiosk.voice.intent", { event: "intent", intent_type, raw_text });
   }
-  await page.locator("nav.pages button").nth(1).click();
+  await turnTo(page, 1);
   await page.locator(".kiosks .cart li").first().waitFor();
   await page.locator("tr[data-session]").nth(1).waitFor();
   await visit("sessions", page);
@@ -79,11 +90,11 @@ export async function walk(fleet, client, customer, staff, visit, { busy = 1 } =
   await page.locator('input[type="range"]').fill("9");
   await visit("replay", page);
 
-  await page.locator("nav.pages button").nth(2).click();
+  await turnTo(page, 2);
   await page.locator("tr[data-dish]").first().waitFor();
   await visit("menu", page);
 
-  await page.locator("nav.pages button").nth(3).click();
+  await turnTo(page, 3);
   const letter = page.locator(".letter", { hasText: "hardware.status" });
   await letter.locator("button").click();
   await page.locator(".outcome.good").waitFor();
@@ -91,12 +102,12 @@ export async function walk(fleet, client, customer, staff, visit, { busy = 1 } =
   await page.locator(".letter summary").first().click();
   await visit("letters", page);
 
-  await page.locator("nav.pages button").nth(4).click();
+  await turnTo(page, 4);
   await page.locator("tr[data-seq] .textlink").first().click();
   await page.locator(".whole pre", { hasText: "msg_id" }).waitFor();
   await visit("events", page);
 
-  await page.locator("nav.pages button").nth(5).click();
+  await turnTo(page, 5);
   await page.locator(".bars li").first().waitFor();
   await page.locator(".tile", { hasText: "Suggestions taken" }).getByText("%").first().waitFor();
   await page.getByText(/Reading the day/).first().waitFor({ state: "detached" });
